@@ -1,0 +1,97 @@
+"""Conditions: `metav1.Condition` with the types and reasons Longtail uses, as documented constants."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from longtail_api.base import ApiModel
+
+MESSAGE_LIMIT = 1024
+
+
+class ConditionType(StrEnum):
+    """Every condition type. Each kind uses some of them and ends in READY."""
+
+    READY = "Ready"
+    """The resource does what its spec asks, now."""
+    COMPLETE = "Complete"
+    """A search is over and has a result."""
+    FAILED = "Failed"
+    """What the resource asks for is over, without success; the reason says why."""
+    SUSPENDED = "Suspended"
+    """`spec.suspend` is set: running work ends, new work does not start."""
+    STORE_READY = "StoreReady"
+    """The store answers and lets exactly one of two racing writers win."""
+    POOL_PREPARED = "PoolPrepared"
+    """HeavyModel: the data of the initial scenarios is prepared."""
+    INITIALIZED = "Initialized"
+    """HeavyModel: the first version of this generation is committed."""
+    DATA_PREPARED = "DataPrepared"
+    """Scenario: the run's data version exists."""
+    ADAPTED = "Adapted"
+    """Scenario: the heavy model is fine-tuned and the feedback stored."""
+    SEARCHED = "Searched"
+    """Scenario: the light architecture of this run is known."""
+    TRAINED = "Trained"
+    """Scenario: the light model is trained and exported."""
+    ROLLED_OUT = "RolledOut"
+    """Scenario: the newest light model serves. False while a candidate is checked, or was refused."""
+
+
+class Reason(StrEnum):
+    """Why a condition has its status. CamelCase, stable, for machines."""
+
+    SUCCEEDED = "Succeeded"
+    RUNNING = "Running"
+    PENDING = "Pending"
+    WAITING = "Waiting"
+    SUSPENDED = "Suspended"
+    RESUMED = "Resumed"
+    SERVING = "Serving"
+    CONTRIBUTING = "Contributing"
+    INVALID_SPEC = "InvalidSpec"
+    DATA_INVALID = "DataInvalid"
+    MODEL_NOT_FOUND = "HeavyModelNotFound"
+    MODEL_NOT_READY = "HeavyModelNotReady"
+    NAMESPACE_NOT_ALLOWED = "NamespaceNotAllowed"
+    TARGET_NOT_FOUND = "TargetNotFound"
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE_NOT_PULLED = "ImageNotPulled"
+    STEP_FAILED = "StepFailed"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+    BUDGET_UNREACHABLE = "BudgetUnreachable"
+    GOAL_REACHED = "GoalReached"
+    MAX_TRIALS_REACHED = "MaxTrialsReached"
+    STORE_UNREACHABLE = "StoreUnreachable"
+    STORE_NOT_ATOMIC = "StoreNotAtomic"
+    CREDENTIALS_MISSING = "CredentialsMissing"
+    CHECKING = "CheckingCandidate"
+    CHECK_FAILED = "CheckFailed"
+    SLO_CHECK_FAILED = "SLOCheckFailed"
+    REGRESSION = "RegressionFound"
+    CHECK_INCONCLUSIVE = "CheckInconclusive"
+    PROMOTED = "Promoted"
+    DEPLOYMENT_UNAVAILABLE = "DeploymentUnavailable"
+    NO_SERVING = "NoServing"
+    DELETING = "Deleting"
+    NEW_GENERATION = "NewGeneration"
+
+
+class Condition(ApiModel):
+    """A `metav1.Condition`."""
+
+    type: Annotated[str, Field(max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    """CamelCase name of the condition."""
+    status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+    reason: Annotated[str, Field(max_length=63, pattern=r"^[A-Z][A-Za-z0-9]*$")]
+    """CamelCase reason for the last transition."""
+    message: Annotated[str, Field(max_length=MESSAGE_LIMIT)] = ""
+    """What a person should know, and do."""
+    last_transition_time: datetime
+    """When the status last changed."""
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """metadata.generation the condition was set for."""

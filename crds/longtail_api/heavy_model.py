@@ -1,0 +1,183 @@
+"""HeavyModel: the shared, scenario-agnostic model and how it is kept up to date."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from longtail_api.base import ApiModel, Cron, Number, ObjectName, Sha256
+from longtail_api.conditions import Condition
+from longtail_api.data_schema import DataSchema
+from longtail_api.shared_specs import DataLocation, Storage, Trainer
+
+
+class Architecture(ApiModel):
+    """Sizes of the heavy model. Immutable within a generation."""
+
+    embedding_size: Annotated[int, Field(ge=1, le=256)] = 8
+    """Width of the embedding of one categorical feature."""
+    profile_layers: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)] = [64, 32]
+    """Widths of the profile encoder (ALT, Fig. 3)."""
+    behavior_width: Annotated[int, Field(ge=1, le=1024)] = 16
+    """Hidden width of the behavior encoder."""
+    behavior_layers: Annotated[int, Field(ge=1, le=24)] = 2
+    """Layers of the behavior encoder."""
+    behavior_heads: Annotated[int, Field(ge=1, le=64)] = 1
+    """Attention heads, for a Transformer encoder."""
+    behavior_intermediate: Annotated[int, Field(ge=1, le=4096)] = 32
+    """Width between the two linear layers of a Transformer block."""
+    prediction_layers: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)] = [
+        64,
+        16,
+    ]
+    """Widths of the prediction module (ALT, Fig. 3)."""
+    dropout: Annotated[Decimal, Number(ge="0", lt="1")] = Decimal("0.1")
+    """Dropout between layers."""
+
+
+class Training(ApiModel):
+    """How the heavy model is trained and fine-tuned."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 12
+    """Passes over the pooled support rows, at most; validation loss may end it earlier."""
+    fine_tune_epochs: Annotated[int, Field(ge=1, le=1000)] = 6
+    """Passes over one scenario's support rows, at most (ALT Eq. 1)."""
+    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
+    """Samples of one gradient step."""
+    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.001")
+    """Learning rate of the initial training."""
+    fine_tune_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.0003")
+    """γ of ALT Eq. 1."""
+    seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
+    """Seed of every random choice of the steps."""
+
+
+class ScenarioSelector(ApiModel):
+    """Which Scenarios form the initial pool."""
+
+    match_labels: Annotated[
+        dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]], Field(max_length=16)
+    ] = {}
+    """Labels a Scenario of this HeavyModel must have; none selects all of them."""
+
+
+class Initialization(ApiModel):
+    """How version 1 comes about. The pool is frozen in it."""
+
+    scenario_selector: ScenarioSelector = ScenarioSelector()
+    """Which Scenarios form the initial pool."""
+    min_scenarios: Annotated[int, Field(ge=1, le=10_000)] = 1
+    """Initialization waits until this many of them have prepared data."""
+
+
+class MetaUpdate(ApiModel):
+    """How feedback is folded into the agnostic model (ALT Eq. 2–3)."""
+
+    mode: Literal["Async", "Synchronous"] = "Async"
+    """Async: fold what has arrived. Synchronous: wait for every running Scenario."""
+    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.01")
+    """η of ALT Eq. 2, set conservatively."""
+    buffer_size: Annotated[int, Field(ge=1, le=10_000)] = 8
+    """Feedbacks that are folded at once."""
+    flush_interval_seconds: Annotated[int, Field(ge=1, le=604_800)] = 60
+    """Fewer are folded after this time."""
+    staleness_exponent: Annotated[Decimal, Number(ge="0", le="10")] = Decimal("0.5")
+    """A feedback τ versions old weighs 1/(1+τ)^exponent."""
+    clip_norm: Annotated[Decimal, Number(gt="0", le="1000000")] = Decimal("1")
+    """Each feedback's gradient is scaled down to this L2 norm."""
+
+
+class MetaTraining(ApiModel):
+    """Periodic training on all stored data (ALT III-C, last paragraph)."""
+
+    schedule: Cron
+    """When, as a cron expression."""
+    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] = "UTC"
+    """Time zone of the schedule."""
+
+
+class Retention(ApiModel):
+    """What of the store's history is kept."""
+
+    versions: Annotated[int, Field(ge=2, le=100_000)] = 20
+    """Checkpoints of the agnostic model kept; version records are kept for ever."""
+    orphans_seconds: Annotated[int, Field(ge=600, le=31_536_000)] = 86_400
+    """A checkpoint that no version names is removed after this time."""
+
+
+class HeavyModelSpec(ApiModel):
+    """What the shared model is and how it is kept up to date."""
+
+    method: Literal["ALT"] = "ALT"
+    """How scenarios share the model."""
+    data_schema: Annotated[DataSchema, Field(alias="schema")]
+    """Labels, features and split of the tables. A change starts the next generation."""
+    encoder: Literal["LSTM", "Transformer"] = "LSTM"
+    """Behavior encoder of the heavy model. A change starts the next generation."""
+    architecture: Architecture = Architecture()
+    """Sizes of the heavy model. A change starts the next generation."""
+    training: Training = Training()
+    """How the heavy model is trained and fine-tuned."""
+    data: DataLocation = DataLocation()
+    """Where the three tables are, for every Scenario that does not say otherwise."""
+    initialization: Initialization = Initialization()
+    """How version 1 comes about."""
+    meta_update: MetaUpdate = MetaUpdate()
+    """How feedback is folded in."""
+    meta_training: MetaTraining | None = None
+    """Periodic training on all stored data."""
+    storage: Storage
+    """The store of this HeavyModel."""
+    trainer: Trainer = Trainer()
+    """The training pods."""
+    allowed_namespaces: Annotated[list[ObjectName], Field(max_length=256)] = []
+    """Other namespaces whose Scenarios may refer to this HeavyModel."""
+    retention: Retention = Retention()
+    """What of the store's history is kept."""
+    deletion_policy: Literal["Retain", "Delete"] = "Retain"
+    """Whether the store's objects go when the HeavyModel is deleted."""
+
+
+class CommittedVersion(ApiModel):
+    """The newest committed version of the agnostic model."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Number of the version."""
+    generation: Annotated[int, Field(ge=1)]
+    """Generation: versions of one schema and architecture."""
+    sha256: Sha256
+    """Hash of its checkpoint."""
+
+
+class FeedbackCounts(ApiModel):
+    """Feedback of all scenarios so far."""
+
+    folded: Annotated[int, Field(ge=0)] = 0
+    """Folded into a committed version."""
+    pending: Annotated[int, Field(ge=0)] = 0
+    """Waiting."""
+    rejected: Annotated[int, Field(ge=0)] = 0
+    """Recorded as rejected, with the reason."""
+
+
+class HeavyModelStatus(ApiModel):
+    """What the operator observed."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """metadata.generation this status is about."""
+    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    """StoreReady, PoolPrepared, Initialized, Ready."""
+    version: CommittedVersion | None = None
+    """The newest committed version."""
+    schema_hash: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of schema, encoder and architecture of the generation."""
+    feedback: FeedbackCounts = FeedbackCounts()
+    """Counts of feedback."""
+    scenarios: Annotated[int, Field(ge=0)] = 0
+    """Scenarios that refer to this HeavyModel."""
+    pool: Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=64)] = []
+    """Namespace and name of Scenarios in the initial pool (the first 64)."""
+    flops: Annotated[int, Field(ge=0)] | None = None
+    """FLOPs of one prediction of the agnostic model."""
+    auc: Annotated[str, Field(max_length=12)] | None = None
+    """Validation AUC of the newest version, where known."""

@@ -1,0 +1,182 @@
+"""LightModelSearch: one search for a light architecture inside a budget."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from longtail_api.base import ApiModel, ColumnName, Number, ObjectName
+from longtail_api.conditions import Condition
+from longtail_api.shared_specs import Metric
+
+OPERATION_NAMES = (
+    "conv1", "conv3", "conv5", "conv7", "conv9",
+    "dilated3", "dilated5", "dilated7", "dilated9",
+    "average_pool3", "max_pool3", "lstm", "attention",
+)  # fmt: skip
+OperationName = Literal[
+    "conv1", "conv3", "conv5", "conv7", "conv9",
+    "dilated3", "dilated5", "dilated7", "dilated9",
+    "average_pool3", "max_pool3", "lstm", "attention",
+]  # fmt: skip
+
+
+class GdasParameters(ApiModel):
+    """Parameters of the differentiable search (ALT III-D)."""
+
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Passes over the training rows."""
+    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.003")
+    """β of ALT Eq. 6, for the weights."""
+    architecture_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.01")
+    """Learning rate of the architecture distributions."""
+    flops_weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("0.1")
+    """λ of ALT Eq. 4."""
+    temperature_start: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("5")
+    """τ of ALT Eq. 7 at the start."""
+    temperature_end: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("0.5")
+    """τ of ALT Eq. 7 at the end."""
+
+
+class Algorithm(ApiModel):
+    """The search algorithm and its parameters."""
+
+    name: Literal["gdas", "random"] = "gdas"
+    """gdas: differentiable, with the FLOPs in its loss (ALT III-D). random: architectures drawn inside the budget."""
+    gdas: GdasParameters = GdasParameters()
+    """Parameters of gdas."""
+
+
+class SearchSpace(ApiModel):
+    """What a light behavior encoder may consist of (ALT III-D, Fig. 6)."""
+
+    layers: Annotated[int, Field(ge=1, le=12)] = 3
+    """Layers of the encoder."""
+    operations: Annotated[list[OperationName], Field(min_length=1, max_length=16)] = [
+        "conv1", "conv3", "conv5", "dilated3", "dilated5", "average_pool3", "max_pool3", "lstm", "attention",
+    ]  # fmt: skip
+    """Candidate operations of a layer."""
+    width: Annotated[int, Field(ge=1, le=512)] = 8
+    """Width of every layer."""
+
+
+class Objective(ApiModel):
+    """What the search optimizes, on validation rows."""
+
+    metric: Metric = "auc"
+    """The figure."""
+    label: ColumnName | None = None
+    """The label; by default the primary one."""
+    direction: Literal["Maximize", "Minimize"] = "Maximize"
+    """Maximize auc; minimize logLoss and rmse."""
+    goal: Annotated[Decimal, Number(ge="0", le="1000000")] | None = None
+    """The search ends once this is reached."""
+
+
+class Teacher(ApiModel):
+    """Distillation (ALT Eq. 5)."""
+
+    temperature: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("1")
+    """Temperature of the soft labels."""
+    weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("1")
+    """δ of ALT Eq. 5."""
+
+
+class SearchBudget(ApiModel):
+    """What the search may spend, and what its result may cost."""
+
+    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True)] | None = None
+    """Floating-point operations of one prediction of the result."""
+    max_trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
+    """Trials at most, for sampling algorithms."""
+    parallel_trials: Annotated[int, Field(ge=1, le=256)] = 1
+    """Trials at the same time."""
+    trial_deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
+    """Longest time of one trial."""
+    active_deadline_seconds: Annotated[int, Field(ge=60, le=604_800)] = 14_400
+    """Longest time of the whole search."""
+
+
+class EarlyStopping(ApiModel):
+    """When a hopeless trial ends."""
+
+    patience: Annotated[int, Field(ge=1, le=100)] = 3
+    """Epochs without an improvement on validation rows."""
+
+
+class WarmStart(ApiModel):
+    """Another search whose result this one begins with."""
+
+    search_ref: ObjectName
+    """Name of a LightModelSearch in this namespace."""
+
+
+class TargetReference(ApiModel):
+    """What the search is for."""
+
+    kind: Literal["Scenario", "HeavyModel"] = "Scenario"
+    """Kind of the target."""
+    name: ObjectName
+    """Name of the target, in this namespace."""
+
+
+class LightModelSearchSpec(ApiModel):
+    """One search. Everything but suspend is immutable."""
+
+    target_ref: TargetReference
+    """What the search is for."""
+    algorithm: Algorithm = Algorithm()
+    """How it searches."""
+    search_space: SearchSpace = SearchSpace()
+    """What it may choose from."""
+    objective: Objective = Objective()
+    """What it optimizes."""
+    teacher: Teacher = Teacher()
+    """Distillation from the heavy model."""
+    budget: SearchBudget = SearchBudget()
+    """What it may spend, and what its result may cost."""
+    early_stopping: EarlyStopping = EarlyStopping()
+    """When a hopeless trial ends."""
+    warm_start: WarmStart | None = None
+    """Another search whose result this one begins with."""
+    suspend: bool = False
+    """Stop; a later false resumes from the last checkpoint."""
+
+
+class TrialCounts(ApiModel):
+    """Trials (for gdas: epochs) so far."""
+
+    planned: Annotated[int, Field(ge=0)] = 0
+    """Planned in all."""
+    completed: Annotated[int, Field(ge=0)] = 0
+    """Completed."""
+    failed: Annotated[int, Field(ge=0)] = 0
+    """Failed."""
+
+
+class BestTrial(ApiModel):
+    """The best architecture so far."""
+
+    architecture: Annotated[str, Field(max_length=4096)]
+    """The architecture, one line."""
+    metric: Annotated[str, Field(max_length=24)] | None = None
+    """Its figure on validation rows."""
+    flops: Annotated[int, Field(ge=0)]
+    """Floating-point operations of one prediction."""
+
+
+class LightModelSearchStatus(ApiModel):
+    """What the operator observed."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """metadata.generation this status is about."""
+    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    """Suspended, Complete or Failed, Ready."""
+    trials: TrialCounts = TrialCounts()
+    """Counts of trials."""
+    best: BestTrial | None = None
+    """The best architecture so far."""
+    result_key: Annotated[str, Field(max_length=512)] | None = None
+    """Key of the result in the store."""
+    result_sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of the result."""

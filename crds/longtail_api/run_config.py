@@ -1,0 +1,154 @@
+"""Run configs: what the operator hands to a training container, by a ConfigMap, and a person by a file.
+
+`longtail-trainer <step> --config FILE` reads the model of that step (YAML or JSON). Credentials are never in
+a config: they come from the environment (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY).
+"""
+
+from enum import IntEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from longtail_api.base import ApiModel
+from longtail_api.data_schema import DataSchema
+from longtail_api.heavy_model import Architecture, Training
+from longtail_api.light_model_search import Algorithm, EarlyStopping, Objective, SearchSpace, Teacher
+from longtail_api.store_objects import LightArchitecture
+
+
+class ExitCode(IntEnum):
+    """Exit codes of a training container (sysexits.h). The Job's failure policy retries the others."""
+
+    SUCCEEDED = 0
+    CONFIG_INVALID = 64
+    """Permanent: the run config is wrong."""
+    DATA_INVALID = 65
+    """Permanent: the user's tables are wrong."""
+    UNREACHABLE_GOAL = 66
+    """Permanent: what is asked for can't be (BudgetUnreachable)."""
+    BUG = 70
+    """Retried: an error nobody foresaw."""
+    RETRYABLE = 75
+    """Retried: the store or the machine failed."""
+    TERMINATED = 143
+    """Retried: SIGTERM; the next attempt resumes."""
+
+
+PERMANENT_EXIT_CODES = (ExitCode.CONFIG_INVALID, ExitCode.DATA_INVALID, ExitCode.UNREACHABLE_GOAL)
+
+
+class StoreAddress(ApiModel):
+    """Where the store is; as `HeavyModel.spec.storage`, without credentials."""
+
+    uri: str
+    endpoint: str | None = None
+    region: str = "us-east-1"
+    path_style: bool = True
+    ca_bundle_file: str | None = None
+
+
+class StepConfig(ApiModel):
+    """What every step has."""
+
+    store: StoreAddress
+    identity: str
+    """Hash of the step's inputs. A result of another identity is not this step's."""
+    owner: str
+    """Scenario key, or `agnostic`."""
+    run: Annotated[int, Field(ge=1)]
+    seed: int = 0
+    threads: int | None = None
+    """Threads of torch and polars; by default what the container may use."""
+
+
+class PrepareConfig(StepConfig):
+    """prepare: the three tables in, one data version out."""
+
+    step: Literal["prepare"] = "prepare"
+    data_schema: Annotated[DataSchema, Field(alias="schema")]
+    samples: str
+    profile: str | None = None
+    behaviors: dict[str, str] = {}
+    source_key: str
+    """Value of the column `scenario`."""
+    data_version: str
+    query_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the training rows that become the query set."""
+    max_requests: Annotated[int, Field(ge=1)] = 500
+    """Validation rows written to requests.jsonl."""
+    data_store: StoreAddress | None = None
+    """How to reach s3:// tables, where not as the store."""
+
+
+class InitializeConfig(StepConfig):
+    """initialize: the pool's data in, version 1 (or the first of the next generation) out."""
+
+    step: Literal["initialize"] = "initialize"
+    data_schema: Annotated[DataSchema, Field(alias="schema")]
+    schema_hash: str
+    encoder: Literal["LSTM", "Transformer"] = "LSTM"
+    architecture: Architecture = Architecture()
+    training: Training = Training()
+    generation: Annotated[int, Field(ge=1)] = 1
+    pool: Annotated[list[str], Field(min_length=1)]
+    """Manifest keys."""
+
+
+class AdaptConfig(StepConfig):
+    """adapt: fine-tune the agnostic model on one scenario's support set, give feedback from its query set."""
+
+    step: Literal["adapt"] = "adapt"
+    manifest: str
+    """Manifest key of the scenario's data."""
+    base_version: Annotated[int, Field(ge=1)]
+    training: Training = Training()
+
+
+class SearchConfig(StepConfig):
+    """search: a light architecture inside the budget."""
+
+    step: Literal["search"] = "search"
+    manifest: str
+    base_version: Annotated[int, Field(ge=1)]
+    heavy_result: str
+    """Key of the adapt step's result."""
+    algorithm: Algorithm = Algorithm()
+    search_space: SearchSpace = SearchSpace()
+    objective: Objective = Objective()
+    teacher: Teacher = Teacher()
+    early_stopping: EarlyStopping = EarlyStopping()
+    features: list[str] = []
+    max_flops: Annotated[int, Field(ge=1)] | None = None
+    max_trials: Annotated[int, Field(ge=1)] | None = None
+    max_latency_milliseconds: float | None = None
+    batch_size: Annotated[int, Field(ge=1)] = 256
+
+
+class TrainLightConfig(StepConfig):
+    """train-light: the architecture trained from fresh weights with the teacher, exported to ONNX."""
+
+    step: Literal["train-light"] = "train-light"
+    manifest: str
+    base_version: Annotated[int, Field(ge=1)]
+    heavy_result: str
+    architecture: LightArchitecture | None = None
+    """Given inline, or read from `searchResult`."""
+    search_result: str | None = None
+    """Key of the search step's architecture.json."""
+    light_version: str
+    teacher: Teacher = Teacher()
+    training: Training = Training()
+    features: list[str] = []
+    max_flops: Annotated[int, Field(ge=1)] | None = None
+    max_latency_milliseconds: float | None = None
+    parity_tolerance: Annotated[float, Field(gt=0)] = 1e-4
+
+
+RunConfig = PrepareConfig | InitializeConfig | AdaptConfig | SearchConfig | TrainLightConfig
+STEP_CONFIGS: dict[str, type[StepConfig]] = {
+    "prepare": PrepareConfig,
+    "initialize": InitializeConfig,
+    "adapt": AdaptConfig,
+    "search": SearchConfig,
+    "train-light": TrainLightConfig,
+}

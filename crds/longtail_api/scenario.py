@@ -1,0 +1,239 @@
+"""Scenario: one long-tail scenario, from its rows to a light model that serves."""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from longtail_api.base import ApiModel, ColumnName, Cron, Number
+from longtail_api.conditions import Condition
+from longtail_api.data_schema import AttributeValue
+from longtail_api.light_model_search import Algorithm, SearchSpace
+from longtail_api.shared_specs import (
+    DataLocation,
+    HeavyModelReference,
+    Milliseconds,
+    Resources,
+    SecretReference,
+    Share,
+    TrainerOverrides,
+)
+
+
+class ScenarioData(DataLocation):
+    """Which rows are this scenario's."""
+
+    scenario_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
+    """Value of the column `scenario`; by default the Scenario's own name."""
+
+
+class Refresh(ApiModel):
+    """When data and model are made anew. No schedule: only on a change of the spec."""
+
+    data: Cron | None = None
+    """When profile and behavior data are read again, as a cron expression."""
+    model: Cron | None = None
+    """When a new run makes a new light model, as a cron expression."""
+    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] = "UTC"
+    """Time zone of the schedules."""
+    starting_deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
+    """A start missed by more than this is skipped."""
+    jitter_seconds: Annotated[int, Field(ge=0, le=86_400)] = 0
+    """A start is moved by a part of this that depends on the Scenario's name alone."""
+
+
+class Budget(ApiModel):
+    """What one prediction may cost. The stricter limit wins."""
+
+    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True)] | None = None
+    """Floating-point operations of one prediction at maxLength and batch 1, such as 250k."""
+    max_latency_milliseconds: Milliseconds | None = None
+    """99th percentile of one prediction with the serving resources."""
+
+
+class Light(ApiModel):
+    """The light model."""
+
+    features: Annotated[list[ColumnName], Field(max_length=1024)] = []
+    """Features it may read; none given means all."""
+    algorithm: Algorithm = Algorithm()
+    """How its architecture is searched."""
+    search_space: SearchSpace = SearchSpace()
+    """What it may consist of."""
+    search: Literal["Once", "OnSchemaChange", "Always"] = "OnSchemaChange"
+    """When the architecture is searched again."""
+
+
+class Slo(ApiModel):
+    """What serving promises."""
+
+    p99_milliseconds: Milliseconds
+    """99th percentile of the time of one request, seen by the checker."""
+    max_error_rate: Share = Decimal("0.001")
+    """Share of requests that may fail."""
+
+
+class Rollout(ApiModel):
+    """How a candidate replaces the stable version."""
+
+    check_seconds: Annotated[int, Field(ge=1, le=3600)] = 10
+    """How long the candidate is checked under load."""
+    check_concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    """Requests under way at the same time during the check."""
+
+
+class Serving(ApiModel):
+    """How the light model is served."""
+
+    mode: Literal["Dedicated"] = "Dedicated"
+    """Dedicated: a Deployment of its own."""
+    min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Replicas that always run."""
+    max_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Replicas at most."""
+    resources: Resources = Resources()
+    """Resources of a serving container."""
+    slo: Slo | None = None
+    """Service level objective, checked before a candidate takes traffic."""
+    rollout: Rollout = Rollout()
+    """How a candidate replaces the stable version."""
+    max_regression: Share = Decimal("0.02")
+    """How much lower the candidate's primary metric may be than the stable one's, on the same rows."""
+    pinned_version: Annotated[str, Field(max_length=63)] | None = None
+    """Serve this light version whatever is newer."""
+
+
+class ScenarioSpec(ApiModel):
+    """One scenario: its rows, its budget, how it is served."""
+
+    heavy_model_ref: HeavyModelReference
+    """The shared model it starts from and gives feedback to. Immutable."""
+    data: ScenarioData = ScenarioData()
+    """Which rows are this scenario's."""
+    attributes: Annotated[dict[ColumnName, AttributeValue], Field(max_length=32)] = {}
+    """Attributes of the scenario."""
+    refresh: Refresh = Refresh()
+    """When data and model are made anew."""
+    credentials_secret_ref: SecretReference | None = None
+    """Credentials for the store and the tables in this namespace, in place of the HeavyModel's."""
+    budget: Budget = Budget()
+    """What one prediction may cost."""
+    light: Light = Light()
+    """The light model."""
+    serving: Serving | None = None
+    """How the light model is served. Without it the Scenario only contributes data and feedback."""
+    trainer: TrainerOverrides = TrainerOverrides()
+    """Overrides for its training pods."""
+    suspend: bool = False
+    """Stop new work; what serves goes on serving."""
+
+
+class ModelMetrics(ApiModel):
+    """Measured figures of one model. Numbers as decimal strings."""
+
+    auc: Annotated[str, Field(max_length=24)] | None = None
+    """AUC of the primary label on test rows; MetricNotEstimable where they hold one class."""
+    auc_low: Annotated[str, Field(max_length=24)] | None = None
+    """Lower end of its 95 % interval."""
+    auc_high: Annotated[str, Field(max_length=24)] | None = None
+    """Upper end of its 95 % interval."""
+    flops: Annotated[int, Field(ge=0)] | None = None
+    """Floating-point operations of one prediction."""
+    p99_milliseconds: Annotated[str, Field(max_length=24)] | None = None
+    """99th percentile of one prediction."""
+
+
+class Lineage(ApiModel):
+    """What the serving light model was made of."""
+
+    data_version: Annotated[str, Field(max_length=63)] | None = None
+    """Version of the prepared data."""
+    agnostic_version: Annotated[int, Field(ge=1)] | None = None
+    """Version of the agnostic model the run started from."""
+    search: Annotated[str, Field(max_length=253)] | None = None
+    """LightModelSearch that found the architecture."""
+    light_version: Annotated[str, Field(max_length=63)] | None = None
+    """Version of the light model."""
+
+
+class StepStatus(ApiModel):
+    """One step of the current run."""
+
+    name: Annotated[str, Field(max_length=32)]
+    """Name of the step."""
+    identity: Annotated[str, Field(max_length=64)]
+    """Hash of the step's inputs; it names the Job."""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    """How often the step was started anew."""
+    result: Annotated[str, Field(max_length=64)] | None = None
+    """sha256 of its result, once it is done."""
+
+
+class RunStatus(ApiModel):
+    """The current run."""
+
+    number: Annotated[int, Field(ge=1)]
+    """Number of the run; persisted before its first Job exists."""
+    trigger: Annotated[str, Field(max_length=63)] = "Created"
+    """Why it started: Created, SpecChanged, Schedule, Annotation."""
+    spec_hash: Annotated[str, Field(max_length=64)] = ""
+    """Hash of the spec fields that start a run."""
+    base_version: Annotated[int, Field(ge=1)] | None = None
+    """Version of the agnostic model pinned at its start."""
+    step: Annotated[str, Field(max_length=32)] | None = None
+    """Step under way."""
+    steps: Annotated[list[StepStatus], Field(max_length=16)] = []
+    """Steps so far."""
+    started: Annotated[str, Field(max_length=32)] | None = None
+    """When it started (RFC 3339)."""
+    finished: Annotated[str, Field(max_length=32)] | None = None
+    """When its last step ended (RFC 3339)."""
+
+
+class ServingStatus(ApiModel):
+    """What serves."""
+
+    stable: Annotated[str, Field(max_length=63)] | None = None
+    """Light version that takes the traffic."""
+    stable_sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of its model file."""
+    candidate: Annotated[str, Field(max_length=63)] | None = None
+    """Light version under check."""
+    refused: Annotated[str, Field(max_length=63)] | None = None
+    """The last light version whose check failed."""
+    url: Annotated[str, Field(max_length=512)] | None = None
+    """Endpoint inside the cluster."""
+
+
+class ScenarioMetrics(ApiModel):
+    """Figures of the last finished run."""
+
+    heavy: ModelMetrics | None = None
+    """The scenario-specific heavy model."""
+    light: ModelMetrics | None = None
+    """The light model."""
+
+
+class ScenarioStatus(ApiModel):
+    """What the operator observed."""
+
+    observed_generation: Annotated[int, Field(ge=0)] = 0
+    """metadata.generation this status is about."""
+    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    """DataPrepared, Adapted, Searched, Trained, RolledOut, Ready."""
+    run: RunStatus | None = None
+    """The current run."""
+    lineage: Lineage = Lineage()
+    """What the serving light model was made of."""
+    metrics: ScenarioMetrics = ScenarioMetrics()
+    """Figures of the last finished run."""
+    serving: ServingStatus = ServingStatus()
+    """What serves."""
+    schedule: Annotated[
+        dict[Annotated[str, Field(max_length=16)], Annotated[str, Field(max_length=32)]], Field(max_length=4)
+    ] = {}
+    """Last handled start of each schedule (RFC 3339)."""
+
+
+SCENARIO_NAME_LIMIT = 40
+"""Longest name of a Scenario: child names add a suffix and must stay below 63 characters."""

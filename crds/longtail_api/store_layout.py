@@ -1,0 +1,104 @@
+"""Keys of the store, relative to `HeavyModel.spec.storage.uri`. No other module writes a key by hand.
+
+Everything is immutable and written with put-if-absent, except the keys marked advisory: those are hints and
+progress, overwritten at will, and nothing is decided by them.
+"""
+
+VERSION_DIGITS = 12
+
+
+def scenario_key(namespace: str, name: str, uid: str) -> str:
+    """The scenario's folder name. A Scenario made anew has another uid and never meets its predecessor's objects."""
+    return f"{namespace}.{name}.{uid.replace('-', '')[:8]}"
+
+
+def data_prefix(scenario: str, version: str) -> str:
+    return f"data/{scenario}/{version}"
+
+
+def manifest_key(scenario: str, version: str) -> str:
+    return f"{data_prefix(scenario, version)}/manifest.json"
+
+
+def part_key(scenario: str, version: str, split: str, number: int) -> str:
+    """Parquet part of one split: support, query, validation or test."""
+    return f"{data_prefix(scenario, version)}/part-{split}-{number:05d}.parquet"
+
+
+def statistics_key(scenario: str, version: str) -> str:
+    return f"{data_prefix(scenario, version)}/statistics.json"
+
+
+def requests_key(scenario: str, version: str) -> str:
+    return f"{data_prefix(scenario, version)}/requests.jsonl"
+
+
+def features_key(sha256: str) -> str:
+    return f"agnostic/features/{sha256}.json"
+
+
+VERSIONS_PREFIX = "agnostic/versions/"
+
+
+def version_key(number: int) -> str:
+    return f"{VERSIONS_PREFIX}{number:0{VERSION_DIGITS}d}.json"
+
+
+CHECKPOINTS_PREFIX = "agnostic/checkpoints/"
+
+
+def checkpoint_key(number: int, nonce: str) -> str:
+    return f"{CHECKPOINTS_PREFIX}{number:0{VERSION_DIGITS}d}-{nonce}.safetensors"
+
+
+FEEDBACK_PREFIX = "agnostic/feedback/"
+
+
+def feedback_key(scenario: str, run: int) -> str:
+    return f"{FEEDBACK_PREFIX}{scenario}/{run}.safetensors"
+
+
+def feedback_run(key: str) -> tuple[str, int] | None:
+    """Scenario and run of a feedback key; None where the key is no feedback key."""
+    parts = key.removeprefix(FEEDBACK_PREFIX).split("/")
+    if not key.startswith(FEEDBACK_PREFIX) or len(parts) != 2 or not parts[1].endswith(".safetensors"):
+        return None
+    number = parts[1].removesuffix(".safetensors")
+    return (parts[0], int(number)) if number.isdecimal() and int(number) > 0 else None
+
+
+def step_prefix(owner: str, run: int, step: str) -> str:
+    """Folder of one step of one run. Owner: a scenario key, or `agnostic` for steps of the HeavyModel."""
+    return f"runs/{owner}/{run}/{step}"
+
+
+def result_key(owner: str, run: int, step: str) -> str:
+    return f"{step_prefix(owner, run, step)}/result.json"
+
+
+def model_prefix(scenario: str, version: str) -> str:
+    return f"models/{scenario}/{version}"
+
+
+def model_key(scenario: str, version: str) -> str:
+    return f"{model_prefix(scenario, version)}/model.onnx"
+
+
+def model_card_key(scenario: str, version: str) -> str:
+    return f"{model_prefix(scenario, version)}/model.json"
+
+
+# Advisory keys.
+HEAD_KEY = "agnostic/HEAD"
+
+
+def progress_key(prefix: str) -> str:
+    return f"{prefix}/progress.json"
+
+
+def metrics_key(prefix: str) -> str:
+    return f"{prefix}/metrics.jsonl"
+
+
+def resume_key(prefix: str, name: str) -> str:
+    return f"{prefix}/resume/{name}"

@@ -1,0 +1,336 @@
+"""Every JSON object in the store, one model per kind, and the metadata of feedback and checkpoints."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from longtail_api.base import ApiModel, Sha256, StoreObject
+from longtail_api.data_schema import DataSchema
+from longtail_api.heavy_model import Architecture
+
+Split = Literal["support", "query", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("support", "query", "validation", "test")
+TRAINING_SPLITS: tuple[Split, ...] = ("support", "query")
+"""Rows that statistics may be fitted on."""
+
+
+class DataPart(ApiModel):
+    """One Parquet file of prepared samples."""
+
+    key: str
+    split: Split
+    rows: int
+    sha256: Sha256
+    bytes: int
+
+
+class Manifest(StoreObject):
+    """`data/<scenario>/<version>/manifest.json`: written last, so its presence means the version is whole.
+
+    A part's columns: `entity`, `time`, `weight`, each label (float, null = not observed), `context.<name>`,
+    `profile.<name>`, and `behaviors.<sequence>.<name>` (lists, oldest first, all of one sequence equally
+    long) and `behaviors.<sequence>.length` (int). Raw typed values: strings for categorical, floats for numeric.
+    """
+
+    scenario: str
+    version: str
+    source_key: str
+    """Value of the scenario column in the samples table."""
+    data_schema: Annotated[DataSchema, Field(alias="schema")]
+    parts: list[DataPart]
+    rows: dict[str, int]
+    """Rows by split."""
+    positives: dict[str, dict[str, int]]
+    """Rows with value 1, by split and binary label."""
+    statistics_sha256: Sha256
+    first_time: datetime | None = None
+    last_time: datetime | None = None
+
+
+class NumericStatistics(ApiModel):
+    """Mergeable statistics of one numeric column: counts, moments and a bounded quantile sketch."""
+
+    count: int = 0
+    nulls: int = 0
+    minimum: float | None = None
+    maximum: float | None = None
+    sample: list[float] = []
+    """The values with the smallest hashes (bottom-k of row identity): mergeable, unbiased, at most 1,024."""
+    sample_keys: list[int] = []
+    """Hash of each sampled value's row, ascending."""
+
+
+class CategoricalStatistics(ApiModel):
+    """Mergeable statistics of one categorical column."""
+
+    count: int = 0
+    nulls: int = 0
+    counts: dict[str, int] = {}
+    """Rows by value; the most frequent 65,536."""
+
+
+class Statistics(StoreObject):
+    """`statistics.json`: of the training rows (support and query) of one data version."""
+
+    rows: int = 0
+    numeric: dict[str, NumericStatistics] = {}
+    """By column, named as in the parts: `profile.age`, `behaviors.clicks.price`."""
+    categorical: dict[str, CategoricalStatistics] = {}
+    labels: dict[str, NumericStatistics] = {}
+
+
+class Features(StoreObject):
+    """`agnostic/features/<sha256>.json`: how raw values become numbers, for every model of a generation.
+
+    Index 0 of a vocabulary is the unknown category and stands for null too; `vocabulary[i]` has index i + 1.
+    A numeric value v becomes (clip(v, low, high) − center) / scale, and a null becomes 0 beside an
+    indicator of 1.
+    """
+
+    data_schema: Annotated[DataSchema, Field(alias="schema")]
+    vocabularies: dict[str, list[str]]
+    numeric: dict[str, "NumericEncoding"]
+
+
+class NumericEncoding(ApiModel):
+    """Normalization of one numeric column, from quantiles of the pool's training rows."""
+
+    low: float
+    high: float
+    center: float
+    scale: Annotated[float, Field(gt=0)]
+
+
+class Checkpoint(ApiModel):
+    """A named checkpoint."""
+
+    key: str
+    sha256: Sha256
+    bytes: int
+
+
+class FoldedFeedback(ApiModel):
+    """One feedback that a version contains."""
+
+    scenario: str
+    run: int
+    sha256: Sha256
+    base_version: int
+    staleness: int
+    """τ: versions committed between the run's base and this fold."""
+    weight: float
+    """w = 1/(1+τ)^exponent."""
+    clip_scale: float
+    """Factor that brought the gradient to the clip norm; 1 where it was below."""
+    examples: int
+    loss: float
+
+
+class RejectedFeedback(ApiModel):
+    """One feedback that will never be folded."""
+
+    scenario: str
+    run: int
+    reason: Literal[
+        "NotFinite", "WrongShape", "WrongHash", "WrongTensors", "OldGeneration", "UnknownBase", "Unreadable"
+    ]
+    message: str
+
+
+class MetaUpdateParameters(ApiModel):
+    """The parameters a fold was made with, so that a replay can repeat it."""
+
+    learning_rate: float
+    staleness_exponent: float
+    clip_norm: float
+
+
+class Version(StoreObject):
+    """`agnostic/versions/<number>.json`: a link of the chain. Committed once, never changed."""
+
+    number: Annotated[int, Field(ge=1)]
+    kind: Literal["initial", "fold", "meta-training", "rollback"]
+    generation: Annotated[int, Field(ge=1)]
+    checkpoint: Checkpoint
+    features_sha256: Sha256
+    encoder: Literal["LSTM", "Transformer"]
+    architecture: Architecture
+    schema_hash: str
+    """Hash of schema, encoder and architecture: one per generation."""
+    pool: list[str] = []
+    """Manifest keys of the initial pool (kind initial and meta-training)."""
+    folded: list[FoldedFeedback] = []
+    rejected: list[RejectedFeedback] = []
+    settled: dict[str, list[tuple[int, int]]] = {}
+    """Runs folded or rejected in this or any earlier version: inclusive ranges by scenario, ascending."""
+    parameters: MetaUpdateParameters | None = None
+    metrics: dict[str, float] = {}
+    flops: int | None = None
+    epoch: int = 0
+    """Counts the writers: raised by one each time a process takes up the chain."""
+    nonce: str
+    """Random; tells one's own lost response from another's commit."""
+    created: datetime
+
+
+class FeedbackMetadata(StoreObject):
+    """String metadata of a feedback file (safetensors `__metadata__`, one key `longtail` holding this as JSON).
+
+    Tensors are named as in the checkpoint, float32. An embedding's gradient may be row-sparse: `<name>#rows`
+    (int64, distinct, ascending) and `<name>#values` (len(rows), width) in place of `<name>`.
+    """
+
+    scenario: str
+    run: int
+    base_version: int
+    generation: int
+    examples: int
+    loss: float
+    payload_sha256: Sha256
+    """Of the tensors' bytes in the order of their names, each preceded by its name, shape and type."""
+    nonce: str
+
+
+class Metric(ApiModel):
+    """One figure; `value` is missing where it can't be estimated."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    rows: int | None = None
+    reason: str | None = None
+    """MetricNotEstimable where the rows hold one class."""
+
+
+class StepResult(StoreObject):
+    """`result.json` of a step. It exists exactly when the step is done."""
+
+    step: str
+    identity: str
+    scenario: str | None = None
+    run: int
+    outputs: dict[str, Any] = {}
+    """What later steps need: keys, hashes, versions. Small."""
+    metrics: dict[str, dict[str, Metric]] = {}
+    """By split or model, then metric name: `{"test": {"auc": …}}`."""
+    flops: int | None = None
+    seconds: float = 0.0
+    seed: int = 0
+
+
+class Termination(ApiModel):
+    """The container's termination message (≤ 4,096 bytes of JSON): what the operator reads instead of polling."""
+
+    status: Literal["Succeeded", "Failed"]
+    reason: str = ""
+    """CamelCase, where it failed."""
+    message: str = ""
+    """For a person: what, where, and what to do. At most 1,000 characters."""
+    result_key: str | None = None
+    result_sha256: Sha256 | None = None
+    outputs: dict[str, Any] = {}
+    """Copy of the result's outputs."""
+    metrics: dict[str, dict[str, Metric]] = {}
+    flops: int | None = None
+
+
+class Layer(ApiModel):
+    """One layer of a light behavior encoder (ALT III-D)."""
+
+    input: int
+    """0: the original input; i: output of layer i (1-based), always an earlier one."""
+    operation: str
+    residuals: list[int] = []
+    """Earlier outputs added to this layer's, numbered as inputs are."""
+
+
+class LightArchitecture(ApiModel):
+    """The architecture of a light model: what a search finds."""
+
+    width: int
+    layers: list[Layer]
+    attention_heads: int = 1
+
+
+class SearchResult(StoreObject):
+    """`runs/<scenario>/<run>/search/architecture.json`."""
+
+    architecture: LightArchitecture
+    flops: int
+    smallest_flops: int
+    """FLOPs of the cheapest architecture of the space."""
+    max_flops: int | None = None
+    log_probability: float | None = None
+    validation: dict[str, Metric] = {}
+
+
+class TensorSpec(ApiModel):
+    """One input or output of a served model. Shape: −1 is the batch, −2 the length of a sequence."""
+
+    name: str
+    datatype: Literal["BYTES", "FP32", "INT64"]
+    shape: list[int]
+
+
+class ModelCard(StoreObject):
+    """`models/<scenario>/<version>/model.json`."""
+
+    scenario: str
+    version: str
+    sha256: Sha256
+    """Of `model.onnx`."""
+    bytes: int
+    inputs: list[TensorSpec]
+    outputs: list[TensorSpec]
+    labels: list[str]
+    """Outputs are one per label, named as the label: a probability, or a value for a regression."""
+    data_version: str
+    agnostic_version: int
+    architecture: LightArchitecture
+    flops: int
+    heavy_flops: int
+    metrics: dict[str, dict[str, Metric]] = {}
+    p50_milliseconds: float | None = None
+    p99_milliseconds: float | None = None
+    parity: float | None = None
+    """Largest difference between torch and ONNX Runtime over the parity gate's inputs."""
+    requests_key: str
+    """Validation rows as requests; the checker answers them."""
+
+
+class InferenceTensor(ApiModel):
+    """A tensor of the Open Inference Protocol v2."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any]
+
+
+class RecordedRequest(ApiModel):
+    """A line of `requests.jsonl`: one validation row as an inference request, with its labels.
+
+    Inputs: `context.<name>`, `profile.<name>` of shape [1]; `behaviors.<sequence>.<name>` of shape [1, length]
+    and `behaviors.<sequence>.length` (INT64, [1]), oldest event first. BYTES for categorical
+    features ("" is null), FP32 for numeric ones (null is sent as null in JSON and read as NaN).
+    """
+
+    inputs: list[InferenceTensor]
+    labels: dict[str, float | None]
+
+
+class CheckReport(StoreObject):
+    """What `longtail-serving check` found. Also its termination message."""
+
+    verdict: Literal["Passed", "Failed", "Inconclusive"]
+    reason: str
+    message: str
+    candidate: str
+    stable: str | None = None
+    requests: int = 0
+    errors: int = 0
+    p50_milliseconds: float | None = None
+    p99_milliseconds: float | None = None
+    candidate_auc: float | None = None
+    stable_auc: float | None = None
