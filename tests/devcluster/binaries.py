@@ -92,7 +92,9 @@ def build(names: Iterable[str], say: Callable[[str], None] = print) -> dict[str,
 def _build(wanted: Binary) -> None:
     go = shutil.which("go")
     if not go:
-        raise Failure(f"building {wanted.name} needs Go 1.25 or later; install it (https://go.dev/dl) and put it on PATH")
+        raise Failure(
+            f"building {wanted.name} needs Go 1.25 or later; install it (https://go.dev/dl) and put it on PATH"
+        )
     unfinished = wanted.path.parent.with_name(wanted.path.parent.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)

@@ -85,7 +85,9 @@ class Processes:
             if not self.alive(name):
                 raise Failure(f"{name} ended; the end of {self.log(name)}:\n{self.last_words(name)}")
             if time.monotonic() > deadline:
-                raise Failure(f"{name} not ready after {seconds:.0f} s; the end of {self.log(name)}:\n{self.last_words(name)}")
+                raise Failure(
+                    f"{name} not ready after {seconds:.0f} s; the end of {self.log(name)}:\n{self.last_words(name)}"
+                )
             time.sleep(0.05)
 
     def last_words(self, name: str, lines: int = 15) -> str:
