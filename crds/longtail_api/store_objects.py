@@ -91,6 +91,8 @@ class Features(StoreObject):
     data_schema: Annotated[DataSchema, Field(alias="schema")]
     vocabularies: dict[str, list[str]]
     numeric: dict[str, "NumericEncoding"]
+    labels: dict[str, "NumericEncoding"] = {}
+    """Of regression labels: models predict (v − center) / scale, unclipped."""
 
 
 class NumericEncoding(ApiModel):
