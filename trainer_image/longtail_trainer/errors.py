@@ -1,0 +1,72 @@
+"""Why a step ended early, split by who must act. The command turns each into its exit code and reason."""
+
+from typing import ClassVar
+
+from longtail_api.run_config import ExitCode
+
+
+class TrainerError(Exception):
+    """Root of what a step raises on purpose. `reason` is CamelCase and ends in a condition of the resource."""
+
+    exit_code: ClassVar[ExitCode] = ExitCode.BUG
+    default_reason: ClassVar[str] = "Bug"
+
+    def __init__(self, message: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason or self.default_reason
+
+
+class UserError(TrainerError):
+    """Permanent: the person who wrote the spec or the tables must act."""
+
+
+class ConfigInvalid(UserError):
+    """The run config can't be carried out."""
+
+    exit_code = ExitCode.CONFIG_INVALID
+    default_reason = "ConfigInvalid"
+
+
+class DataInvalid(UserError):
+    """The user's tables, or prepared data, can't be used. The message names table, column and rows."""
+
+    exit_code = ExitCode.DATA_INVALID
+    default_reason = "DataInvalid"
+
+
+class GoalUnreachable(UserError):
+    """What is asked for can't be, whatever is tried."""
+
+    exit_code = ExitCode.UNREACHABLE_GOAL
+    default_reason = "GoalUnreachable"
+
+
+class BudgetUnreachable(GoalUnreachable):
+    """No architecture of the search space fits the budget."""
+
+    default_reason = "BudgetUnreachable"
+
+
+class ParityFailed(GoalUnreachable):
+    """The exported graph doesn't answer as the trained model does."""
+
+    default_reason = "ParityFailed"
+
+
+class PlatformError(TrainerError):
+    """Retried: the store, the machine or the scheduler must act, and usually has by the next attempt."""
+
+    exit_code = ExitCode.RETRYABLE
+    default_reason = "Retryable"
+
+
+class Retryable(PlatformError):
+    """A store or a machine failed."""
+
+
+class Terminated(PlatformError):
+    """SIGTERM arrived and what was done so far is saved; the next attempt resumes."""
+
+    exit_code = ExitCode.TERMINATED
+    default_reason = "Terminated"

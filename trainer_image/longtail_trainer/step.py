@@ -1,0 +1,123 @@
+"""The frame of every step: what it is handed, and how it runs exactly once although it may be started often."""
+
+import importlib
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, cast
+
+from longtail_api.run_config import StepConfig
+from longtail_api.store_layout import result_key, step_prefix
+from longtail_api.store_objects import Metric, StepResult
+from longtail_store import Store
+
+from longtail_trainer.errors import ConfigInvalid, Terminated
+from longtail_trainer.progress import Progress
+from longtail_trainer.resume import ResumePoints
+from longtail_trainer.steps import STEPS
+
+
+class StopSignal:
+    """Whether the step was asked to stop. A step looks between batches, saves a resume point, then raises."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def request(self, signal_number: int = signal.SIGTERM, frame: FrameType | None = None) -> None:
+        """Ask the step to stop; also the handler of SIGTERM."""
+        self.requested = True
+
+    def raise_if_requested(self) -> None:
+        """Raise `Terminated` where a stop was asked for. Call it where nothing is lost, or after saving."""
+        if self.requested:
+            raise Terminated("stopped by SIGTERM; the next attempt resumes from the last saved point")
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """What a step works with: everything outside of its config enters here."""
+
+    store: Store
+    config: StepConfig
+    progress: Progress
+    resume: ResumePoints
+    workdir: Path
+    """An empty folder on this machine, removed when the step ends."""
+    threads: int = 1
+    stop: StopSignal = field(default_factory=StopSignal)
+
+    @property
+    def prefix(self) -> str:
+        """Folder of this step of this run in the store."""
+        return step_prefix(self.config.owner, self.config.run, step_name(self.config))
+
+    def result(
+        self,
+        outputs: dict[str, Any] | None = None,
+        metrics: dict[str, dict[str, Metric]] | None = None,
+        flops: int | None = None,
+    ) -> StepResult:
+        """The step's result, with what the config already says filled in."""
+        config = self.config
+        return StepResult(
+            step=step_name(config),
+            identity=config.identity,
+            scenario=config.owner,
+            run=config.run,
+            outputs=outputs or {},
+            metrics=metrics or {},
+            flops=flops,
+            seed=config.seed,
+        )
+
+
+Step = Callable[[StepConfig, StepContext], StepResult]
+"""`run` of a module in `steps/`: safe to run again after it was killed anywhere."""
+
+
+def step_name(config: StepConfig) -> str:
+    """Every step's config names its step."""
+    return cast(Any, config).step
+
+
+def load_step(name: str) -> Step:
+    """The step's function; imports its module, and with it what that step needs."""
+    return importlib.import_module(STEPS[name]).run
+
+
+def finished_result(store: Store, config: StepConfig) -> StepResult | None:
+    """The result of an earlier attempt at this same step; None where there is none yet.
+
+    Raises `ConfigInvalid` where the key holds the result of other inputs: results are never replaced.
+    """
+    key = result_key(config.owner, config.run, step_name(config))
+    content = store.get(key)
+    if content is None:
+        return None
+    result = StepResult.model_validate_json(content)
+    if result.identity != config.identity:
+        raise ConfigInvalid(
+            f"{key} holds the result of other inputs (identity {result.identity}, this step has {config.identity}); "
+            "start a new run: results are never replaced",
+            reason="ResultConflict",
+        )
+    return result
+
+
+def carry_out(step: Step, config: StepConfig, context: StepContext) -> StepResult:
+    """The result of the step, in the store when this returns. Runs it only where no earlier attempt finished it."""
+    earlier = finished_result(context.store, config)
+    if earlier is not None:
+        context.progress.update(1.0, "was finished by an earlier attempt; its result is kept")
+        return earlier
+    started = time.monotonic()
+    result = step(config, context)
+    result = result.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
+    if context.store.put_if_absent(result_key(config.owner, config.run, step_name(config)), result.to_bytes()):
+        return result
+    # Another attempt, or this one's own write whose response was lost, came first: what the store holds is the result.
+    stored = finished_result(context.store, config)
+    return result if stored is None else stored

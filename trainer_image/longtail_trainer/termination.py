@@ -1,0 +1,43 @@
+"""The container's termination message: what the operator reads instead of polling the store."""
+
+import os
+from pathlib import Path
+
+from longtail_api.store_objects import Termination
+
+MOST_BYTES = 4096
+"""The kubelet keeps no more of a termination message."""
+MOST_CHARACTERS = 1000
+DEFAULT_PATH = "/dev/termination-log"
+
+
+def termination_bytes(termination: Termination) -> bytes:
+    """JSON of at most 4,096 bytes. What doesn't fit is left out, least needed first; the result in the store has it.
+
+    First the message beyond 1,000 characters, then metrics, then outputs, then ever more of the message.
+    """
+    shortened = termination.model_copy(update={"message": shortened_text(termination.message, MOST_CHARACTERS)})
+    for update in ({}, {"metrics": {}}, {"metrics": {}, "outputs": {}}):
+        candidate = shortened.model_copy(update=update)
+        content = candidate.model_dump_json(by_alias=True, exclude_none=True).encode()
+        if len(content) <= MOST_BYTES:
+            return content
+    for characters in range(MOST_CHARACTERS // 2, 0, -50):
+        candidate = candidate.model_copy(update={"message": shortened_text(termination.message, characters)})
+        content = candidate.model_dump_json(by_alias=True, exclude_none=True).encode()
+        if len(content) <= MOST_BYTES:
+            return content
+    return Termination(status=termination.status, reason=termination.reason[:100]).model_dump_json().encode()
+
+
+def shortened_text(text: str, characters: int) -> str:
+    """The text, its end cut off and marked where it is longer."""
+    return text if len(text) <= characters else text[: characters - 1] + "…"
+
+
+def write_termination(termination: Termination) -> None:
+    """Write the message where Kubernetes looks for it; outside of a container there may be no such file."""
+    given = os.environ.get("TERMINATION_MESSAGE_PATH")
+    path = Path(given or DEFAULT_PATH)
+    if given or (path.exists() and os.access(path, os.W_OK)):
+        path.write_bytes(termination_bytes(termination))
