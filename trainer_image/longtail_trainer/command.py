@@ -14,7 +14,6 @@ from longtail_api.run_config import STEP_CONFIGS, ExitCode, StepConfig
 from longtail_api.store_layout import result_key, step_prefix
 from longtail_api.store_objects import StepResult, Termination
 from longtail_store import open_store
-
 from longtail_trainer.errors import TrainerError
 from longtail_trainer.progress import Progress
 from longtail_trainer.resume import ResumePoints

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import yaml
-from longtail_api.run_config import STEP_CONFIGS, StepConfig
 from pydantic import ValidationError
 
+from longtail_api.run_config import STEP_CONFIGS, StepConfig
 from longtail_trainer.errors import ConfigInvalid
 
 

@@ -13,7 +13,6 @@ from longtail_api.run_config import StepConfig
 from longtail_api.store_layout import result_key, step_prefix
 from longtail_api.store_objects import Metric, StepResult
 from longtail_store import Store
-
 from longtail_trainer.errors import ConfigInvalid, Terminated
 from longtail_trainer.progress import Progress
 from longtail_trainer.resume import ResumePoints
