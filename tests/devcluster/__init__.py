@@ -5,7 +5,7 @@ or only the API.
 """
 
 from tests.devcluster.apiserver import api_server
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 from tests.devcluster.versitygw import Endpoint, local_versitygw
 
-__all__ = ["Endpoint", "Failure", "api_server", "local_versitygw"]
+__all__ = ["ClusterError", "Endpoint", "api_server", "local_versitygw"]

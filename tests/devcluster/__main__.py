@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.devcluster import binaries, cluster, layout, store
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 from tests.devcluster.kubernetes import Cluster
 
 
@@ -16,8 +16,8 @@ def main() -> int:
     arguments = _parser().parse_args()
     try:
         return arguments.run(arguments)
-    except Failure as failure:
-        print(f"devcluster: {failure}", file=sys.stderr)
+    except ClusterError as error:
+        print(f"devcluster: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
@@ -85,7 +85,7 @@ def _up(arguments: argparse.Namespace) -> int:
         return 0
     say(f"KUBECONFIG names another cluster ({other}): that one is used, and nothing is started")
     if not cluster.api_answers(other):
-        raise Failure(
+        raise ClusterError(
             f"its API server does not answer; start it, or unset KUBECONFIG to use a cluster of our own ({other})"
         )
     if arguments.s3:
@@ -124,7 +124,7 @@ def _logs(arguments: argparse.Namespace) -> int:
     if arguments.component:
         path = processes.log(arguments.component)
         if not path.exists():
-            raise Failure(f"{path} does not exist; without a name, `logs` lists those that do")
+            raise ClusterError(f"{path} does not exist; without a name, `logs` lists those that do")
         print(processes.last_words(arguments.component, arguments.lines))
     else:
         for path in sorted(layout.state().logs.glob("*.log")):

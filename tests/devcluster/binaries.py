@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.devcluster import layout
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 
 KUBERNETES_VERSION = "v1.34.4"
 _VERSION_VARIABLES = "k8s.io/component-base/version"
@@ -60,6 +60,7 @@ BINARIES = {
         Binary("versitygw", "github.com/versity/versitygw/cmd/versitygw", "v1.8.0"),
         Binary("helm", "helm.sh/helm/v4/cmd/helm", "v4.3.1"),
         Binary("coredns", "github.com/coredns/coredns", "v1.15.0"),
+        Binary("crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"),
         Binary("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "v0.8.0"),
     )
 }
@@ -73,7 +74,7 @@ def binary(name: str, say: Callable[[str], None] = print) -> Path:
 def build(names: Iterable[str], say: Callable[[str], None] = print) -> dict[str, Path]:
     """Paths of the named programs, after building those that the cache lacks (one at a time: each uses every core).
 
-    Raises `Failure` where Go is missing or a build fails.
+    Raises `ClusterError` where Go is missing or a build fails.
     """
     wanted = [BINARIES[name] for name in names]
     if any(not each.path.exists() for each in wanted):
@@ -92,7 +93,7 @@ def build(names: Iterable[str], say: Callable[[str], None] = print) -> dict[str,
 def _build(wanted: Binary) -> None:
     go = shutil.which("go")
     if not go:
-        raise Failure(
+        raise ClusterError(
             f"building {wanted.name} needs Go 1.25 or later; install it (https://go.dev/dl) and put it on PATH"
         )
     unfinished = wanted.path.parent.with_name(wanted.path.parent.name + ".unfinished")
@@ -109,7 +110,7 @@ def _build(wanted: Binary) -> None:
         command, cwd=wanted.folder or unfinished, env=environment, capture_output=True, text=True, check=False
     )
     if result.returncode:
-        raise Failure(f"building {wanted.name} failed:\n{result.stderr[-3000:]}")
+        raise ClusterError(f"building {wanted.name} failed:\n{result.stderr[-3000:]}")
     shutil.rmtree(wanted.path.parent, ignore_errors=True)
     unfinished.rename(wanted.path.parent)
 

@@ -6,7 +6,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 
 _DAYS = "30"
 _KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
@@ -97,6 +97,6 @@ def _openssl(*words: str) -> None:
     try:
         result = subprocess.run(["openssl", *words], capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
-        raise Failure("certificates need the openssl program: apt-get install openssl") from error
+        raise ClusterError("certificates need the openssl program: apt-get install openssl") from error
     if result.returncode:
-        raise Failure(f"openssl {words[0]} failed: {result.stderr[-1000:]}")
+        raise ClusterError(f"openssl {words[0]} failed: {result.stderr[-1000:]}")

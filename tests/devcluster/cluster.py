@@ -1,5 +1,6 @@
 """Bringing the cluster up, and taking it down without a trace."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -13,16 +14,29 @@ from pathlib import Path
 from tests.devcluster import binaries, containerd, images, layout, monitoring, network, node, packages, store
 from tests.devcluster.apiserver import ControlPlane
 from tests.devcluster.certificates import Authority
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 from tests.devcluster.kubernetes import Cluster
 from tests.devcluster.processes import Processes
 
 ETCD, APISERVER, CONTROLLERS, SCHEDULER = "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"
 # In the order in which `down` ends them: what makes or restarts pods first, then the pods, then the rest.
-_MAKERS_OF_PODS = (monitoring.NAME, node.DNS, node.KUBELET, node.PROXY, SCHEDULER, CONTROLLERS)
+_MAKERS_OF_PODS = (monitoring.NAME, monitoring.TARGETS, node.DNS, node.KUBELET, node.PROXY, SCHEDULER, CONTROLLERS)
 _THE_REST = (APISERVER, ETCD, containerd.NAME, images.NAME)
 _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 _POD_LOG_LINKS = Path("/var/log/containers")
+# Folders that the kubelet, the shims and the CNI plug-ins make wherever they are told to keep their files.
+_FIXED_FOLDERS = tuple(
+    Path(name)
+    for name in (
+        "/var/lib/kubelet/device-plugins",
+        "/var/lib/kubelet",
+        "/var/lib/cni/results",
+        "/var/lib/cni",
+        "/run/containerd/s",
+        "/run/containerd",
+        "/var/log/containers",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -48,9 +62,9 @@ def processes_of(state: layout.State) -> Processes:
 
 
 def up(state: layout.State, wanted: Wanted, say: Callable[[str], None]) -> None:
-    """Bring up what does not run yet. Raises `Failure`, with the remedy, and leaves what runs for a look at its logs."""
+    """Bring up what does not run yet. Raises `ClusterError` with the remedy; what runs then stays, and its logs."""
     if os.geteuid() != 0:
-        raise Failure("the cluster needs root (network interfaces, control groups, mounts); run it with sudo")
+        raise ClusterError("the cluster needs root (network interfaces, control groups, mounts); run it with sudo")
     packages.install(say)
     binaries.build(["cluster", "coredns", "versitygw"], say)
     with _lock(state):
@@ -91,6 +105,9 @@ def _up(state: layout.State, wanted: Wanted, say: Callable[[str], None]) -> None
     if wanted.s3:
         store.apply(cluster)
     processes.wait(node.DNS, node.dns_ready)
+    if wanted.prometheus:
+        processes.wait(monitoring.NAME, monitoring.ready)
+        say(f"Prometheus ready at {monitoring.URL}")
     processes.wait(node.KUBELET, lambda: cluster.node_ready(layout.NODE_NAME), seconds=120)
     say(f"node {layout.NODE_NAME} ready")
     if wanted.s3:
@@ -114,7 +131,7 @@ def control_plane(state: layout.State) -> ControlPlane:
 
 def _runs(state: layout.State, wanted: Wanted) -> bool:
     processes = processes_of(state)
-    names = {*_MAKERS_OF_PODS, *_THE_REST} - (set() if wanted.prometheus else {monitoring.NAME})
+    names = {*_MAKERS_OF_PODS, *_THE_REST} - (set() if wanted.prometheus else {monitoring.NAME, monitoring.TARGETS})
     if not all(processes.alive(name) for name in names) or not control_plane(state).ready():
         return False
     cluster = Cluster(state.kubeconfig)
@@ -174,12 +191,15 @@ def down(state: layout.State, everything: bool, say: Callable[[str], None]) -> N
         network.take_down(state)
         for link in _pod_log_links(state):
             link.unlink()
+        for folder in _FIXED_FOLDERS:
+            with contextlib.suppress(OSError):  # Not there, or in use by another than us.
+                folder.rmdir()
         shutil.rmtree(state.node, ignore_errors=True)
         if everything:
             shutil.rmtree(state.images, ignore_errors=True)
     remaining = leftovers(state)
     if remaining:
-        raise Failure("left behind:\n  " + "\n  ".join(remaining))
+        raise ClusterError("left behind:\n  " + "\n  ".join(remaining))
     say("the cluster is gone, and nothing of it is left")
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from tests.devcluster import layout, network
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 from tests.devcluster.processes import Processes, Record, end_recorded, start_time
 
 NAME = "containerd"
@@ -41,7 +41,7 @@ def import_sandbox_image(state: layout.State) -> None:
         _build_sandbox_image(archive)
     result = _ctr(state, "images", "import", "--no-unpack", str(archive))
     if result.returncode:
-        raise Failure(f"importing the sandbox image failed: {result.stderr[-1000:]}")
+        raise ClusterError(f"importing the sandbox image failed: {result.stderr[-1000:]}")
 
 
 def remove_containers(state: layout.State, processes: Processes) -> None:
@@ -137,7 +137,9 @@ def _build_sandbox_image(archive: Path) -> None:
     command = ["gcc", "-Os", "-static", "-s", "-o", str(program), str(source)]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise Failure(f"compiling the sandbox program failed (apt-get install gcc libc6-dev): {result.stderr[-1000:]}")
+        raise ClusterError(
+            f"compiling the sandbox program failed (apt-get install gcc libc6-dev): {result.stderr[-1000:]}"
+        )
     layer = _tar({"pause": program.read_bytes()})
     configuration = json.dumps(
         {

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.devcluster import layout
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 from tests.devcluster.processes import Processes, listens
 
 NAME = "registry"
@@ -19,7 +19,9 @@ NAME = "registry"
 def start_registry(state: layout.State, processes: Processes) -> None:
     """Serve the registry of the state folder on loopback, without passwords; deletion is allowed."""
     if not processes.alive(NAME) and registry_ready():
-        raise Failure(f"another program listens on {layout.REGISTRY}; end it, or set KUBECONFIG to use its cluster")
+        raise ClusterError(
+            f"another program listens on {layout.REGISTRY}; end it, or set KUBECONFIG to use its cluster"
+        )
     configuration = state.node / "registry.json"
     content = {
         "version": "0.1",
@@ -64,7 +66,10 @@ def buildah(state: layout.State, *words: str | Path) -> list[str]:
 def build_and_push(
     state: layout.State, reference: str, containerfile: Path, context: Path, options: Sequence[str] = ()
 ) -> None:
-    """Build an image and push it to the registry; buildah's own copy is removed. Raises `Failure` with the last output."""
+    """Build an image, push it to the registry, and remove buildah's own copy.
+
+    `options` go to `buildah build`. Raises `ClusterError` with the end of the output.
+    """
     build = buildah(state, "build", "--isolation", "chroot", *options, "-t", reference, "-f", containerfile, context)
     _run(build)
     _run(buildah(state, "push", "--tls-verify=false", reference))
@@ -103,4 +108,4 @@ def _address() -> tuple[str, int]:
 def _run(command: list[str]) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise Failure(f"{' '.join(command)} failed:\n{(result.stdout + result.stderr)[-3000:]}")
+        raise ClusterError(f"{' '.join(command)} failed:\n{(result.stdout + result.stderr)[-3000:]}")

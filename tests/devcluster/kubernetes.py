@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.devcluster.binaries import binary
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 
 GPU = "nvidia.com/gpu"
 
@@ -20,10 +20,10 @@ class Cluster:
     kubeconfig: Path
 
     def kubectl(self, *words: str, text: str | None = None) -> str:
-        """What kubectl prints. Raises `Failure` with what it says where it fails."""
+        """What kubectl prints. Raises `ClusterError` with what it says where it fails."""
         result = self._run(words, text)
         if result.returncode:
-            raise Failure(f"kubectl {' '.join(words)}: {result.stderr.strip()}")
+            raise ClusterError(f"kubectl {' '.join(words)}: {result.stderr.strip()}")
         return result.stdout
 
     def succeeds(self, *words: str) -> bool:
@@ -45,7 +45,7 @@ class Cluster:
         return self._run(("get", "node", name, "-o", jsonpath), None).stdout == "True"
 
     def set_gpus(self, node: str, count: int) -> None:
-        """Let the node offer `count` GPUs to the scheduler, which no container will find there; 0: none, nor a mention."""
+        """Let the node offer `count` GPUs to the scheduler, though no container will find one there; 0 removes them."""
         capacity = {GPU: str(count) if count else None}
         patch = json.dumps({"status": {"capacity": capacity, "allocatable": capacity}})
         self.kubectl("patch", "node", node, "--subresource=status", "--type=merge", f"--patch={patch}")

@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 from tests.devcluster import layout
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 
 NODE_INTERFACE = "longtail0"
 POD_BRIDGE = "ltbr0"
@@ -124,7 +124,7 @@ def _ports(bridge: str) -> list[str]:
 def _ip(*words: str) -> None:
     result = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
     if result.returncode:
-        raise Failure(f"ip {' '.join(words)}: {result.stderr.strip()} (the launcher needs root and CAP_NET_ADMIN)")
+        raise ClusterError(f"ip {' '.join(words)}: {result.stderr.strip()} (the launcher needs root and CAP_NET_ADMIN)")
 
 
 def _setting(name: str) -> str | None:
@@ -136,4 +136,4 @@ def _set(name: str, value: str) -> None:
     try:
         Path("/proc/sys", name).write_text(value)
     except OSError as error:
-        raise Failure(f"cannot set {name.replace('/', '.')} to {value}: {error}; run as root") from error
+        raise ClusterError(f"cannot set {name.replace('/', '.')} to {value}: {error}; run as root") from error

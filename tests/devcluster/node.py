@@ -54,8 +54,10 @@ def start_kubelet(state: layout.State, processes: Processes, authority: Authorit
         "oomScoreAdj": 0,
         "podLogsDir": str(state.pod_logs),
         "volumePluginDir": str(state.node / "volume-plugins"),
-        # Pods that end slowly make tests slow: changes are to be noticed soon.
+        # Tests wait for what the kubelet notices.
         "syncFrequency": "10s",
+        # Watching, the first pod of a namespace waits two seconds for its mounts.
+        "configMapAndSecretChangeDetectionStrategy": "Get",
         "nodeStatusUpdateFrequency": "5s",
     }
     configuration = state.node / "kubelet.json"

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 
 # A program or file that proves the package to be there, and the package (names of Debian 12).
 PACKAGES = {
@@ -37,13 +37,13 @@ def missing() -> list[str]:
 
 
 def install(say: Callable[[str], None]) -> None:
-    """Install what is missing, without letting it start services. Raises `Failure` with the command to run instead."""
+    """Install what is missing, without letting it start services. Raises `ClusterError` with the command to run."""
     wanted = missing()
     if not wanted:
         return
     remedy = f"apt-get install --no-install-recommends {' '.join(wanted)}"
     if os.geteuid() != 0 or not shutil.which("apt-get"):
-        raise Failure(f"these packages are missing: {' '.join(wanted)}; as root: {remedy}")
+        raise ClusterError(f"these packages are missing: {' '.join(wanted)}; as root: {remedy}")
     say(f"installing packages: {' '.join(wanted)}")
     # A policy of the machine's own already decides about services, and stays.
     own_policy = not _POLICY.exists()
@@ -54,7 +54,7 @@ def install(say: Callable[[str], None]) -> None:
         _apt("update")
         _apt("install", "-y", "--no-install-recommends", *wanted)
     except subprocess.CalledProcessError as error:
-        raise Failure(f"{remedy} failed:\n{error.stderr[-2000:]}") from error
+        raise ClusterError(f"{remedy} failed:\n{error.stderr[-2000:]}") from error
     finally:
         if own_policy:
             _POLICY.unlink()

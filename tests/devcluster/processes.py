@@ -1,5 +1,6 @@
 """Processes that outlive the command that started them, ended only by a pid that is proven to be still theirs."""
 
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,13 @@ class Processes:
         return True
 
     def wait(self, name: str, ready: Callable[[], bool], seconds: float = 60) -> None:
-        """Wait until `ready()`. Raises `Failure` with the end of the log where the process dies or time runs out."""
+        """Wait until `ready()`. Raises `ClusterError` with the log's end where the process dies or time runs out."""
         deadline = time.monotonic() + seconds
         while not ready():
             if not self.alive(name):
-                raise Failure(f"{name} ended; the end of {self.log(name)}:\n{self.last_words(name)}")
+                raise ClusterError(f"{name} ended; the end of {self.log(name)}:\n{self.last_words(name)}")
             if time.monotonic() > deadline:
-                raise Failure(
+                raise ClusterError(
                     f"{name} not ready after {seconds:.0f} s; the end of {self.log(name)}:\n{self.last_words(name)}"
                 )
             time.sleep(0.05)
@@ -113,10 +114,8 @@ def end_recorded(record: Record, seconds: float = 10) -> None:
 
 
 def _reap(pid: int) -> None:
-    try:
+    with contextlib.suppress(ChildProcessError):  # Started by an earlier command: init reaps it.
         os.waitpid(pid, os.WNOHANG)
-    except ChildProcessError:
-        pass  # Started by an earlier command: init reaps it.
 
 
 def end(process: subprocess.Popen) -> None:

@@ -38,7 +38,7 @@ def wait(cluster: Cluster) -> None:
 
 
 def endpoint(cluster: Cluster) -> Endpoint:
-    """The store as this machine reaches it, by its node port. Raises `Failure` where it is not in the cluster.
+    """The store as this machine reaches it, by its node port. Raises `ClusterError` where it is not in the cluster.
 
     Pods use `INSIDE_URL` with the same keys.
     """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.devcluster.binaries import binary
-from tests.devcluster.failures import Failure
+from tests.devcluster.errors import ClusterError
 from tests.devcluster.processes import end, free_port, listens
 
 
@@ -28,8 +28,8 @@ class Endpoint:
 def local_versitygw(directory: Path) -> Iterator[Endpoint]:
     """Serve `directory` (made if need be; its sub-folders are the buckets) as S3 on a free loopback port.
 
-    Builds the gateway first where the cache has none (2 minutes). The process is ended on exit. Raises `Failure` with
-    the gateway's own words where it does not get ready.
+    Builds the gateway first where the cache has none (2 minutes). The process is ended on exit. Raises
+    `ClusterError` with the gateway's own words where it does not get ready.
     """
     program = binary("versitygw")
     directory.mkdir(parents=True, exist_ok=True)
@@ -47,7 +47,7 @@ def local_versitygw(directory: Path) -> Iterator[Endpoint]:
         try:
             if not _got_ready(process, address):
                 log.seek(0)
-                raise Failure(f"versitygw did not get ready at {address}:\n{log.read()[-2000:]}")
+                raise ClusterError(f"versitygw did not get ready at {address}:\n{log.read()[-2000:]}")
             yield endpoint
         finally:
             end(process)
