@@ -1,1 +1,50 @@
-"""The store: blobs with put-if-absent (S3, file), and the typed objects and the version chain on them."""
+"""The store: blobs with put-if-absent (S3, file), and the typed objects and the version chain on them.
+
+`longtail_store.feedback` stands apart, since it needs safetensors, which serving does without.
+"""
+
+from longtail_store.chain import Chain, Committed, Lost, file_sha256, new_nonce
+from longtail_store.errors import (
+    AccessDenied,
+    BucketMissing,
+    Conflict,
+    Corrupt,
+    InvalidAddress,
+    InvalidKey,
+    ObjectMissing,
+    ObjectUnusable,
+    SchemaVersionUnsupported,
+    StoreError,
+    StoreRefused,
+    StoreUnreachable,
+)
+from longtail_store.opening import open_store
+from longtail_store.store import Credentials, ObjectInfo, Store
+from longtail_store.typed_objects import parse_object, read_object, write_object_if_absent
+
+__all__ = [
+    "AccessDenied",
+    "BucketMissing",
+    "Chain",
+    "Committed",
+    "Conflict",
+    "Corrupt",
+    "Credentials",
+    "InvalidAddress",
+    "InvalidKey",
+    "Lost",
+    "ObjectInfo",
+    "ObjectMissing",
+    "ObjectUnusable",
+    "SchemaVersionUnsupported",
+    "Store",
+    "StoreError",
+    "StoreRefused",
+    "StoreUnreachable",
+    "file_sha256",
+    "new_nonce",
+    "open_store",
+    "parse_object",
+    "read_object",
+    "write_object_if_absent",
+]
