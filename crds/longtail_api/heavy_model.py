@@ -160,6 +160,20 @@ class FeedbackCounts(ApiModel):
     """Recorded as rejected, with the reason."""
 
 
+class InitializationStatus(ApiModel):
+    """The newest initialization."""
+
+    generation: Annotated[int, Field(ge=1)]
+    """Generation whose first version it makes."""
+    identity: Annotated[str, Field(max_length=64)]
+    """Hash of its inputs; it names the Job."""
+    result: Annotated[str, Field(max_length=64)] | None = None
+    """sha256 of its result, once it is done."""
+    failed: bool = False
+    """Whether it is over without success; other data, another spec or another value of the annotation
+    longtail.dev/run starts it again."""
+
+
 class HeavyModelStatus(ApiModel):
     """What the operator observed."""
 
@@ -173,6 +187,8 @@ class HeavyModelStatus(ApiModel):
     """Hash of schema, encoder and architecture of the generation."""
     feedback: FeedbackCounts = FeedbackCounts()
     """Counts of feedback."""
+    initialization: InitializationStatus | None = None
+    """The newest initialization."""
     scenarios: Annotated[int, Field(ge=0)] = 0
     """Scenarios that refer to this HeavyModel."""
     pool: Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=64)] = []

@@ -14,3 +14,7 @@ IDENTITY_ANNOTATION = "longtail.dev/identity"
 
 FINALIZER = "longtail.dev/store-cleanup"
 FIELD_MANAGER = "longtail"
+MANAGED_BY_LABEL = "app.kubernetes.io/managed-by"
+MANAGED_BY = "longtail"
+OWNER_ANNOTATION = "longtail.dev/owner"
+"""Kind and name of the resource that a child belongs to, as `Scenario/spring`. Labels are too short for every name."""

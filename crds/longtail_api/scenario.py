@@ -175,11 +175,15 @@ class RunStatus(ApiModel):
     number: Annotated[int, Field(ge=1)]
     """Number of the run; persisted before its first Job exists."""
     trigger: Annotated[str, Field(max_length=63)] = "Created"
-    """Why it started: Created, SpecChanged, Schedule, Annotation."""
+    """Why it started: Created, SpecChanged, Schedule (a new light model), DataSchedule (new data alone), Annotation."""
+    annotation: Annotated[str, Field(max_length=256)] | None = None
+    """Value of the annotation longtail.dev/run when it started."""
     spec_hash: Annotated[str, Field(max_length=64)] = ""
     """Hash of the spec fields that start a run."""
     base_version: Annotated[int, Field(ge=1)] | None = None
     """Version of the agnostic model pinned at its start."""
+    data_version: Annotated[str, Field(max_length=63)] | None = None
+    """Version of the prepared data it works on."""
     step: Annotated[str, Field(max_length=32)] | None = None
     """Step under way."""
     steps: Annotated[list[StepStatus], Field(max_length=16)] = []
@@ -188,6 +192,19 @@ class RunStatus(ApiModel):
     """When it started (RFC 3339)."""
     finished: Annotated[str, Field(max_length=32)] | None = None
     """When its last step ended (RFC 3339)."""
+    outcome: Literal["Succeeded", "Failed"] | None = None
+    """How it ended."""
+
+
+class PreparedData(ApiModel):
+    """The newest prepared data of the Scenario."""
+
+    version: Annotated[str, Field(max_length=63)]
+    """Version of the prepared data."""
+    run: Annotated[int, Field(ge=1)]
+    """Run that prepared it."""
+    source_hash: Annotated[str, Field(max_length=64)]
+    """Hash of the addresses and the schema it was prepared with."""
 
 
 class ServingStatus(ApiModel):
@@ -199,6 +216,10 @@ class ServingStatus(ApiModel):
     """Hash of its model file."""
     candidate: Annotated[str, Field(max_length=63)] | None = None
     """Light version under check."""
+    candidate_sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of its model file."""
+    promoted: Annotated[str, Field(max_length=32)] | None = None
+    """When the stable version took the traffic (RFC 3339)."""
     refused: Annotated[str, Field(max_length=63)] | None = None
     """The last light version whose check failed."""
     url: Annotated[str, Field(max_length=512)] | None = None
@@ -223,6 +244,8 @@ class ScenarioStatus(ApiModel):
     """DataPrepared, Adapted, Searched, Trained, RolledOut, Ready."""
     run: RunStatus | None = None
     """The current run."""
+    data: PreparedData | None = None
+    """The newest prepared data."""
     lineage: Lineage = Lineage()
     """What the serving light model was made of."""
     metrics: ScenarioMetrics = ScenarioMetrics()
