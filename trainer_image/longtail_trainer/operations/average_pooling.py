@@ -1,0 +1,33 @@
+"""Average of each event and its neighbors."""
+
+from torch import Tensor, nn
+
+from longtail_trainer.operations.contract import Shape, keep
+
+
+class AveragePoolingModule(nn.Module):
+    """Mean over the window's events; padding counts in neither the sum nor the number."""
+
+    def __init__(self, kernel: int) -> None:
+        super().__init__()
+        self.mean = nn.AvgPool1d(kernel, stride=1, padding=(kernel - 1) // 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        share = self.mean(mask.unsqueeze(1).to(x.dtype)).transpose(1, 2)
+        mean = self.mean(keep(x, mask).transpose(1, 2)).transpose(1, 2)
+        # A window round an event holds at least that event; elsewhere the share may be 0 and the result is masked.
+        return keep(mean / share.clamp(min=0.5 / self.mean.kernel_size[0]), mask)
+
+
+class AveragePooling:
+    """Average pooling of an odd kernel."""
+
+    def __init__(self, kernel: int) -> None:
+        self.kernel = kernel
+
+    def build(self, shape: Shape) -> tuple[nn.Module, Shape]:
+        return AveragePoolingModule(self.kernel), shape
+
+    def flops(self, shape: Shape) -> int:
+        """kernel − 1 additions and one division for each output."""
+        return self.kernel * shape.width * shape.length

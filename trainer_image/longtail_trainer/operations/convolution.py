@@ -1,0 +1,34 @@
+"""1-D convolution over the events, standard or dilated."""
+
+from torch import Tensor, nn
+
+from longtail_trainer.operations.contract import Shape, keep
+
+DILATION = 2
+"""Rate of the dilated convolutions. ALT names none; 2 is what the searches it builds on use."""
+
+
+class ConvolutionModule(nn.Module):
+    """relu(conv(x)), SAME zero padding."""
+
+    def __init__(self, width: int, kernel: int, dilation: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(width, width, kernel, padding=dilation * (kernel - 1) // 2, dilation=dilation)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        convolved = self.convolution(keep(x, mask).transpose(1, 2)).transpose(1, 2)
+        return keep(convolved.relu(), mask)
+
+
+class Convolution:
+    """Convolution of an odd kernel. With kernel 1 it is a linear layer on each event."""
+
+    def __init__(self, kernel: int, dilation: int = 1) -> None:
+        self.kernel = kernel
+        self.dilation = dilation
+
+    def build(self, shape: Shape) -> tuple[nn.Module, Shape]:
+        return ConvolutionModule(shape.width, self.kernel, self.dilation), shape
+
+    def flops(self, shape: Shape) -> int:
+        return 2 * self.kernel * shape.width * shape.width * shape.length
