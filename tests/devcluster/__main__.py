@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.devcluster import binaries, cluster, layout, store
+from tests.devcluster import binaries, cluster, layout, release, store
 from tests.devcluster.errors import ClusterError
 from tests.devcluster.kubernetes import Cluster
 
@@ -56,12 +56,13 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("component", nargs="?")
     logs.add_argument("-n", "--lines", type=int, default=100)
     build = command("build", _build, "build programs into the cache, and print their paths")
-    build.add_argument("name", nargs="*", choices=[*binaries.BINARIES, []], default=[], help="default: all of them")
+    build.add_argument("name", nargs="*", help=f"of {', '.join(binaries.BINARIES)}; default: all of them")
     command("tools", _tools, "print a folder for PATH that holds kubectl, helm and kubeconform")
     gpu = command(
         "gpu", _gpu, "let the node offer GPUs that it has not, so that the scheduler places pods that ask for one"
     )
     gpu.add_argument("count", type=int, help="0 removes them")
+    command("images", _images, "build Longtail's images and push them to the cluster's registry; print their names")
     command("leftovers", _leftovers, "list what a cluster left on this machine; exits 1 where there is anything")
     command("disk", _disk, "print how much disk each part takes")
     return parser
@@ -134,6 +135,9 @@ def _logs(arguments: argparse.Namespace) -> int:
 
 def _build(arguments: argparse.Namespace) -> int:
     names = arguments.name or list(binaries.BINARIES)
+    unknown = sorted(set(names) - set(binaries.BINARIES))
+    if unknown:
+        raise ClusterError(f"nothing is called {', '.join(unknown)}; there are {', '.join(binaries.BINARIES)}")
     paths = binaries.build(names, lambda text: print(text, file=sys.stderr, flush=True))
     for name, path in paths.items():
         print(f"{name} {path}")
@@ -158,6 +162,13 @@ def _gpu(arguments: argparse.Namespace) -> int:
     there = Cluster(other_cluster() or layout.state().kubeconfig)
     for item in there.get("nodes")["items"]:
         there.set_gpus(item["metadata"]["name"], arguments.count)
+    return 0
+
+
+def _images(_: argparse.Namespace) -> int:
+    references = release.build_images(layout.state(), lambda text: print(text, file=sys.stderr, flush=True))
+    for name, reference in references.items():
+        print(f"{name} {reference}")
     return 0
 
 
