@@ -14,7 +14,7 @@ from longtail_api.run_config import STEP_CONFIGS, ExitCode, StepConfig
 from longtail_api.store_layout import result_key, step_prefix
 from longtail_api.store_objects import StepResult, Termination
 from longtail_store import open_store
-from longtail_trainer.errors import TrainerError
+from longtail_trainer.errors import trainer_error
 from longtail_trainer.progress import Progress
 from longtail_trainer.resume import ResumePoints
 from longtail_trainer.run_configs import read_config
@@ -114,11 +114,10 @@ def succeeded(config: StepConfig, result: StepResult) -> Termination:
 
 def failed(step: str, error: Exception) -> int:
     """Tell the person and the operator what went wrong; the exit code that says who must act."""
-    if isinstance(error, TrainerError):
-        code, reason, message = error.exit_code, error.reason, error.message
-        log.error("%s: %s: %s", step, reason, message)
-    else:
-        code, reason, message = ExitCode.BUG, "Bug", f"{type(error).__name__}: {error}"
+    known = trainer_error(error)
+    if known.exit_code == ExitCode.BUG:
         log.error("%s: an error nobody foresaw; please report it", step, exc_info=error)
-    write_termination(Termination(status="Failed", reason=reason, message=message))
-    return code
+    else:
+        log.error("%s: %s: %s", step, known.reason, known.message)
+    write_termination(Termination(status="Failed", reason=known.reason, message=known.message))
+    return known.exit_code

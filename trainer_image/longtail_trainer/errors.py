@@ -1,8 +1,10 @@
 """Why a step ended early, split by who must act. The command turns each into its exit code and reason."""
 
+import errno
 from typing import ClassVar
 
 from longtail_api.run_config import ExitCode
+from longtail_store import Conflict, InvalidKey, ObjectUnusable, StoreError, StoreRefused
 
 
 class TrainerError(Exception):
@@ -70,3 +72,19 @@ class Terminated(PlatformError):
 
     exit_code = ExitCode.TERMINATED
     default_reason = "Terminated"
+
+
+def trainer_error(error: Exception) -> TrainerError:
+    """Any exception as one of this tree: the store's by who must act, a full disk as retryable, the rest as a bug."""
+    if isinstance(error, TrainerError):
+        return error
+    name, text = type(error).__name__, str(error)
+    if isinstance(error, StoreRefused | Conflict):
+        return ConfigInvalid(text, reason=name)
+    if isinstance(error, ObjectUnusable):
+        return DataInvalid(text, reason=name)
+    if isinstance(error, StoreError) and not isinstance(error, InvalidKey):
+        return Retryable(text, reason=name)
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return Retryable(f"{text}; give the step more ephemeral storage", reason="DiskFull")
+    return TrainerError(f"{name}: {text}")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from longtail_api.store_layout import metrics_key, progress_key
-from longtail_store import Store
+from longtail_store import ObjectMissing, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -101,15 +101,17 @@ class Progress:
 
     def _put(self, key: str, content: bytes) -> None:
         try:
-            self._store.put(key, content)
-        except Exception as error:
+            self._store.put_advisory(key, content)
+        except StoreError as error:
             log.warning("%s can't be written (%s); the step goes on", key, error)
 
     def _earlier_lines(self) -> list[str]:
         """The metrics of earlier attempts of this same step, so that the whole history stays in one object."""
         try:
-            content = self._store.get(metrics_key(self._prefix)) or b""
-        except Exception as error:
+            content = self._store.get(metrics_key(self._prefix))
+        except ObjectMissing:
+            return []
+        except StoreError as error:
             log.warning("earlier metrics can't be read (%s); the step goes on", error)
             return []
         return [line for line in content.decode(errors="replace").splitlines() if self._identity in line]

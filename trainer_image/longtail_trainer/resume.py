@@ -9,7 +9,7 @@ import json
 import logging
 
 from longtail_api.store_layout import resume_key
-from longtail_store import Store
+from longtail_store import ObjectMissing, Store
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +28,14 @@ class ResumePoints:
     def save(self, name: str, payload: bytes) -> None:
         """Overwrite the resume point `name`."""
         header = {"identity": self._identity, "sha256": hashlib.sha256(payload).hexdigest()}
-        self._store.put(resume_key(self._prefix, name), json.dumps(header).encode() + b"\n" + payload)
+        self._store.put_advisory(resume_key(self._prefix, name), json.dumps(header).encode() + b"\n" + payload)
 
     def load(self, name: str) -> bytes | None:
         """The payload saved last under `name`; None where there is none that can be used."""
         key = resume_key(self._prefix, name)
-        blob = self._store.get(key)
-        if blob is None:
+        try:
+            blob = self._store.get(key)
+        except ObjectMissing:
             return None
         flaw = self._flaw(blob)
         if flaw is not None:

@@ -12,8 +12,8 @@ from typing import Any, cast
 from longtail_api.run_config import StepConfig
 from longtail_api.store_layout import result_key, step_prefix
 from longtail_api.store_objects import Metric, StepResult
-from longtail_store import Store
-from longtail_trainer.errors import ConfigInvalid, Terminated
+from longtail_store import ObjectMissing, Store, read_object, write_object_if_absent
+from longtail_trainer.errors import ConfigInvalid, Retryable, Terminated
 from longtail_trainer.progress import Progress
 from longtail_trainer.resume import ResumePoints
 from longtail_trainer.steps import STEPS
@@ -93,10 +93,10 @@ def finished_result(store: Store, config: StepConfig) -> StepResult | None:
     Raises `ConfigInvalid` where the key holds the result of other inputs: results are never replaced.
     """
     key = result_key(config.owner, config.run, step_name(config))
-    content = store.get(key)
-    if content is None:
+    try:
+        result = read_object(store, key, StepResult)
+    except ObjectMissing:
         return None
-    result = StepResult.model_validate_json(content)
     if result.identity != config.identity:
         raise ConfigInvalid(
             f"{key} holds the result of other inputs (identity {result.identity}, this step has {config.identity}); "
@@ -115,8 +115,10 @@ def carry_out(step: Step, config: StepConfig, context: StepContext) -> StepResul
     started = time.monotonic()
     result = step(config, context)
     result = result.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
-    if context.store.put_if_absent(result_key(config.owner, config.run, step_name(config)), result.to_bytes()):
+    if write_object_if_absent(context.store, result_key(config.owner, config.run, step_name(config)), result):
         return result
     # Another attempt, or this one's own write whose response was lost, came first: what the store holds is the result.
     stored = finished_result(context.store, config)
-    return result if stored is None else stored
+    if stored is None:
+        raise Retryable(f"{result_key(config.owner, config.run, step_name(config))} was removed while it was written")
+    return stored

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 from longtail_api.store_objects import Termination
 
@@ -17,7 +18,8 @@ def termination_bytes(termination: Termination) -> bytes:
     First the message beyond 1,000 characters, then metrics, then outputs, then ever more of the message.
     """
     shortened = termination.model_copy(update={"message": shortened_text(termination.message, MOST_CHARACTERS)})
-    for update in ({}, {"metrics": {}}, {"metrics": {}, "outputs": {}}):
+    left_out: tuple[dict[str, Any], ...] = ({}, {"metrics": {}}, {"metrics": {}, "outputs": {}})
+    for update in left_out:
         candidate = shortened.model_copy(update=update)
         content = candidate.model_dump_json(by_alias=True, exclude_none=True).encode()
         if len(content) <= MOST_BYTES:
