@@ -51,6 +51,14 @@ def checkpoint_key(number: int, nonce: str) -> str:
     return f"{CHECKPOINTS_PREFIX}{number:0{VERSION_DIGITS}d}-{nonce}.safetensors"
 
 
+def checkpoint_number(key: str) -> int | None:
+    """Number of the version a checkpoint was meant for; None where the key is no checkpoint key."""
+    name = key.removeprefix(CHECKPOINTS_PREFIX).removesuffix(".safetensors")
+    number, dash, nonce = name.partition("-")
+    whole = checkpoint_key(int(number), nonce) if number.isdecimal() and dash and nonce else None
+    return int(number) if whole == key else None
+
+
 FEEDBACK_PREFIX = "agnostic/feedback/"
 
 

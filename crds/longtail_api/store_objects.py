@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from longtail_api.base import ApiModel, Sha256, StoreObject
 from longtail_api.data_schema import DataSchema
@@ -129,14 +129,17 @@ class FoldedFeedback(ApiModel):
     loss: float
 
 
+RejectionReason = Literal[
+    "NotFinite", "WrongShape", "WrongHash", "WrongTensors", "OldGeneration", "UnknownBase", "Unreadable"
+]
+
+
 class RejectedFeedback(ApiModel):
     """One feedback that will never be folded."""
 
     scenario: str
     run: int
-    reason: Literal[
-        "NotFinite", "WrongShape", "WrongHash", "WrongTensors", "OldGeneration", "UnknownBase", "Unreadable"
-    ]
+    reason: RejectionReason
     message: str
 
 
@@ -183,6 +186,9 @@ class FeedbackMetadata(StoreObject):
     (int64, distinct, ascending) and `<name>#values` (len(rows), width) in place of `<name>`.
     """
 
+    # A loss that is NaN must reach the ledger, to be rejected there with its reason.
+    model_config = ConfigDict(ser_json_inf_nan="strings")
+
     scenario: str
     run: int
     base_version: int
@@ -190,7 +196,8 @@ class FeedbackMetadata(StoreObject):
     examples: int
     loss: float
     payload_sha256: Sha256
-    """Of the tensors' bytes in the order of their names, each preceded by its name, shape and type."""
+    """Of the tensors' bytes (little-endian, C order) in the order of their names, each preceded by the line
+    `<name>\t<safetensors type>\t<sizes, comma-separated>\n` in UTF-8."""
     nonce: str
 
 
