@@ -186,7 +186,7 @@ def down(state: layout.State, everything: bool, say: Callable[[str], None]) -> N
         for name in _THE_REST:
             processes.stop(name)
         say("processes ended")
-        _unmount(state.root)
+        _unmount(state)
         _remove_control_groups()
         network.take_down(state)
         for link in _pod_log_links(state):
@@ -207,7 +207,7 @@ def leftovers(state: layout.State) -> list[str]:
     """What a cluster left on the machine; empty after `down`. (While it runs, this lists its parts.)"""
     found = [f"process {record.name} ({record.pid})" for record in processes_of(state).all() if record.alive]
     found += [f"process containerd-shim ({record.pid})" for record in containerd.shims(state)]
-    found += [f"mount {path}" for path in _mounts(state.root)]
+    found += [f"mount {path}" for path in _mounts(state)]
     found += network.leftovers()
     found += [f"control group {path}" for path in _control_groups()]
     found += [f"link {path}" for path in _pod_log_links(state)]
@@ -264,16 +264,17 @@ def _size(path: Path) -> int:
     return int(result.stdout.split()[0]) * 1024 if result.stdout else 0
 
 
-def _mounts(below: Path) -> list[Path]:
-    """Mount points below a folder, the deepest first."""
-    points = [
-        line.split()[1].encode().decode("unicode_escape") for line in Path("/proc/mounts").read_text().splitlines()
-    ]
-    return sorted((Path(point) for point in points if Path(point).is_relative_to(below)), reverse=True)
+def _mounts(state: layout.State) -> list[Path]:
+    """Mount points of pods, the deepest first. Not buildah's: a build may go on while no cluster runs."""
+    lines = Path("/proc/mounts").read_text().splitlines()
+    # The kernel writes a space in a path as \\040.
+    points = [Path(line.split()[1].encode().decode("unicode_escape")) for line in lines]
+    ours = (state.node, state.containerd_root)
+    return sorted((point for point in points if any(map(point.is_relative_to, ours))), reverse=True)
 
 
-def _unmount(below: Path) -> None:
-    for point in _mounts(below):
+def _unmount(state: layout.State) -> None:
+    for point in _mounts(state):
         subprocess.run(["umount", "--lazy", str(point)], capture_output=True, check=False)
 
 
