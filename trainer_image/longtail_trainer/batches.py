@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 
@@ -17,6 +18,12 @@ class SequenceBatch:
     categorical: Tensor
     numeric: Tensor
     mask: Tensor
+
+    def to(self, device: torch.device, floats: torch.dtype = torch.float32) -> "SequenceBatch":
+        """The same events on another device, or in another precision."""
+        return SequenceBatch(
+            self.categorical.to(device), self.numeric.to(device=device, dtype=floats), self.mask.to(device)
+        )
 
 
 @dataclass
@@ -37,3 +44,17 @@ class Batch:
     labels: Tensor
     observed: Tensor
     weight: Tensor
+
+    def __len__(self) -> int:
+        return len(self.weight)
+
+    def to(self, device: torch.device, floats: torch.dtype = torch.float32) -> "Batch":
+        """The same samples on another device, or in another precision."""
+        return Batch(
+            self.categorical.to(device),
+            self.numeric.to(device=device, dtype=floats),
+            {name: sequence.to(device, floats) for name, sequence in self.sequences.items()},
+            self.labels.to(device=device, dtype=floats),
+            self.observed.to(device),
+            self.weight.to(device=device, dtype=floats),
+        )

@@ -1,0 +1,69 @@
+"""The behavior encoder: one sequence of events into one vector."""
+
+import torch
+from torch import Tensor, nn
+
+from longtail_api.data_schema import BehaviorSequence
+from longtail_api.heavy_model import Architecture
+from longtail_api.store_objects import Features
+from longtail_trainer.batches import SequenceBatch
+from longtail_trainer.features.columns import sequence_columns
+from longtail_trainer.heavy.inputs import InputLayer
+from longtail_trainer.heavy.sequence_layers import SEQUENCE_LAYERS
+from longtail_trainer.operations.contract import Shape, keep
+
+LOWEST = -1e9
+"""Score of a padding position. Finite: a sample without events must not become 0/0."""
+
+
+class BehaviorEncoder(nn.Module):
+    """(batch, length) events → (batch, width of the summary).
+
+    The events are embedded and brought to the encoder's width, run through its layers, and summarized: the state at
+    the last event, mean, maximum and attentive mean over all states, the mean of the embedded events themselves,
+    and how many events there are. A sample without events has a summary of zeros.
+    """
+
+    def __init__(
+        self, sequence: BehaviorSequence, features: Features, encoder: str, architecture: Architecture
+    ) -> None:
+        super().__init__()
+        self.shape = Shape(sequence.max_length, architecture.behavior_width, architecture.behavior_heads)
+        self.inputs = InputLayer(sequence_columns(sequence), features.vocabularies, architecture.embedding_size)
+        # A sequence without features still has its number of events; a bias alone then stands for an event.
+        self.project = nn.Linear(max(1, self.inputs.width), self.shape.width)
+        self.dropout = nn.Dropout(float(architecture.dropout))
+        self.layers = SEQUENCE_LAYERS[encoder](self.shape, architecture)
+        self.attend = nn.Linear(self.shape.width, 1)
+        self.width = 5 * self.shape.width + 1
+
+    def forward(self, events: SequenceBatch) -> Tensor:
+        mask = events.mask
+        inputs = self.inputs(events.categorical, events.numeric)
+        if not self.inputs.width:
+            inputs = mask.unsqueeze(-1).to(events.numeric.dtype)
+        embedded = keep(self.project(inputs).relu(), mask)
+        states = self.layers(self.dropout(embedded), mask)
+        return summary(states, embedded, mask, self.attend(states).squeeze(-1), self.shape.length)
+
+    def flops(self) -> int:
+        """Of one sample with `maxLength` events."""
+        length, width = self.shape.length, self.shape.width
+        project = 2 * max(1, self.inputs.width) * width * length
+        means_and_maximum = 3 * length * width
+        attentive = 2 * length * width + 2 * length * width
+        return project + self.layers.flops() + means_and_maximum + attentive
+
+
+def summary(states: Tensor, embedded: Tensor, mask: Tensor, scores: Tensor, longest: int) -> Tensor:
+    """(batch, 5 × width + 1) from states and embedded events (batch, length, width), zero where the mask is false."""
+    count = mask.sum(1, keepdim=True)
+    some = (count > 0).to(states.dtype)
+    share = 1 / count.clamp(min=1).to(states.dtype)
+    last_index = (count - 1).clamp(min=0).unsqueeze(-1).expand(-1, 1, states.shape[-1])
+    last = states.gather(1, last_index).squeeze(1)
+    maximum = states.masked_fill(~mask.unsqueeze(-1), LOWEST).amax(1) * some
+    weights = scores.masked_fill(~mask, LOWEST).softmax(-1)
+    attentive = (states * weights.unsqueeze(-1)).sum(1)
+    events = torch.log1p(count.to(states.dtype)) / torch.log1p(torch.tensor(float(longest), dtype=states.dtype))
+    return torch.cat([last, states.sum(1) * share, maximum, attentive, embedded.sum(1) * share, events], dim=-1)

@@ -1,0 +1,69 @@
+"""The whole heavy model (ALT, Fig. 2)."""
+
+import torch
+from torch import Tensor, nn
+
+from longtail_api.heavy_model import Architecture
+from longtail_api.store_objects import Features
+from longtail_trainer.batches import Batch
+from longtail_trainer.errors import ConfigInvalid
+from longtail_trainer.features.columns import static_columns
+from longtail_trainer.heavy.behavior import BehaviorEncoder
+from longtail_trainer.heavy.inputs import InputLayer
+from longtail_trainer.heavy.perceptron import Perceptron
+
+
+class HeavyModel(nn.Module):
+    """Scenario-agnostic or scenario-specific, by its weights.
+
+    `forward` gives logits (batch, labels), in the order of the schema's labels: of a binary label the log-odds, of a
+    regression label the standardized value. Raises `ConfigInvalid` where the heads do not divide the width.
+    """
+
+    def __init__(self, features: Features, encoder: str, architecture: Architecture) -> None:
+        super().__init__()
+        if encoder == "Transformer" and architecture.behavior_width % architecture.behavior_heads:
+            raise ConfigInvalid(
+                f"architecture.behaviorHeads: {architecture.behavior_heads} heads do not divide behaviorWidth "
+                f"{architecture.behavior_width}; choose a divisor of it"
+            )
+        schema = features.data_schema
+        dropout = float(architecture.dropout)
+        self.features = features
+        self.static = InputLayer(static_columns(schema), features.vocabularies, architecture.embedding_size)
+        self.profile = (
+            Perceptron(self.static.width, architecture.profile_layers, dropout) if self.static.width else None
+        )
+        self.behaviors = nn.ModuleDict(
+            {
+                module_name(sequence.name): BehaviorEncoder(sequence, features, encoder, architecture)
+                for sequence in schema.behaviors
+            }
+        )
+        encoded = (self.profile.width if self.profile else 0) + sum(one.width for one in self._encoders())
+        self.prediction = Perceptron(encoded, architecture.prediction_layers, dropout)
+        self.logits = nn.Linear(self.prediction.width, len(schema.labels))
+
+    def _encoders(self) -> list[BehaviorEncoder]:
+        return [encoder for encoder in self.behaviors.values() if isinstance(encoder, BehaviorEncoder)]
+
+    def forward(self, batch: Batch) -> Tensor:
+        encoded = [self.behaviors[module_name(name)](events) for name, events in batch.sequences.items()]
+        if self.profile is not None:
+            encoded.insert(0, self.profile(self.static(batch.categorical, batch.numeric)))
+        return self.logits(self.prediction(torch.cat(encoded, dim=-1)))
+
+    def flops(self) -> int:
+        """Floating-point operations of one prediction with `maxLength` events in each sequence, batch 1.
+
+        Two per multiply-add of matrix products, one per addition, multiplication or comparison of two activations
+        (the convention of `Operation.flops`); biases, activation functions, norms and softmax are not counted.
+        """
+        profile = self.profile.flops() if self.profile else 0
+        behaviors = sum(encoder.flops() for encoder in self._encoders())
+        return profile + behaviors + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features
+
+
+def module_name(sequence: str) -> str:
+    """A sequence may be called `items` or `type`, which a module already has as attributes."""
+    return f"sequence_{sequence}"

@@ -1,0 +1,88 @@
+"""The two bodies of a behavior encoder: stacked LSTM layers, or Transformer blocks (ALT III-B)."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from longtail_api.heavy_model import Architecture
+from longtail_trainer.operations.attention import Attention
+from longtail_trainer.operations.contract import Shape, keep
+from longtail_trainer.operations.lstm import Lstm
+
+
+class LstmLayers(nn.Module):
+    """(batch, length, width) → the same shape: layers of LSTM, dropout between them."""
+
+    def __init__(self, shape: Shape, architecture: Architecture) -> None:
+        super().__init__()
+        self.shape = shape
+        self.layers = nn.ModuleList(Lstm().build(shape)[0] for _ in range(architecture.behavior_layers))
+        self.dropout = nn.Dropout(float(architecture.dropout))
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        for number, layer in enumerate(self.layers):
+            x = layer(x if number == 0 else self.dropout(x), mask)
+        return x
+
+    def flops(self) -> int:
+        return len(self.layers) * Lstm().flops(self.shape)
+
+
+class TransformerBlock(nn.Module):
+    """x + attention(norm(x)), then x + linear(gelu(linear(norm(x)))): the norms stand before, which trains stably."""
+
+    def __init__(self, shape: Shape, intermediate: int, dropout: float) -> None:
+        super().__init__()
+        self.attention = Attention().build(shape)[0]
+        self.attention_norm = nn.LayerNorm(shape.width)
+        self.forward_norm = nn.LayerNorm(shape.width)
+        self.widen = nn.Linear(shape.width, intermediate)
+        self.narrow = nn.Linear(intermediate, shape.width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
+        forwarded = self.narrow(nn.functional.gelu(self.widen(self.forward_norm(x))))
+        return keep(x + self.dropout(forwarded), mask)
+
+
+class TransformerLayers(nn.Module):
+    """(batch, length, width) → the same shape: Transformer blocks over events with learned positions.
+
+    Positions count back from the newest event, which every sample with events has; so position 0 always means
+    "last", however long the history is.
+    """
+
+    def __init__(self, shape: Shape, architecture: Architecture) -> None:
+        super().__init__()
+        self.shape = shape
+        self.intermediate = architecture.behavior_intermediate
+        self.positions = nn.Embedding(shape.length, shape.width)
+        with torch.no_grad():
+            self.positions.weight.normal_(std=0.02)
+        self.blocks = nn.ModuleList(
+            TransformerBlock(shape, self.intermediate, float(architecture.dropout))
+            for _ in range(architecture.behavior_layers)
+        )
+        self.norm = nn.LayerNorm(shape.width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        newer = mask.to(torch.int64).flip(1).cumsum(1).flip(1) - 1  # events after this one; −1 in the padding
+        x = keep(x + self.positions(newer.clamp(min=0)), mask)
+        for block in self.blocks:
+            x = block(x, mask)
+        return keep(self.norm(x), mask)
+
+    def flops(self) -> int:
+        """Products only: norms and softmax are not counted, the sums of residual and position are."""
+        width, length = self.shape.width, self.shape.length
+        block = Attention().flops(self.shape) + 2 * 2 * length * width * self.intermediate + 2 * length * width
+        return len(self.blocks) * block + length * width
+
+
+SEQUENCE_LAYERS: dict[str, Callable[[Shape, Architecture], LstmLayers | TransformerLayers]] = {
+    "LSTM": LstmLayers,
+    "Transformer": TransformerLayers,
+}
+"""By `HeavyModel.spec.encoder`."""
