@@ -1,10 +1,13 @@
 """What the three tables hold: `schema.yaml`, pasted as it is into `HeavyModel.spec.schema`."""
 
-from typing import Annotated, Literal, Self
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName
+from longtail_api.rules import Rule
+from longtail_api.values import Distinct, Number
 
 ENTITY = "entity"
 TIME = "time"
@@ -12,17 +15,23 @@ SCENARIO = "scenario"
 SPLIT = "split"
 WEIGHT = "weight"
 RESERVED_COLUMNS = frozenset({ENTITY, TIME, SCENARIO, SPLIT, WEIGHT})
+_RESERVED_CEL = "[" + ", ".join(f"'{name}'" for name in sorted(RESERVED_COLUMNS)) + "]"
+_RESERVED_WORDS = ", ".join(sorted(RESERVED_COLUMNS))
 
 
 class LabelColumn(ApiModel):
     """One label of a sample. A null means not observed: the sample counts for its other labels only."""
 
+    rules: ClassVar = (
+        Rule(f"!(self.name in {_RESERVED_CEL})", f"{_RESERVED_WORDS} are reserved columns; rename the label", "name"),
+    )
+
     name: ColumnName
     """Column of the samples table."""
     type: Literal["binary", "regression"] = "binary"
     """binary: 0 or 1. regression: any number."""
-    weight: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?$", max_length=24)] = "1"
-    """Weight of this label's loss, as a decimal string."""
+    weight: Annotated[Decimal, Number(gt="0", le="1000000")] = Decimal("1")
+    """Weight of this label's loss."""
     observed_when: ColumnName | None = None
     """Name of a binary label: this one counts only where that one is 1 (a conversion after a click)."""
 
@@ -30,14 +39,39 @@ class LabelColumn(ApiModel):
 class FeatureColumns(ApiModel):
     """The feature columns of one table."""
 
-    categorical: Annotated[list[ColumnName], Field(max_length=512)] = []
+    rules: ClassVar = (
+        Rule(
+            f"!self.categorical.exists(name, name in {_RESERVED_CEL})",
+            f"{_RESERVED_WORDS} are reserved columns; rename the feature",
+            "categorical",
+        ),
+        Rule(
+            f"!self.numeric.exists(name, name in {_RESERVED_CEL})",
+            f"{_RESERVED_WORDS} are reserved columns; rename the feature",
+            "numeric",
+        ),
+        Rule(
+            "!self.numeric.exists(name, name in self.categorical)",
+            "a column is both categorical and numeric; keep it in one of the two",
+            "numeric",
+        ),
+    )
+
+    categorical: Annotated[list[ColumnName], Field(max_length=512), Distinct()] = []
     """Read as strings; what was not seen in training becomes the unknown category."""
-    numeric: Annotated[list[ColumnName], Field(max_length=512)] = []
+    numeric: Annotated[list[ColumnName], Field(max_length=512), Distinct()] = []
     """Read as floating-point numbers; normalized by the quantiles of training rows."""
 
 
 class BehaviorSequence(FeatureColumns):
     """One behavior table: an entity's dated events."""
+
+    rules: ClassVar = (
+        Rule(
+            "size(self.categorical) + size(self.numeric) > 0",
+            "the sequence has no feature; name at least one categorical or numeric column",
+        ),
+    )
 
     name: ColumnName
     """Name of the sequence and of its table below the behaviors URI."""
@@ -48,13 +82,27 @@ class BehaviorSequence(FeatureColumns):
 class SplitRule(ApiModel):
     """How the samples of one scenario are divided."""
 
+    rules: ClassVar = (
+        Rule(
+            "quantity(string(self.test)).add(quantity(string(self.validation))).isLessThan(quantity('1'))",
+            "test and validation leave no row for training; together they must be less than 1",
+            "validation",
+        ),
+    )
+
     method: Literal["column", "temporal", "random"] = "random"
     """column: the column `split` says train, validation or test. temporal: the latest rows are the test rows.
     random: by a hash of the row's identity."""
-    test: Annotated[str, Field(pattern=r"^0\.[0-9]+$", max_length=12)] = "0.2"
-    """Share of all rows, as a decimal string."""
-    validation: Annotated[str, Field(pattern=r"^0\.[0-9]+$", max_length=12)] = "0.1"
-    """Share of all rows, as a decimal string."""
+    test: Annotated[Decimal, Number(gt="0", lt="1")] = Decimal("0.2")
+    """Share of all rows that become test rows; not used with method column."""
+    validation: Annotated[Decimal, Number(gt="0", lt="1")] = Decimal("0.1")
+    """Share of all rows that become validation rows; not used with method column."""
+
+    @model_validator(mode="after")
+    def _rows_are_left_for_training(self) -> Self:
+        if self.test + self.validation >= 1:
+            raise ValueError("test and validation leave no row for training; together they must be less than 1")
+        return self
 
 
 AttributeValue = Annotated[str, Field(max_length=128)]
@@ -63,6 +111,35 @@ ScenarioName = Annotated[str, Field(max_length=253)]
 
 class DataSchema(ApiModel):
     """Labels, features and split of the three-table form."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.labels.all(label, self.labels.exists_one(other, other.name == label.name))",
+            "two labels have the same name; rename or remove one",
+            "labels",
+        ),
+        Rule(
+            "!self.labels.exists(label, label.name in self.context.categorical || label.name in self.context.numeric)",
+            "a label is also named as a context feature; remove it from context, or the model would read its answer",
+            "context",
+        ),
+        Rule(
+            "self.labels.all(label, !has(label.observedWhen) || self.labels.exists(other, "
+            "other.name == label.observedWhen && other.name != label.name && other.type == 'binary'))",
+            "observedWhen must name another label, of type binary; correct the name or remove observedWhen",
+            "labels",
+        ),
+        Rule(
+            "self.behaviors.all(sequence, self.behaviors.exists_one(other, other.name == sequence.name))",
+            "two behavior sequences have the same name; rename one",
+            "behaviors",
+        ),
+        Rule(
+            "size(self.context.categorical) + size(self.context.numeric) + size(self.profile.categorical) "
+            "+ size(self.profile.numeric) + size(self.behaviors) > 0",
+            "the schema has no feature; name at least one under context, profile or behaviors",
+        ),
+    )
 
     labels: Annotated[list[LabelColumn], Field(min_length=1, max_length=32)]
     """What is predicted; the first one is the primary label."""
@@ -93,6 +170,8 @@ class DataSchema(ApiModel):
         check("profile", self.profile.categorical + self.profile.numeric)
         for sequence in self.behaviors:
             check(f"behaviors/{sequence.name}", sequence.categorical + sequence.numeric)
+            if not sequence.categorical + sequence.numeric:
+                raise ValueError(f"behaviors/{sequence.name}: the sequence has no feature; name at least one column")
         names = [sequence.name for sequence in self.behaviors]
         if len(set(names)) != len(names):
             raise ValueError("behaviors: two sequences have the same name; rename one")

@@ -1,18 +1,28 @@
 """HeavyModel: the shared, scenario-agnostic model and how it is kept up to date."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from longtail_api.base import ApiModel, Cron, Number, ObjectName, Sha256
+from longtail_api.base import ApiModel, Cron, NamespaceName, Sha256, TimeZone
 from longtail_api.conditions import Condition
 from longtail_api.data_schema import DataSchema
+from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
+from longtail_api.values import Distinct, Number
 
 
 class Architecture(ApiModel):
     """Sizes of the heavy model. Immutable within a generation."""
+
+    rules: ClassVar = (
+        Rule(
+            "self.behaviorWidth % self.behaviorHeads == 0",
+            "behaviorWidth must be divisible by behaviorHeads; change one of the two",
+            "behaviorHeads",
+        ),
+    )
 
     embedding_size: Annotated[int, Field(ge=1, le=256)] = 8
     """Width of the embedding of one categorical feature."""
@@ -33,6 +43,12 @@ class Architecture(ApiModel):
     """Widths of the prediction module (ALT, Fig. 3)."""
     dropout: Annotated[Decimal, Number(ge="0", lt="1")] = Decimal("0.1")
     """Dropout between layers."""
+
+    @model_validator(mode="after")
+    def _heads_divide_the_width(self) -> Self:
+        if self.behavior_width % self.behavior_heads:
+            raise ValueError("behaviorWidth must be divisible by behaviorHeads; change one of the two")
+        return self
 
 
 class Training(ApiModel):
@@ -92,7 +108,7 @@ class MetaTraining(ApiModel):
 
     schedule: Cron
     """When, as a cron expression."""
-    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] = "UTC"
+    time_zone: TimeZone = "UTC"
     """Time zone of the schedule."""
 
 
@@ -107,6 +123,16 @@ class Retention(ApiModel):
 
 class HeavyModelSpec(ApiModel):
     """What the shared model is and how it is kept up to date."""
+
+    rules: ClassVar = (
+        immutable("method", "for another method create another HeavyModel"),
+        immutable("storage.uri", "the store stays where its objects are; for another one create another HeavyModel"),
+        immutable(
+            "storage.endpoint",
+            "the store stays where its objects are; for another one create another HeavyModel",
+            optional=True,
+        ),
+    )
 
     method: Literal["ALT"] = "ALT"
     """How scenarios share the model."""
@@ -130,7 +156,7 @@ class HeavyModelSpec(ApiModel):
     """The store of this HeavyModel."""
     trainer: Trainer = Trainer()
     """The training pods."""
-    allowed_namespaces: Annotated[list[ObjectName], Field(max_length=256)] = []
+    allowed_namespaces: Annotated[list[NamespaceName], Field(max_length=256), Distinct()] = []
     """Other namespaces whose Scenarios may refer to this HeavyModel."""
     retention: Retention = Retention()
     """What of the store's history is kept."""

@@ -1,13 +1,15 @@
 """LightModelSearch: one search for a light architecture inside a budget."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from longtail_api.base import ApiModel, ColumnName, Number, ObjectName
+from longtail_api.base import ApiModel, ColumnName, ObjectName
 from longtail_api.conditions import Condition
+from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import Metric
+from longtail_api.values import Distinct, Number
 
 OPERATION_NAMES = (
     "conv1", "conv3", "conv5", "conv7", "conv9",
@@ -24,6 +26,14 @@ OperationName = Literal[
 class GdasParameters(ApiModel):
     """Parameters of the differentiable search (ALT III-D)."""
 
+    rules: ClassVar = (
+        Rule(
+            "!quantity(string(self.temperatureStart)).isLessThan(quantity(string(self.temperatureEnd)))",
+            "is above temperatureStart; the temperature falls, so give an end that is not above the start",
+            "temperatureEnd",
+        ),
+    )
+
     epochs: Annotated[int, Field(ge=1, le=1000)] = 8
     """Passes over the training rows."""
     learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.003")
@@ -36,6 +46,12 @@ class GdasParameters(ApiModel):
     """τ of ALT Eq. 7 at the start."""
     temperature_end: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("0.5")
     """τ of ALT Eq. 7 at the end."""
+
+    @model_validator(mode="after")
+    def _the_temperature_falls(self) -> Self:
+        if self.temperature_end > self.temperature_start:
+            raise ValueError("temperatureEnd is above temperatureStart; give an end that is not above the start")
+        return self
 
 
 class Algorithm(ApiModel):
@@ -52,7 +68,7 @@ class SearchSpace(ApiModel):
 
     layers: Annotated[int, Field(ge=1, le=12)] = 3
     """Layers of the encoder."""
-    operations: Annotated[list[OperationName], Field(min_length=1, max_length=16)] = [
+    operations: Annotated[list[OperationName], Field(min_length=1, max_length=16), Distinct()] = [
         "conv1", "conv3", "conv5", "dilated3", "dilated5", "average_pool3", "max_pool3", "lstm", "attention",
     ]  # fmt: skip
     """Candidate operations of a layer."""
@@ -63,6 +79,24 @@ class SearchSpace(ApiModel):
 class Objective(ApiModel):
     """What the search optimizes, on validation rows."""
 
+    rules: ClassVar = (
+        Rule(
+            "self.metric != 'auc' || self.direction == 'Maximize'",
+            "a higher auc is better; set direction to Maximize",
+            "direction",
+        ),
+        Rule(
+            "self.metric == 'auc' || self.direction == 'Minimize'",
+            "a lower logLoss or rmse is better; set direction to Minimize",
+            "direction",
+        ),
+        Rule(
+            "self.metric != 'auc' || !has(self.goal) || !quantity(string(self.goal)).isGreaterThan(quantity('1'))",
+            "no auc is above 1; give a goal of at most 1",
+            "goal",
+        ),
+    )
+
     metric: Metric = "auc"
     """The figure."""
     label: ColumnName | None = None
@@ -71,6 +105,16 @@ class Objective(ApiModel):
     """Maximize auc; minimize logLoss and rmse."""
     goal: Annotated[Decimal, Number(ge="0", le="1000000")] | None = None
     """The search ends once this is reached."""
+
+    @model_validator(mode="after")
+    def _direction_and_goal_fit_the_metric(self) -> Self:
+        if self.metric == "auc" and self.direction != "Maximize":
+            raise ValueError("direction: a higher auc is better; set direction to Maximize")
+        if self.metric != "auc" and self.direction != "Minimize":
+            raise ValueError(f"direction: a lower {self.metric} is better; set direction to Minimize")
+        if self.metric == "auc" and self.goal is not None and self.goal > 1:
+            raise ValueError("goal: no auc is above 1; give a goal of at most 1")
+        return self
 
 
 class Teacher(ApiModel):
@@ -85,8 +129,21 @@ class Teacher(ApiModel):
 class SearchBudget(ApiModel):
     """What the search may spend, and what its result may cost."""
 
-    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True)] | None = None
-    """Floating-point operations of one prediction of the result."""
+    rules: ClassVar = (
+        Rule(
+            "!has(self.maxTrials) || self.parallelTrials <= self.maxTrials",
+            "is above maxTrials; lower parallelTrials or raise maxTrials",
+            "parallelTrials",
+        ),
+        Rule(
+            "!has(self.trialDeadlineSeconds) || self.trialDeadlineSeconds <= self.activeDeadlineSeconds",
+            "is above activeDeadlineSeconds, so that one trial could outlast the search; lower it",
+            "trialDeadlineSeconds",
+        ),
+    )
+
+    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True, unit="FLOPs")] | None = None
+    """Floating-point operations of one prediction of the result, such as 250k."""
     max_trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Trials at most, for sampling algorithms."""
     parallel_trials: Annotated[int, Field(ge=1, le=256)] = 1
@@ -95,6 +152,14 @@ class SearchBudget(ApiModel):
     """Longest time of one trial."""
     active_deadline_seconds: Annotated[int, Field(ge=60, le=604_800)] = 14_400
     """Longest time of the whole search."""
+
+    @model_validator(mode="after")
+    def _trials_fit_the_search(self) -> Self:
+        if self.max_trials is not None and self.parallel_trials > self.max_trials:
+            raise ValueError("parallelTrials is above maxTrials; lower parallelTrials or raise maxTrials")
+        if self.trial_deadline_seconds is not None and self.trial_deadline_seconds > self.active_deadline_seconds:
+            raise ValueError("trialDeadlineSeconds is above activeDeadlineSeconds; lower it")
+        return self
 
 
 class EarlyStopping(ApiModel):
@@ -122,6 +187,16 @@ class TargetReference(ApiModel):
 
 class LightModelSearchSpec(ApiModel):
     """One search. Everything but suspend is immutable."""
+
+    rules: ClassVar = (
+        *(
+            immutable(field, "only suspend may change; for another search create another LightModelSearch")
+            for field in ("targetRef", "algorithm", "searchSpace", "objective", "teacher", "budget", "earlyStopping")
+        ),
+        immutable(
+            "warmStart", "only suspend may change; for another search create another LightModelSearch", optional=True
+        ),
+    )
 
     target_ref: TargetReference
     """What the search is for."""

@@ -1,14 +1,15 @@
 """Scenario: one long-tail scenario, from its rows to a light model that serves."""
 
 from decimal import Decimal
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from longtail_api.base import ApiModel, ColumnName, Cron, Number
+from longtail_api.base import ApiModel, ColumnName, Cron, TimeZone
 from longtail_api.conditions import Condition
 from longtail_api.data_schema import AttributeValue
 from longtail_api.light_model_search import Algorithm, SearchSpace
+from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import (
     DataLocation,
     HeavyModelReference,
@@ -18,10 +19,17 @@ from longtail_api.shared_specs import (
     Share,
     TrainerOverrides,
 )
+from longtail_api.values import Distinct, Number, Text
+
+VersionName = Annotated[
+    str, Text(r"^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", "the name of a light version, as the status shows it", 63)
+]
 
 
 class ScenarioData(DataLocation):
     """Which rows are this scenario's."""
+
+    rules: ClassVar = (immutable("scenarioKey", "for other rows create another Scenario", optional=True),)
 
     scenario_key: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """Value of the column `scenario`; by default the Scenario's own name."""
@@ -34,7 +42,7 @@ class Refresh(ApiModel):
     """When profile and behavior data are read again, as a cron expression."""
     model: Cron | None = None
     """When a new run makes a new light model, as a cron expression."""
-    time_zone: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")] = "UTC"
+    time_zone: TimeZone = "UTC"
     """Time zone of the schedules."""
     starting_deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] = 3600
     """A start missed by more than this is skipped."""
@@ -45,7 +53,7 @@ class Refresh(ApiModel):
 class Budget(ApiModel):
     """What one prediction may cost. The stricter limit wins."""
 
-    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True)] | None = None
+    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True, unit="FLOPs")] | None = None
     """Floating-point operations of one prediction at maxLength and batch 1, such as 250k."""
     max_latency_milliseconds: Milliseconds | None = None
     """99th percentile of one prediction with the serving resources."""
@@ -54,7 +62,7 @@ class Budget(ApiModel):
 class Light(ApiModel):
     """The light model."""
 
-    features: Annotated[list[ColumnName], Field(max_length=1024)] = []
+    features: Annotated[list[ColumnName], Field(max_length=1024), Distinct()] = []
     """Features it may read; none given means all."""
     algorithm: Algorithm = Algorithm()
     """How its architecture is searched."""
@@ -85,6 +93,14 @@ class Rollout(ApiModel):
 class Serving(ApiModel):
     """How the light model is served."""
 
+    rules: ClassVar = (
+        Rule(
+            "self.maxReplicas >= self.minReplicas",
+            "is below minReplicas; raise maxReplicas or lower minReplicas",
+            "maxReplicas",
+        ),
+    )
+
     mode: Literal["Dedicated"] = "Dedicated"
     """Dedicated: a Deployment of its own."""
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
@@ -99,12 +115,35 @@ class Serving(ApiModel):
     """How a candidate replaces the stable version."""
     max_regression: Share = Decimal("0.02")
     """How much lower the candidate's primary metric may be than the stable one's, on the same rows."""
-    pinned_version: Annotated[str, Field(max_length=63)] | None = None
+    pinned_version: VersionName | None = None
     """Serve this light version whatever is newer."""
+
+    @model_validator(mode="after")
+    def _replicas_are_a_range(self) -> Self:
+        if self.max_replicas < self.min_replicas:
+            raise ValueError("maxReplicas is below minReplicas; raise maxReplicas or lower minReplicas")
+        return self
 
 
 class ScenarioSpec(ApiModel):
     """One scenario: its rows, its budget, how it is served."""
+
+    rules: ClassVar = (
+        immutable("heavyModelRef", "for another shared model create another Scenario"),
+        Rule(
+            "!has(self.budget.maxLatencyMilliseconds) || has(self.serving)",
+            "is a latency of serving, and there is none; add spec.serving, or give budget.maxFlops instead",
+            "budget.maxLatencyMilliseconds",
+        ),
+        Rule(
+            "!has(self.serving) || !has(self.serving.slo) || !has(self.budget.maxLatencyMilliseconds) "
+            "|| !quantity(string(self.serving.slo.p99Milliseconds))"
+            ".isLessThan(quantity(string(self.budget.maxLatencyMilliseconds)))",
+            "is below budget.maxLatencyMilliseconds, so that a model inside the budget could break it; "
+            "raise p99Milliseconds or lower the budget",
+            "serving.slo.p99Milliseconds",
+        ),
+    )
 
     heavy_model_ref: HeavyModelReference
     """The shared model it starts from and gives feedback to. Immutable."""
@@ -126,6 +165,23 @@ class ScenarioSpec(ApiModel):
     """Overrides for its training pods."""
     suspend: bool = False
     """Stop new work; what serves goes on serving."""
+
+    @model_validator(mode="after")
+    def _latencies_agree(self) -> Self:
+        latency = self.budget.max_latency_milliseconds
+        if latency is None:
+            return self
+        if self.serving is None:
+            raise ValueError(
+                "budget.maxLatencyMilliseconds is a latency of serving, and there is none; "
+                "add spec.serving, or give budget.maxFlops instead"
+            )
+        if self.serving.slo is not None and self.serving.slo.p99_milliseconds < latency:
+            raise ValueError(
+                "serving.slo.p99Milliseconds is below budget.maxLatencyMilliseconds, so that a model inside the "
+                "budget could break it; raise p99Milliseconds or lower the budget"
+            )
+        return self
 
 
 class ModelMetrics(ApiModel):

@@ -1,11 +1,13 @@
 """Parts of a spec that several kinds have: storage, trainer pods, data addresses, references."""
 
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from longtail_api.base import ApiModel, ColumnName, DataUri, Number, ObjectName
+from longtail_api.base import ApiModel, ColumnName, DataUri, NamespaceName, ObjectName
+from longtail_api.rules import Rule
+from longtail_api.values import QUANTITY_PATTERN, Number, Text, quantity_value
 
 
 class SecretReference(ApiModel):
@@ -18,18 +20,47 @@ class SecretReference(ApiModel):
 class Storage(ApiModel):
     """Where the store is: an S3 bucket and prefix, or a folder."""
 
+    rules: ClassVar = tuple(
+        Rule(
+            f"!has(self.{field}) || self.uri.startsWith('s3://')",
+            "is for an s3:// uri only; remove it, or give an s3:// uri",
+            field,
+        )
+        for field in ("endpoint", "caBundle", "credentialsSecretRef")
+    )
+
     uri: DataUri
     """s3://bucket/prefix, or file:///folder (a volume that every pod mounts alike)."""
-    endpoint: Annotated[str, Field(pattern=r"^https?://[^ ]+$", max_length=512)] | None = None
+    endpoint: (
+        Annotated[
+            str, Text(r"^https?://[^ /]+/?$", "http:// or https:// with a host and, where needed, a port, no path", 512)
+        ]
+        | None
+    ) = None
     """URL of an S3 server other than AWS."""
-    region: Annotated[str, Field(max_length=63)] = "us-east-1"
+    region: Annotated[str, Field(min_length=1, max_length=63)] = "us-east-1"
     """AWS region, or what the S3 server takes for one."""
     path_style: bool = True
     """Buckets in the path (most servers other than AWS) and not in the host name."""
-    ca_bundle: Annotated[str, Field(max_length=65536)] | None = None
+    ca_bundle: (
+        Annotated[
+            str,
+            Text(
+                r"^(?s:\s*-----BEGIN CERTIFICATE-----.*)$", "PEM: -----BEGIN CERTIFICATE----- and what follows", 65536
+            ),
+        ]
+        | None
+    ) = None
     """PEM certificates to trust for the endpoint."""
     credentials_secret_ref: SecretReference | None = None
     """Credentials; without it the pod's own identity is used."""
+
+    @model_validator(mode="after")
+    def _s3_settings_have_an_s3_uri(self) -> Self:
+        for field in ("endpoint", "ca_bundle", "credentials_secret_ref"):
+            if getattr(self, field) is not None and not self.uri.startswith("s3://"):
+                raise ValueError(f"{field} is for an s3:// uri only; remove it, or give an s3:// uri")
+        return self
 
 
 class DataLocation(ApiModel):
@@ -43,17 +74,65 @@ class DataLocation(ApiModel):
     """Parquet file or folder of each behavior table, by the sequence's name."""
 
 
-ResourceQuantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$", max_length=32)]
+ResourceQuantity = Annotated[str, Text(QUANTITY_PATTERN, "a quantity such as 500m, 2 or 4Gi", 32, integers=True)]
 ResourceName = Annotated[str, Field(max_length=128)]
+GPU = "nvidia.com/gpu"
 
 
 class Resources(ApiModel):
     """Container resources, as in a pod."""
 
-    requests: Annotated[dict[ResourceName, ResourceQuantity | Annotated[int, Field(ge=0)]], Field(max_length=16)] = {}
+    rules: ClassVar = (
+        Rule(
+            "self.requests.all(name, !(name in self.limits) || !isQuantity(string(self.requests[name])) "
+            "|| !isQuantity(string(self.limits[name])) "
+            "|| !quantity(string(self.requests[name])).isGreaterThan(quantity(string(self.limits[name]))))",
+            "a request is above its limit; raise the limit or lower the request",
+            "requests",
+        ),
+        Rule(
+            f"!('{GPU}' in self.limits) || string(self.limits['{GPU}']).matches('^[0-9]+$')",
+            f"{GPU} must be a whole number of GPUs",
+            "limits",
+        ),
+        Rule(
+            f"!('{GPU}' in self.requests) "
+            f"|| ('{GPU}' in self.limits && string(self.limits['{GPU}']) == string(self.requests['{GPU}']))",
+            f"{GPU} belongs under limits; remove it here, or repeat the limit exactly",
+            "requests",
+        ),
+    )
+
+    requests: Annotated[dict[ResourceName, ResourceQuantity], Field(max_length=16)] = {}
     """What the scheduler reserves."""
-    limits: Annotated[dict[ResourceName, ResourceQuantity | Annotated[int, Field(ge=0)]], Field(max_length=16)] = {}
+    limits: Annotated[dict[ResourceName, ResourceQuantity], Field(max_length=16)] = {}
     """What the container may use; nvidia.com/gpu goes here."""
+
+    @model_validator(mode="after")
+    def _requests_fit_limits(self) -> Self:
+        for name, request in self.requests.items():
+            if name in self.limits and quantity_value(request) > quantity_value(self.limits[name]):
+                raise ValueError(f"the request of {name} is above its limit; raise the limit or lower the request")
+        if GPU in self.limits and not self.limits[GPU].isdecimal():
+            raise ValueError(f"{GPU} must be a whole number of GPUs")
+        if GPU in self.requests and self.requests[GPU] != self.limits.get(GPU):
+            raise ValueError(f"{GPU} belongs under limits; remove it from requests, or repeat the limit exactly")
+        return self
+
+
+class Toleration(ApiModel):
+    """A taint that pods tolerate, as in a pod."""
+
+    key: Annotated[str, Field(max_length=317)] | None = None
+    """Key of the taint; none matches every taint, with operator Exists."""
+    operator: Literal["Equal", "Exists"] = "Equal"
+    """How key and value are compared."""
+    value: Annotated[str, Field(max_length=63)] | None = None
+    """Value of the taint, for operator Equal."""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """Effect of the taint; none matches every effect."""
+    toleration_seconds: Annotated[int, Field(ge=0)] | None = None
+    """How long a NoExecute taint is tolerated; none is for ever."""
 
 
 class Scheduling(ApiModel):
@@ -63,8 +142,8 @@ class Scheduling(ApiModel):
         dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]], Field(max_length=32)
     ] = {}
     """Labels that a node must have."""
-    tolerations: Annotated[list[dict[str, Any]], Field(max_length=32)] = []
-    """Tolerations, as in a pod."""
+    tolerations: Annotated[list[Toleration], Field(max_length=32)] = []
+    """Taints that the pods tolerate."""
     priority_class_name: ObjectName | None = None
     """PriorityClass of the pods."""
 
@@ -80,6 +159,14 @@ class TrainerOverrides(ApiModel):
 
 class Trainer(ApiModel):
     """The training pods of a HeavyModel and of its Scenarios."""
+
+    rules: ClassVar = (
+        Rule(
+            "!has(self.priority) || !has(self.scheduling.priorityClassName)",
+            "scheduling.priorityClassName says the same; keep one of the two",
+            "priority",
+        ),
+    )
 
     image: Annotated[str, Field(max_length=512, min_length=1)] | None = None
     """Trainer image; by default the one the operator was installed with."""
@@ -102,16 +189,22 @@ class Trainer(ApiModel):
     service_account_name: ObjectName | None = None
     """Service account of the training pods."""
 
+    @model_validator(mode="after")
+    def _one_priority(self) -> Self:
+        if self.priority is not None and self.scheduling.priority_class_name is not None:
+            raise ValueError("priority and scheduling.priorityClassName say the same; keep one of the two")
+        return self
+
 
 class HeavyModelReference(ApiModel):
     """A HeavyModel, in this namespace or in one that allows it."""
 
     name: ObjectName
     """Name of the HeavyModel."""
-    namespace: ObjectName | None = None
+    namespace: NamespaceName | None = None
     """Its namespace, where it is another one; that HeavyModel must list this one in allowedNamespaces."""
 
 
-Milliseconds = Annotated[Decimal, Number(gt="0", le="60000")]
+Milliseconds = Annotated[Decimal, Number(gt="0", le="60000", unit="milliseconds")]
 Share = Annotated[Decimal, Number(ge="0", le="1")]
 Metric = Literal["auc", "logLoss", "rmse"]

@@ -169,6 +169,10 @@ class Version(StoreObject):
     rejected: list[RejectedFeedback] = []
     settled: dict[str, list[tuple[int, int]]] = {}
     """Runs folded or rejected in this or any earlier version: inclusive ranges by scenario, ascending."""
+    folded_count: int = 0
+    """Feedback folded in this or any earlier version."""
+    rejected_count: int = 0
+    """Feedback rejected in this or any earlier version."""
     parameters: MetaUpdateParameters | None = None
     metrics: dict[str, float] = {}
     flops: int | None = None

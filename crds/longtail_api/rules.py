@@ -1,0 +1,31 @@
+"""Rules that span fields: written once beside the model, checked by the API server as CEL.
+
+A model's validators say the same in Python, for run configs and files that no API server has seen.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One entry of `x-kubernetes-validations`. `self` in `cel` is the model that lists the rule."""
+
+    cel: str
+    message: str
+    """What is wrong and what to do; the API server puts the field's path before it."""
+    field: str | None = None
+    """Path of the field to blame, below the model: `storage.uri`. Without it, the model itself is blamed."""
+
+    def to_validation(self) -> dict[str, str]:
+        validation = {"rule": self.cel, "message": self.message}
+        if self.field is not None:
+            validation["fieldPath"] = f".{self.field}"
+        return validation
+
+
+def immutable(field: str, instead: str, optional: bool = False) -> Rule:
+    """`field` of the model keeps the value it was created with; `instead` says what to do for another one."""
+    same = f"self.{field} == oldSelf.{field}"
+    if optional:
+        same = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
+    return Rule(same, f"is immutable; {instead}", field)
