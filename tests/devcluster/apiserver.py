@@ -4,7 +4,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +102,7 @@ def opener(authority: Path, pair: Pair) -> urllib.request.OpenerDirector:
 
 
 @contextmanager
-def api_server(directory: Path) -> Iterator[Path]:
+def api_server(directory: Path) -> Generator[Path]:
     """Run etcd and an API server, and nothing else, on free loopback ports; yields an administrator's kubeconfig.
 
     For tests of what the API accepts: definitions, defaults, validation, RBAC. No controller runs (no garbage
@@ -135,7 +135,7 @@ def api_server(directory: Path) -> Iterator[Path]:
         yield kubeconfig
 
 
-def _wait(plane: ControlPlane, process: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+def _wait(plane: ControlPlane, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not plane.ready():
         if process.poll() is not None or time.monotonic() > deadline:

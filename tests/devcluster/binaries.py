@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +127,7 @@ def _prune_go_caches() -> None:
 
 
 @contextmanager
-def _building() -> Iterator[None]:
+def _building() -> Generator[None]:
     """Two sessions that want the same program: the second waits, and then finds it built."""
     layout.cache().mkdir(parents=True, exist_ok=True)
     with (layout.cache() / "build.lock").open("w") as lock:

@@ -1,17 +1,16 @@
 """Bringing the cluster up, and taking it down without a trace."""
 
-import contextlib
 import fcntl
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.devcluster import binaries, containerd, images, layout, monitoring, network, node, packages, store
+from tests.devcluster import binaries, containerd, images, layout, monitoring, network, node, packages, store, traces
 from tests.devcluster.apiserver import ControlPlane
 from tests.devcluster.certificates import Authority
 from tests.devcluster.errors import ClusterError
@@ -22,21 +21,6 @@ ETCD, APISERVER, CONTROLLERS, SCHEDULER = "etcd", "kube-apiserver", "kube-contro
 # In the order in which `down` ends them: what makes or restarts pods first, then the pods, then the rest.
 _MAKERS_OF_PODS = (monitoring.NAME, monitoring.TARGETS, node.DNS, node.KUBELET, node.PROXY, SCHEDULER, CONTROLLERS)
 _THE_REST = (APISERVER, ETCD, containerd.NAME, images.NAME)
-_CONTROL_GROUPS = Path("/sys/fs/cgroup")
-_POD_LOG_LINKS = Path("/var/log/containers")
-# Folders that the kubelet, the shims and the CNI plug-ins make wherever they are told to keep their files.
-_FIXED_FOLDERS = tuple(
-    Path(name)
-    for name in (
-        "/var/lib/kubelet/device-plugins",
-        "/var/lib/kubelet",
-        "/var/lib/cni/results",
-        "/var/lib/cni",
-        "/run/containerd/s",
-        "/run/containerd",
-        "/var/log/containers",
-    )
-)
 
 
 @dataclass(frozen=True)
@@ -186,14 +170,8 @@ def down(state: layout.State, everything: bool, say: Callable[[str], None]) -> N
         for name in _THE_REST:
             processes.stop(name)
         say("processes ended")
-        _unmount(state)
-        _remove_control_groups()
+        traces.remove(state)
         network.take_down(state)
-        for link in _pod_log_links(state):
-            link.unlink()
-        for folder in _FIXED_FOLDERS:
-            with contextlib.suppress(OSError):  # Not there, or in use by another than us.
-                folder.rmdir()
         shutil.rmtree(state.node, ignore_errors=True)
         if everything:
             shutil.rmtree(state.images, ignore_errors=True)
@@ -207,10 +185,8 @@ def leftovers(state: layout.State) -> list[str]:
     """What a cluster left on the machine; empty after `down`. (While it runs, this lists its parts.)"""
     found = [f"process {record.name} ({record.pid})" for record in processes_of(state).all() if record.alive]
     found += [f"process containerd-shim ({record.pid})" for record in containerd.shims(state)]
-    found += [f"mount {path}" for path in _mounts(state)]
+    found += traces.found(state)
     found += network.leftovers()
-    found += [f"control group {path}" for path in _control_groups()]
-    found += [f"link {path}" for path in _pod_log_links(state)]
     if state.node.exists():
         found.append(f"folder {state.node}")
     return found
@@ -220,7 +196,7 @@ def describe(state: layout.State) -> list[str]:
     """Lines that say what runs and how to reach it."""
     processes = processes_of(state)
     plane_ready = state.kubeconfig.exists() and control_plane(state).ready()
-    lines = []
+    lines: list[str] = []
     for name in (*_THE_REST, *reversed(_MAKERS_OF_PODS)):
         pids = [str(record.pid) for record in processes.all() if record.name == name and record.alive]
         lines.append(f"{name:24} {'pid ' + pids[0] if pids else 'not running'}")
@@ -264,50 +240,13 @@ def _size(path: Path) -> int:
     return int(result.stdout.split()[0]) * 1024 if result.stdout else 0
 
 
-def _mounts(state: layout.State) -> list[Path]:
-    """Mount points of pods, the deepest first. Not buildah's: a build may go on while no cluster runs."""
-    lines = Path("/proc/mounts").read_text().splitlines()
-    # The kernel writes a space in a path as \\040.
-    points = [Path(line.split()[1].encode().decode("unicode_escape")) for line in lines]
-    ours = (state.node, state.containerd_root)
-    return sorted((point for point in points if any(map(point.is_relative_to, ours))), reverse=True)
-
-
-def _unmount(state: layout.State) -> None:
-    for point in _mounts(state):
-        subprocess.run(["umount", "--lazy", str(point)], capture_output=True, check=False)
-
-
-def _control_groups() -> list[Path]:
-    """The kubelet's folders, of each hierarchy where there are several (control groups of version 1)."""
-    return sorted({*_CONTROL_GROUPS.glob("kubepods"), *_CONTROL_GROUPS.glob("*/kubepods")})
-
-
-def _remove_control_groups() -> None:
-    deadline = time.monotonic() + 10
-    for top in _control_groups():
-        while top.exists() and time.monotonic() < deadline:
-            for folder, _, _ in os.walk(top, topdown=False):
-                try:
-                    Path(folder).rmdir()
-                except OSError:
-                    time.sleep(0.05)  # Its last process is still on its way out.
-
-
-def _pod_log_links(state: layout.State) -> list[Path]:
-    if not _POD_LOG_LINKS.exists():
-        return []
-    links = [path for path in _POD_LOG_LINKS.iterdir() if path.is_symlink()]
-    return [path for path in links if path.readlink().is_relative_to(state.pod_logs)]
-
-
 def api_answers(kubeconfig: Path) -> bool:
     """Is the cluster of a kubeconfig of any origin there?"""
     return Cluster(kubeconfig).succeeds("version", "--request-timeout=5s")
 
 
 @contextmanager
-def _lock(state: layout.State) -> Iterator[None]:
+def _lock(state: layout.State) -> Generator[None]:
     """One `up` or `down` at a time."""
     state.root.mkdir(parents=True, exist_ok=True)
     with (state.root / "lock").open("w") as lock:

@@ -61,7 +61,7 @@ def remove_containers(state: layout.State, processes: Processes) -> None:
 
 def shims(state: layout.State) -> list[Record]:
     """The processes that hold our containers: known by our socket's path among their arguments."""
-    found = []
+    found: list[Record] = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             words = (folder / "cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -75,7 +75,7 @@ def shims(state: layout.State) -> list[Record]:
 
 
 def _children(pid: int) -> list[Record]:
-    found = []
+    found: list[Record] = []
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in path.read_text().split():
             started = start_time(int(child))

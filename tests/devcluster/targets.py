@@ -23,7 +23,7 @@ def targets(pods: list[dict[str, Any]]) -> list[dict[str, Any]]:
     `prometheus.io/port` says where; without it, each port that a container declares is a target. `/path` and `/scheme`
     override `/metrics` and `http`. Labels `longtail.dev/…` and `app.kubernetes.io/…` come along.
     """
-    found = []
+    found: list[dict[str, Any]] = []
     for pod in pods:
         metadata, status = pod["metadata"], pod.get("status", {})
         annotations = metadata.get("annotations", {})

@@ -5,7 +5,7 @@ import secrets
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Endpoint:
 
 
 @contextmanager
-def local_versitygw(directory: Path) -> Iterator[Endpoint]:
+def local_versitygw(directory: Path) -> Generator[Endpoint]:
     """Serve `directory` (made if need be; its sub-folders are the buckets) as S3 on a free loopback port.
 
     Builds the gateway first where the cache has none (2 minutes). The process is ended on exit. Raises
@@ -53,7 +53,7 @@ def local_versitygw(directory: Path) -> Iterator[Endpoint]:
             end(process)
 
 
-def _got_ready(process: subprocess.Popen, address: str, seconds: float = 20) -> bool:
+def _got_ready(process: subprocess.Popen[bytes], address: str, seconds: float = 20) -> bool:
     host, port = address.split(":")
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and process.poll() is None:
