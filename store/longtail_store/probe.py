@@ -2,7 +2,7 @@
 
 import secrets
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from longtail_store.store import Store
@@ -55,6 +55,7 @@ def _race(store: Store, key: str, pool: ThreadPoolExecutor, racers: int) -> str 
         return store.put_if_absent(key, str(racer).encode())
 
     attempts = [pool.submit(run, racer) for racer in range(racers)]
+    wait(attempts)  # all of them, lest one writes after the clean-up
     wins = [racer for racer, attempt in enumerate(attempts) if attempt.result()]
     standing = store.get(key).decode() if wins else ""
     if len(wins) != 1:

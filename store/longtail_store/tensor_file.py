@@ -20,7 +20,7 @@ from longtail_store.errors import Corrupt
 
 Array = npt.NDArray[Any]
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 4 << 20
 _NUMPY_TYPES: dict[str, str] = {
     "F64": "<f8",
     "F32": "<f4",

@@ -1,0 +1,83 @@
+"""What of the agnostic model's objects nothing needs any more.
+
+Version records stay for ever, pending feedback too. A checkpoint goes when none of the newest versions names it: at
+once where a version once did, and after a retention time where none did (an attempt that lost, or died). That time
+is twice what an attempt may take, and both ends of it are read off the server's clock.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from longtail_api.store_layout import CHECKPOINTS_PREFIX, FEEDBACK_PREFIX, checkpoint_number, feedback_run
+from longtail_api.store_objects import Version
+from longtail_store import Chain, ObjectInfo, Store
+from longtail_store.settled import is_settled
+
+
+@dataclass(frozen=True)
+class RetentionRule:
+    """How much history stays."""
+
+    versions: int
+    """The newest versions whose checkpoint and feedback stay."""
+    orphans: timedelta
+    """Age at which an object that no version names may go."""
+
+
+def removable_checkpoints(
+    listed: Iterable[ObjectInfo],
+    kept: Collection[str],
+    committed: Mapping[int, str],
+    rule: RetentionRule,
+    now: datetime,
+) -> list[str]:
+    """Keys of the checkpoints to remove.
+
+    `kept`: keys that the newest versions, or runs under way, need. `committed`: by number, the key of the checkpoint
+    of each version that a listed checkpoint was meant for, where that version is committed.
+    """
+    keys: list[str] = []
+    for item in listed:
+        number = checkpoint_number(item.key)
+        if number is None or item.key in kept:
+            continue
+        retired = committed.get(number) == item.key
+        if retired or now - item.modified > rule.orphans:
+            keys.append(item.key)
+    return keys
+
+
+def removable_feedback(
+    listed: Iterable[ObjectInfo], head: Version, kept: Collection[tuple[str, int]], rule: RetentionRule, now: datetime
+) -> list[str]:
+    """Keys of the feedback to remove: settled, not named by the newest versions (`kept`), and of some age."""
+    keys: list[str] = []
+    for item in listed:
+        run = feedback_run(item.key)
+        if run and run not in kept and is_settled(head.settled, *run) and now - item.modified > rule.orphans:
+            keys.append(item.key)
+    return keys
+
+
+def collect(store: Store, rule: RetentionRule, in_use: Collection[int] = ()) -> list[str]:
+    """Remove what nothing needs; return the keys removed. `in_use`: versions that runs under way started from."""
+    chain = Chain(store)
+    head = chain.head()
+    if head is None:
+        return []
+    now = store.now()
+    newest = [chain.version(number) for number in range(max(1, head.number - rule.versions + 1), head.number)]
+    newest.append(head)
+    needed = newest + [chain.version(number) for number in in_use if number < newest[0].number]
+    checkpoints = list(store.list(CHECKPOINTS_PREFIX))
+    meant_for = {checkpoint_number(item.key) for item in checkpoints}
+    committed = {
+        number: chain.version(number).checkpoint.key for number in meant_for if number and number <= head.number
+    }
+    keys = removable_checkpoints(checkpoints, {version.checkpoint.key for version in needed}, committed, rule, now)
+    kept_runs = {(item.scenario, item.run) for version in newest for item in (*version.folded, *version.rejected)}
+    keys += removable_feedback(store.list(FEEDBACK_PREFIX), head, kept_runs, rule, now)
+    for key in keys:
+        store.delete(key)
+    return keys
