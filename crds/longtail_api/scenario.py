@@ -51,12 +51,15 @@ class Refresh(ApiModel):
 
 
 class Budget(ApiModel):
-    """What one prediction may cost. The stricter limit wins."""
+    """What one prediction may cost. The search looks for the best light architecture inside it; of two limits the
+    stricter one wins, and without any the search is free."""
 
     max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True, unit="FLOPs")] | None = None
-    """Floating-point operations of one prediction at maxLength and batch 1, such as 250k."""
+    """Floating-point operations of one prediction (a multiply-add is two) with behavior sequences at their maxLength
+    and batch 1, such as 250k. Where no architecture of the search space is that cheap, the search ends with
+    BudgetUnreachable."""
     max_latency_milliseconds: Milliseconds | None = None
-    """99th percentile of one prediction with the serving resources."""
+    """99th percentile of the time of one prediction, with the resources of spec.serving, such as 5."""
 
 
 class Light(ApiModel):
@@ -250,6 +253,8 @@ class RunStatus(ApiModel):
     """When its last step ended (RFC 3339)."""
     outcome: Literal["Succeeded", "Failed"] | None = None
     """How it ended."""
+    light_sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of the light model file it made."""
 
 
 class PreparedData(ApiModel):
@@ -272,12 +277,12 @@ class ServingStatus(ApiModel):
     """Hash of its model file."""
     candidate: Annotated[str, Field(max_length=63)] | None = None
     """Light version under check."""
-    candidate_sha256: Annotated[str, Field(max_length=64)] | None = None
-    """Hash of its model file."""
     promoted: Annotated[str, Field(max_length=32)] | None = None
     """When the stable version took the traffic (RFC 3339)."""
     refused: Annotated[str, Field(max_length=63)] | None = None
     """The last light version whose check failed."""
+    refused_check: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of what it was checked against; other demands have it checked again."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Endpoint inside the cluster."""
 

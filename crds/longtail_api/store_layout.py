@@ -84,6 +84,11 @@ def result_key(owner: str, run: int, step: str) -> str:
     return f"{step_prefix(owner, run, step)}/result.json"
 
 
+def architecture_key(owner: str, run: int) -> str:
+    """What a search found."""
+    return f"{step_prefix(owner, run, 'search')}/architecture.json"
+
+
 def model_prefix(scenario: str, version: str) -> str:
     return f"models/{scenario}/{version}"
 
