@@ -1,0 +1,176 @@
+"""A training step as a Job and the ConfigMap it reads, and what the state of a Job means."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, cast
+
+from longtail_api.conditions import Reason
+from longtail_api.labels import IDENTITY_ANNOTATION
+from longtail_api.run_config import PERMANENT_EXIT_CODES, StepConfig
+from longtail_api.shared_specs import Storage, Trainer, TrainerOverrides
+from longtail_api.store_objects import Termination
+from longtail_operator import pods as pod_words
+from longtail_operator.children import CONFIG_FILE, child, container, labels, owner_annotation, pod_spec
+from longtail_operator.clock import read
+from longtail_operator.objects import Json, is_deleting, section
+from longtail_operator.settings import Settings
+
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+_CONTAINER = "trainer"
+LOST_MESSAGE_AFTER = timedelta(seconds=30)
+"""A Job and its pod are watched apart: the pod's last message may arrive after the Job's completion."""
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Where and how the Jobs of one resource run: everything but the step itself."""
+
+    owner: Json
+    settings: Settings
+    storage: Storage
+    secret: str | None
+    trainer: Trainer
+    overrides: TrainerOverrides
+    suspended: bool
+
+
+def step_objects(
+    place: Workplace, name: str, step: str, config: StepConfig, more_labels: Mapping[str, str] | None = None,
+    deadline_seconds: int | None = None,
+) -> list[Json]:  # fmt: skip
+    """The Job that runs `step` and its ConfigMap; both are called `name`."""
+    return [
+        config_map(place, name, step, config, more_labels),
+        job(place, name, step, config.identity, more_labels, deadline_seconds),
+    ]
+
+
+def config_map(
+    place: Workplace, name: str, step: str, config: StepConfig, more_labels: Mapping[str, str] | None
+) -> Json:
+    data = {"config.json": json.dumps(config.to_json_dict(), sort_keys=True, indent=1)}
+    if place.storage.ca_bundle:
+        data["ca.crt"] = place.storage.ca_bundle
+    annotations = {IDENTITY_ANNOTATION: config.identity}
+    # What a running step was told must not change under it.
+    return child("ConfigMap", name, place.owner, step, {"data": data, "immutable": True}, more_labels, annotations)
+
+
+def job(
+    place: Workplace, name: str, step: str, identity: str, more_labels: Mapping[str, str] | None,
+    deadline_seconds: int | None = None,
+) -> Json:  # fmt: skip
+    trainer = place.trainer
+    more = dict(more_labels or {})
+    if trainer.queue_name:
+        more[QUEUE_LABEL] = trainer.queue_name
+    pod_labels = labels(place.owner, step, more_labels)
+    work = container(
+        _CONTAINER,
+        trainer.image or place.settings.trainer_image,
+        place.settings.image_pull_policy,
+        [step, "--config", CONFIG_FILE],
+        place.overrides.resources or trainer.resources,
+        place.secret,
+    )
+    pod = pod_spec(
+        [work], trainer.scheduling, place.overrides.priority or trainer.priority, trainer.service_account_name, name
+    )
+    pod["restartPolicy"] = "Never"
+    # A step that is told to end saves what it needs to resume.
+    pod["terminationGracePeriodSeconds"] = 60
+    spec: Json = {
+        "backoffLimit": trainer.backoff_limit,
+        "activeDeadlineSeconds": deadline_seconds or trainer.deadline_seconds,
+        "ttlSecondsAfterFinished": place.settings.job_ttl_seconds,
+        "suspend": place.suspended,
+        # The next pod starts when the last one is gone for good: two would share one step's resume files.
+        "podReplacementPolicy": "Failed",
+        "podFailurePolicy": {
+            "rules": [
+                # In this order: a pod that was preempted may also leave one of our exit codes.
+                {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
+                {
+                    "action": "FailJob",
+                    "onExitCodes": {
+                        "containerName": _CONTAINER,
+                        "operator": "In",
+                        "values": sorted(int(code) for code in PERMANENT_EXIT_CODES),
+                    },
+                },
+            ]
+        },
+        "template": {
+            "metadata": {"labels": pod_labels, "annotations": owner_annotation(place.owner)},
+            "spec": pod,
+        },
+    }
+    return child("Job", name, place.owner, step, {"spec": spec}, more, {IDENTITY_ANNOTATION: identity})
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What a Job came to. `reason` and `message` are for a condition."""
+
+    state: Literal["Absent", "Running", "Succeeded", "Failed", "Lost", "Deleting"]
+    reason: str = ""
+    message: str = ""
+    termination: Termination | None = None
+
+
+def conditions_of(item: Json) -> dict[str, Json]:
+    """The conditions that hold, by type."""
+    found = cast(list[Json], section(item, "status").get("conditions") or [])
+    return {str(condition["type"]): condition for condition in found if condition.get("status") == "True"}
+
+
+def is_finished(item: Json) -> bool:
+    return bool(conditions_of(item).keys() & {"Complete", "Failed"})
+
+
+def judge(found: Json | None, pods: list[Json], now: datetime) -> JobState:
+    """The state of a step's Job, given all pods of its owner.
+
+    Lost: it succeeded, but its pod went before anybody read the termination message. Run again, the step finds
+    its result in the store and ends at once.
+    """
+    if found is None:
+        return JobState("Absent")
+    if is_deleting(found):
+        return JobState("Deleting", Reason.PENDING, "waiting until the Job that was deleted is gone")
+    own = pod_words.of_job(pods, found["metadata"]["name"])
+    holding = conditions_of(found)
+    if "Complete" in holding:
+        said = pod_words.termination(own)
+        if said is not None and said.status == "Succeeded" and said.result_sha256:
+            return JobState("Succeeded", Reason.SUCCEEDED, said.message, said)
+        completed = read(
+            str(holding["Complete"].get("lastTransitionTime") or section(found, "status")["completionTime"])
+        )
+        if now - completed < LOST_MESSAGE_AFTER:
+            return JobState("Running", Reason.RUNNING, "waiting for the termination message")
+        return JobState("Lost", Reason.PENDING, "the Job's pod is gone before its message was read; it runs again")
+    if "Failed" in holding:
+        return _failed(found, holding["Failed"], own)
+    trouble = pod_words.not_starting(own)
+    if trouble is not None:
+        return JobState("Running", trouble.reason, trouble.message)
+    attempts = int(section(found, "status").get("failed") or 0)
+    if attempts:
+        words = pod_words.last_words(own)
+        said = f": {words.message}" if words else ""
+        return JobState("Running", Reason.RUNNING, f"attempt {attempts + 1}; the last one failed{said}")
+    return JobState("Running", Reason.RUNNING, f"Job {found['metadata']['name']} is under way")
+
+
+def _failed(found: Json, condition: Json, pods: list[Json]) -> JobState:
+    words = pod_words.last_words(pods)
+    name, reason = found["metadata"]["name"], str(condition.get("reason") or "")
+    if reason == "DeadlineExceeded":
+        return JobState("Failed", Reason.DEADLINE_EXCEEDED, f"Job {name}: {condition.get('message') or reason}")
+    if words is None:
+        known = Reason.BACKOFF_LIMIT_EXCEEDED if reason == "BackoffLimitExceeded" else Reason.STEP_FAILED
+        return JobState("Failed", known, f"Job {name} failed: {condition.get('message') or reason}")
+    return JobState("Failed", words.reason, words.message)

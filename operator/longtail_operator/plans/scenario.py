@@ -1,0 +1,278 @@
+"""What should exist for a Scenario: its run's steps in order, and what serves."""
+
+from datetime import datetime
+
+from longtail_api.conditions import ConditionType, Reason
+from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
+from longtail_operator.clock import written
+from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState
+from longtail_operator.objects import SEARCH, Key, key_of
+from longtail_operator.plan import Draft, Plan
+from longtail_operator.plans.rollout import plan_rollout
+from longtail_operator.plans.scenario_run import decide_run
+from longtail_operator.plans.scenario_steps import SEARCH_STEP, RunContext, Step, steps_of
+from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash, tables
+from longtail_operator.pods import Trouble
+from longtail_operator.schedule import ScheduleInvalid
+from longtail_operator.serving_objects import ServingPlace, answers, is_available
+from longtail_operator.status import Conditions
+
+READY, FAILED, SUSPENDED = ConditionType.READY, ConditionType.FAILED, ConditionType.SUSPENDED
+
+
+def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
+    """Decide what should exist for `world`'s Scenario, given what does. Raises nothing: what can't be done becomes
+    `Ready=False` with the reason, and everything that stands is left standing."""
+    status = world.status.model_copy(deep=True)
+    status.observed_generation = world.generation
+    conditions = Conditions(world.status.conditions, world.generation, now)
+    draft = Draft()
+    heavy_model = world.heavy_model
+    obstacle = _obstacle(world)
+    if heavy_model is None or obstacle is not None:
+        return _blocked(world, status, conditions, draft, obstacle or Trouble(Reason.MODEL_NOT_FOUND, ""))
+    try:
+        decision = decide_run(world, heavy_model, now)
+    except ScheduleInvalid as error:
+        return _blocked(world, status, conditions, draft, Trouble(Reason.INVALID_SPEC, str(error)))
+
+    run: RunStatus | None = world.status.run.model_copy(deep=True) if world.status.run else None
+    if not world.spec.suspend:
+        if decision.is_new:
+            # A candidate of the run before has no run to stand on; the stable version is not touched.
+            status.serving.candidate = None
+        run = decision.run.model_copy(deep=True)
+        status.schedule = decision.schedule
+        if decision.next_start is not None:
+            draft.requeue_in((decision.next_start - now).total_seconds())
+    status.run = run
+    if run is not None:
+        _advance_run(RunContext(world, heavy_model, run, now), status, conditions, draft)
+    plan_rollout(world, heavy_model, run, status, conditions, draft, now)
+    conditions.set(
+        SUSPENDED,
+        world.spec.suspend,
+        Reason.SUSPENDED if world.spec.suspend else Reason.RESUMED,
+        "no new work starts; what serves goes on serving" if world.spec.suspend else "",
+    )
+    _judge_readiness(world, heavy_model, status, conditions)
+    status.conditions = conditions.ordered()
+    return draft.finished(status.to_json_dict(), world.children)
+
+
+def _obstacle(world: ScenarioWorld) -> Trouble | None:
+    """Why nothing can be decided for this Scenario at all."""
+    reference = world.spec.heavy_model_ref
+    namespace = reference.namespace or world.key.namespace
+    heavy_model = world.heavy_model
+    if heavy_model is None:
+        return Trouble(
+            Reason.MODEL_NOT_FOUND,
+            f"there is no HeavyModel {reference.name} in namespace {namespace}; create it, or name another",
+        )
+    if namespace != world.key.namespace and world.key.namespace not in heavy_model.spec.allowed_namespaces:
+        return Trouble(
+            Reason.NAMESPACE_NOT_ALLOWED,
+            f"HeavyModel {namespace}/{reference.name} does not allow Scenarios of namespace {world.key.namespace}; "
+            "add it to its spec.allowedNamespaces",
+        )
+    own = tables(world.spec, heavy_model.spec)
+    if own["samples"] is None:
+        return Trouble(
+            Reason.INVALID_SPEC,
+            "data.samples: neither this Scenario nor its HeavyModel says where the samples table is; give its address",
+        )
+    missing = [
+        sequence.name for sequence in heavy_model.spec.data_schema.behaviors if sequence.name not in own["behaviors"]
+    ]
+    if missing:
+        return Trouble(
+            Reason.INVALID_SPEC,
+            f"data.behaviors: no address for the behavior table {missing[0]!r} of the schema; give it here or in the "
+            "HeavyModel",
+        )
+    return None
+
+
+def _blocked(
+    world: ScenarioWorld, status: ScenarioStatus, conditions: Conditions, draft: Draft, trouble: Trouble
+) -> Plan:
+    for condition in world.status.conditions:
+        conditions.keep(ConditionType(condition.type))
+    conditions.set(READY, False, trouble.reason, trouble.message)
+    status.conditions = conditions.ordered()
+    draft.kept.update(key_of(item) for item in world.children)
+    return draft.finished(status.to_json_dict(), world.children)
+
+
+def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Conditions, draft: Draft) -> None:
+    """Walk through the steps; the first one that is not done decides what is to do."""
+    run = context.run
+    if run.outcome == "Failed":
+        for type_ in (*(step.condition for step in steps_of(context)), FAILED):
+            conditions.keep(type_)
+        return
+    _keep_search(context, draft)
+    for step in steps_of(context):
+        recorded = next((known for known in run.steps if known.name == step.name), None)
+        if (recorded is not None and recorded.result is not None) or _given(context, step):
+            conditions.set(step.condition, True, Reason.SUCCEEDED, f"run {run.number}")
+            continue
+        if not _enter(context, step, recorded, status, conditions, draft):
+            return
+    if run.outcome is None:
+        run.step, run.outcome, run.finished = None, "Succeeded", written(context.now)
+    conditions.set(FAILED, False, Reason.SUCCEEDED)
+
+
+def _given(context: RunContext, step: Step) -> bool:
+    """Was this step's result there when the run started? True of `prepare` where data has a schedule of its own."""
+    return (
+        step.condition == ConditionType.DATA_PREPARED
+        and context.run.data_version is not None
+        and all(known.name != step.name for known in context.run.steps)
+    )
+
+
+def _enter(
+    context: RunContext, step: Step, recorded: StepStatus | None, status: ScenarioStatus, conditions: Conditions,
+    draft: Draft,
+) -> bool:  # fmt: skip
+    """Carry on with `step`. True where it turns out to be done."""
+    run, world = context.run, context.world
+    conditions.set(FAILED, False, Reason.RUNNING)
+    if step.needs_version and run.base_version is None:
+        waits = _pin(context)
+        if waits is not None:
+            run.step = None
+            conditions.set(step.condition, False, waits.reason, waits.message)
+            return False
+    digest = recorded.identity if recorded is not None else step.identity(context)
+    state = step.look(context, digest)
+    if state.state == "Succeeded" and state.termination is not None:
+        _record(context, step, digest, state, status, conditions)
+        return True
+    if state.state == "Failed":
+        run.step, run.outcome, run.finished = step.name, "Failed", written(context.now)
+        conditions.set(step.condition, False, state.reason, state.message)
+        conditions.set(FAILED, True, state.reason, f"{step.name}: {state.message}")
+        return False
+    _carry_on(context, step, digest, recorded, state, conditions, draft)
+    if state.state == "Running" and state.message.startswith("waiting for the termination"):
+        draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
+    return False
+
+
+def _carry_on(
+    context: RunContext, step: Step, digest: str, recorded: StepStatus | None, state: JobState,
+    conditions: Conditions, draft: Draft,
+) -> None:  # fmt: skip
+    run, world = context.run, context.world
+    objects = step.objects(context, digest)
+    if state.state == "Absent":
+        if world.spec.suspend:
+            conditions.set(step.condition, False, Reason.SUSPENDED, "suspended before this step started")
+            return
+        if not world.admitted:
+            run.step = None
+            conditions.set(step.condition, False, Reason.WAITING, "waiting for a place among maxConcurrentRuns")
+            return
+    run.step = step.name
+    if recorded is None:
+        run.steps.append(StepStatus(name=step.name, identity=digest))
+    if state.state in ("Lost", "Deleting"):
+        keys = [key_of(item) for item in objects]
+        draft.kept.update(keys)
+        if state.state == "Lost":
+            draft.deletions.extend(key for key in keys if key.kind in ("Job", SEARCH))
+    else:
+        draft.children.extend(objects)
+    conditions.set(step.condition, False, state.reason or Reason.PENDING, state.message or f"{step.name} starts")
+
+
+def _record(
+    context: RunContext, step: Step, digest: str, state: JobState, status: ScenarioStatus, conditions: Conditions
+) -> None:
+    run = context.run
+    said = state.termination
+    if said is None:
+        raise AssertionError(f"{step.name} succeeded without a termination message")
+    others = [known for known in run.steps if known.name != step.name]
+    run.steps = [*others, StepStatus(name=step.name, identity=digest, result=said.result_sha256)]
+    step.record(context, status, said)
+    if step is SEARCH_STEP:
+        status.lineage.search = SEARCH_STEP.search_name(context, digest)
+    conditions.set(step.condition, True, Reason.SUCCEEDED, f"run {run.number}")
+
+
+def _pin(context: RunContext) -> Trouble | None:
+    """Pin the newest version as the run's base, once; else say what the run waits for."""
+    heavy_model: HeavyModelView = context.heavy_model
+    version = heavy_model.status.version
+    name = heavy_model.key.name
+    if version is None or heavy_model.status.schema_hash != schema_hash(heavy_model.spec):
+        return Trouble(Reason.MODEL_NOT_READY, f"waiting for HeavyModel {name} to be initialized")
+    if heavy_model.pool is None:
+        return Trouble(Reason.WAITING, f"waiting until the versions of HeavyModel {name} are read from its store")
+    context.run.base_version = version.number
+    return None
+
+
+def _keep_search(context: RunContext, draft: Draft) -> None:
+    """The search whose result is in use stands, whatever step is under way: later runs may find it again."""
+    wanted: set[Key] = set()
+    if context.run.trigger == "DataSchedule":
+        wanted = {key_of(item) for item in context.world.children if item["kind"] == SEARCH}
+    else:
+        name = SEARCH_STEP.search_name(context, SEARCH_STEP.identity(context))
+        wanted = {
+            key_of(item)
+            for item in context.world.children
+            if item["kind"] == SEARCH and item["metadata"]["name"] == name
+        }
+    draft.kept.update(wanted)
+
+
+def _judge_readiness(
+    world: ScenarioWorld, heavy_model: HeavyModelView, status: ScenarioStatus, conditions: Conditions
+) -> None:
+    """Ready: it does what its spec asks, now. While a refresh works or fails, what serves still does that."""
+    run, serving = status.run, status.serving
+    failed = conditions.current(FAILED)
+    if run is None:
+        reason = Reason.SUSPENDED if world.spec.suspend else Reason.PENDING
+        conditions.set(READY, False, reason, "no run yet")
+        return
+    refresh = run.trigger in ("Schedule", "DataSchedule", "Annotation")
+    if world.spec.serving is None:
+        if run.outcome == "Succeeded" or (refresh and run.outcome is None):
+            conditions.set(READY, True, Reason.CONTRIBUTING, "it contributes its data and feedback")
+            return
+    elif serving.stable is not None:
+        stable = world.find("Deployment", ServingPlace(
+            world.raw, world.store_key, world.settings, heavy_model.spec.storage, None, world.spec.serving
+        ).deployment_name(serving.stable))  # fmt: skip
+        if not answers(stable) and not is_available(stable, world.spec.serving.min_replicas):
+            conditions.set(READY, False, Reason.DEPLOYMENT_UNAVAILABLE, f"no pod of {serving.stable} answers")
+            return
+        current = run.outcome == "Succeeded" and serving.stable == f"v{run.number}"
+        if current or refresh or world.spec.serving.pinned_version == serving.stable:
+            conditions.set(READY, True, Reason.SERVING, f"{serving.stable} serves at {serving.url}")
+            return
+    if failed is not None and failed.status == "True":
+        stays = f"; {serving.stable} goes on serving" if serving.stable else ""
+        conditions.set(READY, False, failed.reason, failed.message + stays)
+        return
+    first_false = next(
+        (
+            condition
+            for condition in conditions.ordered()
+            if condition.status == "False" and condition.type not in (FAILED, SUSPENDED, READY)
+        ),
+        None,
+    )
+    where = f"run {run.number}" + (f", {run.step}" if run.step else "")
+    if first_false is None:
+        conditions.set(READY, False, Reason.RUNNING, where)
+    else:
+        conditions.set(READY, False, first_false.reason, f"{where}: {first_false.message}")

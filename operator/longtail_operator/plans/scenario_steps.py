@@ -1,0 +1,339 @@
+"""The steps of a run: for each, its identity, the object that carries it out, and what its result changes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from longtail_api.conditions import ConditionType, Reason
+from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
+from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus, SearchBudget, TargetReference
+from longtail_api.run_config import AdaptConfig, PrepareConfig, StepConfig, TrainLightConfig
+from longtail_api.scenario import ModelMetrics, PreparedData, RunStatus, ScenarioStatus
+from longtail_api.store_layout import manifest_key, result_key
+from longtail_api.store_objects import Metric, Termination
+from longtail_operator.children import child, store_address
+from longtail_operator.identity import child_name, identity
+from longtail_operator.jobs import JobState, judge, step_objects
+from longtail_operator.objects import SEARCH, Json, annotations_of, is_deleting, labels_of, section
+from longtail_operator.plans.scenario_run import DATA_SCHEDULE
+from longtail_operator.plans.scenario_world import (
+    HeavyModelView,
+    ScenarioWorld,
+    schema_hash,
+    source_hash,
+    source_key,
+    tables,
+    workplace,
+)
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run of one Scenario."""
+
+    world: ScenarioWorld
+    heavy_model: HeavyModelView
+    run: RunStatus
+    now: datetime
+
+    @property
+    def data_version(self) -> str:
+        return self.run.data_version or f"d{self.run.number}"
+
+    @property
+    def light_version(self) -> str:
+        return f"v{self.run.number}"
+
+    @property
+    def manifest(self) -> str:
+        return manifest_key(self.world.store_key, self.data_version)
+
+    @property
+    def heavy_result(self) -> str:
+        return result_key(self.world.store_key, self.run.number, "adapt")
+
+    @property
+    def base_version(self) -> int:
+        """The version that the run pinned. Steps that need one come after the pinning."""
+        if self.run.base_version is None:
+            raise AssertionError(f"{self.world.key}: run {self.run.number} has no base version yet")
+        return self.run.base_version
+
+    @property
+    def run_label(self) -> dict[str, str]:
+        return {RUN_LABEL: str(self.run.number)}
+
+
+class Step(Protocol):
+    """One step of a run."""
+
+    name: str
+    condition: ConditionType
+    needs_version: bool
+    """Whether it starts from a version of the agnostic model."""
+
+    def identity(self, context: RunContext) -> str:
+        """Hash of the inputs that make this step another one."""
+        ...
+
+    def look(self, context: RunContext, digest: str) -> JobState:
+        """How far it is."""
+        ...
+
+    def objects(self, context: RunContext, digest: str) -> list[Json]:
+        """What carries it out."""
+        ...
+
+    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+        """What its result changes in the status."""
+        ...
+
+
+class JobStep:
+    """A step that is one Job."""
+
+    name: str
+    condition: ConditionType
+    needs_version = True
+
+    def job_name(self, context: RunContext, digest: str) -> str:
+        return child_name(context.world.key.name, self.name, digest[:8])
+
+    def look(self, context: RunContext, digest: str) -> JobState:
+        found = context.world.find("Job", self.job_name(context, digest))
+        return judge(found, context.world.pods, context.now)
+
+    def objects(self, context: RunContext, digest: str) -> list[Json]:
+        return step_objects(
+            workplace(context.world, context.heavy_model),
+            self.job_name(context, digest),
+            self.name,
+            self.config(context, digest),
+            context.run_label,
+        )
+
+    def config(self, context: RunContext, digest: str) -> StepConfig:
+        raise NotImplementedError
+
+
+class Prepare(JobStep):
+    name = "prepare"
+    condition = ConditionType.DATA_PREPARED
+    needs_version = False
+
+    def identity(self, context: RunContext) -> str:
+        return identity(
+            step=self.name,
+            scenario=context.world.store_key,
+            run=context.run.number,
+            source=source_hash(context.world, context.heavy_model),
+        )
+
+    def config(self, context: RunContext, digest: str) -> StepConfig:
+        spec = context.heavy_model.spec
+        return PrepareConfig(
+            store=store_address(spec.storage),
+            identity=digest,
+            owner=context.world.store_key,
+            run=context.run.number,
+            seed=spec.training.seed,
+            data_schema=spec.data_schema,
+            source_key=source_key(context.world),
+            data_version=context.data_version,
+            **tables(context.world.spec, spec),
+        )
+
+    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+        context.run.data_version = context.data_version
+        status.data = PreparedData(
+            version=context.data_version,
+            run=context.run.number,
+            source_hash=source_hash(context.world, context.heavy_model),
+        )
+
+
+class Adapt(JobStep):
+    name = "adapt"
+    condition = ConditionType.ADAPTED
+
+    def identity(self, context: RunContext) -> str:
+        return identity(
+            step=self.name,
+            scenario=context.world.store_key,
+            run=context.run.number,
+            data=context.data_version,
+            base=context.base_version,
+        )
+
+    def config(self, context: RunContext, digest: str) -> StepConfig:
+        spec = context.heavy_model.spec
+        return AdaptConfig(
+            store=store_address(spec.storage),
+            identity=digest,
+            owner=context.world.store_key,
+            run=context.run.number,
+            seed=spec.training.seed,
+            manifest=context.manifest,
+            base_version=context.base_version,
+            training=spec.training,
+        )
+
+    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+        status.metrics.heavy = model_metrics(said)
+
+
+class Search:
+    """The search is a LightModelSearch, whose own controller runs it.
+
+    Its identity leaves out whatever should not cause another search: under `Once` the schema and the run, under
+    `OnSchemaChange` the run. So an earlier run's search is found again by its name.
+    """
+
+    name = "search"
+    condition = ConditionType.SEARCHED
+    needs_version = True
+
+    def identity(self, context: RunContext) -> str:
+        light, mode = context.world.spec.light, context.world.spec.light.search
+        return identity(
+            step=self.name,
+            scenario=context.world.store_key,
+            algorithm=light.algorithm.to_json_dict(),
+            space=light.search_space.to_json_dict(),
+            features=light.features,
+            budget=context.world.spec.budget.to_json_dict(),
+            schema=None if mode == "Once" else schema_hash(context.heavy_model.spec),
+            run=context.run.number if mode == "Always" else None,
+        )
+
+    def search_name(self, context: RunContext, digest: str) -> str:
+        return child_name(context.world.key.name, digest[:8])
+
+    def look(self, context: RunContext, digest: str) -> JobState:
+        found = context.world.find(SEARCH, self.search_name(context, digest))
+        if found is None:
+            return JobState("Absent")
+        name = found["metadata"]["name"]
+        if is_deleting(found):
+            return JobState("Deleting", Reason.PENDING, f"waiting until LightModelSearch {name} is gone")
+        status = LightModelSearchStatus.model_validate(section(found, "status"))
+        conditions = {condition.type: condition for condition in status.conditions if condition.status == "True"}
+        if ConditionType.COMPLETE in conditions and status.result_sha256:
+            return JobState(
+                "Succeeded", Reason.SUCCEEDED, "", Termination(status="Succeeded", result_sha256=status.result_sha256)
+            )
+        if labels_of(found).get(RUN_LABEL) != str(context.run.number):
+            # Begun for a run that was replaced, or failed in one: this run's heavy model is another.
+            return JobState("Lost", Reason.PENDING, f"LightModelSearch {name} belongs to an earlier run")
+        if ConditionType.FAILED in conditions:
+            failed = conditions[ConditionType.FAILED]
+            return JobState("Failed", failed.reason, failed.message)
+        ready = next((condition for condition in status.conditions if condition.type == ConditionType.READY), None)
+        words = ready.message if ready else "not looked at yet"
+        reason = ready.reason if ready else Reason.RUNNING
+        return JobState("Running", reason, f"LightModelSearch {name}: {words}")
+
+    def objects(self, context: RunContext, digest: str) -> list[Json]:
+        world = context.world
+        name = self.search_name(context, digest)
+        spec = LightModelSearchSpec(
+            target_ref=TargetReference(kind="Scenario", name=world.key.name),
+            algorithm=world.spec.light.algorithm,
+            search_space=world.spec.light.search_space,
+            budget=SearchBudget(
+                max_flops=world.spec.budget.max_flops,
+                active_deadline_seconds=context.heavy_model.spec.trainer.deadline_seconds,
+            ),
+            suspend=world.spec.suspend,
+        ).to_json_dict()
+        found = world.find(SEARCH, name)
+        if found is not None:
+            # Immutable but for suspend; later defaults of ours must not be written over it.
+            spec = {**section(found, "spec"), "suspend": world.spec.suspend}
+        annotations = {
+            IDENTITY_ANNOTATION: digest if found is None else annotations_of(found).get(IDENTITY_ANNOTATION, digest)
+        }
+        run_label = context.run_label if found is None else {RUN_LABEL: labels_of(found).get(RUN_LABEL, "")}
+        return [child(SEARCH, name, world.raw, self.name, {"spec": spec}, run_label, annotations)]
+
+    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+        """What was found stands in the LightModelSearch's own status."""
+
+
+class TrainLight(JobStep):
+    name = "train-light"
+    condition = ConditionType.TRAINED
+
+    def identity(self, context: RunContext) -> str:
+        return identity(
+            step=self.name,
+            scenario=context.world.store_key,
+            run=context.run.number,
+            data=context.data_version,
+            base=context.base_version,
+            search=SEARCH_STEP.identity(context),
+            features=context.world.spec.light.features,
+            budget=context.world.spec.budget.to_json_dict(),
+        )
+
+    def config(self, context: RunContext, digest: str) -> StepConfig:
+        spec, own = context.heavy_model.spec, context.world.spec
+        search = context.world.find(SEARCH, SEARCH_STEP.search_name(context, SEARCH_STEP.identity(context)))
+        found = LightModelSearchStatus.model_validate(section(search or {}, "status"))
+        latency = own.budget.max_latency_milliseconds
+        return TrainLightConfig(
+            store=store_address(spec.storage),
+            identity=digest,
+            owner=context.world.store_key,
+            run=context.run.number,
+            seed=spec.training.seed,
+            manifest=context.manifest,
+            base_version=context.base_version,
+            heavy_result=context.heavy_result,
+            search_result=found.result_key,
+            light_version=context.light_version,
+            training=spec.training,
+            features=own.light.features,
+            max_flops=int(own.budget.max_flops) if own.budget.max_flops is not None else None,
+            max_latency_milliseconds=float(latency) if latency is not None else None,
+        )
+
+    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+        status.metrics.light = model_metrics(said)
+        context.run.light_sha256 = str(said.outputs["modelSha256"])
+
+
+PREPARE, ADAPT, SEARCH_STEP, TRAIN_LIGHT = Prepare(), Adapt(), Search(), TrainLight()
+EVERY_STEP: tuple[Step, ...] = (PREPARE, ADAPT, SEARCH_STEP, TRAIN_LIGHT)
+
+
+def steps_of(context: RunContext) -> tuple[Step, ...]:
+    """The steps of this run, in order.
+
+    A run for new data alone ends with it. A Scenario without serving gives feedback once its data is prepared, unless
+    exactly that data already went into the initial model: a second lesson from the same rows would count them twice.
+    """
+    if context.run.trigger == DATA_SCHEDULE:
+        return (PREPARE,)
+    if context.world.spec.serving is not None:
+        return EVERY_STEP
+    if context.heavy_model.pool is not None and context.manifest in context.heavy_model.pool:
+        return (PREPARE,)
+    return (PREPARE, ADAPT)
+
+
+def model_metrics(said: Termination) -> ModelMetrics:
+    """Figures of test rows, as a status holds them."""
+    auc = said.metrics.get("test", {}).get("auc", Metric())
+    latency = said.metrics.get("latency", {}).get("p99Milliseconds", Metric())
+
+    def figure(value: float | None) -> str | None:
+        return None if value is None else f"{value:.4f}"
+
+    return ModelMetrics(
+        auc=figure(auc.value) or auc.reason,
+        auc_low=figure(auc.low),
+        auc_high=figure(auc.high),
+        flops=said.flops,
+        p99_milliseconds=figure(latency.value),
+    )

@@ -1,0 +1,138 @@
+"""All that the decision about one Scenario may look at, and what follows from it without any choice."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
+from longtail_api.labels import RUN_ANNOTATION
+from longtail_api.scenario import ScenarioSpec, ScenarioStatus
+from longtail_api.store_layout import scenario_key
+from longtail_api.store_objects import ModelCard
+from longtail_operator.identity import child_base, identity
+from longtail_operator.jobs import Workplace
+from longtail_operator.objects import Json, Key, annotations_of, key_of, labels_of, section, uid_of
+from longtail_operator.settings import Settings
+
+
+@dataclass(frozen=True)
+class HeavyModelView:
+    """The HeavyModel of a Scenario, as that Scenario sees it."""
+
+    key: Key
+    spec: HeavyModelSpec
+    status: HeavyModelStatus
+    pool: frozenset[str] | None
+    """Manifest keys of the generation's initial pool; None where they are not read from the store yet."""
+
+
+@dataclass(frozen=True)
+class ScenarioWorld:
+    """One Scenario and everything around it, at one moment."""
+
+    raw: Json
+    spec: ScenarioSpec
+    status: ScenarioStatus
+    heavy_model: HeavyModelView | None
+    children: list[Json]
+    pods: list[Json]
+    settings: Settings
+    admitted: bool = True
+    """Whether maxConcurrentRuns leaves room for this Scenario to start a Job."""
+    pinned_card: ModelCard | None = None
+    """The store's record of spec.serving.pinnedVersion, where there is one."""
+
+    @cached_property
+    def key(self) -> Key:
+        return key_of(self.raw)
+
+    @cached_property
+    def store_key(self) -> str:
+        return scenario_key(self.key.namespace, self.key.name, uid_of(self.raw))
+
+    @cached_property
+    def base(self) -> str:
+        """What the names of its children begin with."""
+        return child_base(self.key.name)
+
+    @property
+    def generation(self) -> int:
+        return int(section(self.raw, "metadata").get("generation", 0))
+
+    @property
+    def run_annotation(self) -> str | None:
+        return annotations_of(self.raw).get(RUN_ANNOTATION)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return labels_of(self.raw)
+
+    def find(self, kind: str, name: str) -> Json | None:
+        for item in self.children:
+            if item["kind"] == kind and item["metadata"]["name"] == name:
+                return item
+        return None
+
+
+def tables(spec: ScenarioSpec, heavy_model: HeavyModelSpec) -> dict[str, Any]:
+    """The addresses of the three tables: the Scenario's own where it gives one, else the HeavyModel's."""
+    return {
+        "samples": spec.data.samples or heavy_model.data.samples,
+        "profile": spec.data.profile or heavy_model.data.profile,
+        "behaviors": {**heavy_model.data.behaviors, **spec.data.behaviors},
+    }
+
+
+def source_key(world: ScenarioWorld) -> str:
+    return world.spec.data.scenario_key or world.key.name
+
+
+def source_hash(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
+    """Hash of what prepared data depends on."""
+    return identity(
+        tables=tables(world.spec, heavy_model.spec),
+        source_key=source_key(world),
+        schema=heavy_model.spec.data_schema.to_json_dict(),
+    )
+
+
+def trigger_hash(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
+    """Hash of the fields whose change starts a run: the data, the schema, the light model and its budget.
+
+    Whether the Scenario serves is one of them, since it decides which steps there are.
+    """
+    light = world.spec.light.to_json_dict()
+    # When to search again is no reason to run again.
+    light.pop("search", None)
+    return identity(
+        source=source_hash(world, heavy_model),
+        light=light,
+        budget=world.spec.budget.to_json_dict(),
+        serves=world.spec.serving is not None,
+    )
+
+
+def schema_hash(spec: HeavyModelSpec) -> str:
+    """Hash of schema, encoder and architecture: one per generation."""
+    return identity(
+        schema=spec.data_schema.to_json_dict(), encoder=spec.encoder, architecture=spec.architecture.to_json_dict()
+    )
+
+
+def secret_name(world: ScenarioWorld, heavy_model: HeavyModelView) -> str | None:
+    """The Secret in the Scenario's namespace: its own, else one named as the HeavyModel's is."""
+    own = world.spec.credentials_secret_ref
+    shared = heavy_model.spec.storage.credentials_secret_ref
+    return own.name if own else (shared.name if shared else None)
+
+
+def workplace(world: ScenarioWorld, heavy_model: HeavyModelView) -> Workplace:
+    return Workplace(
+        owner=world.raw,
+        settings=world.settings,
+        storage=heavy_model.spec.storage,
+        secret=secret_name(world, heavy_model),
+        trainer=heavy_model.spec.trainer,
+        overrides=world.spec.trainer,
+        suspended=world.spec.suspend,
+    )
