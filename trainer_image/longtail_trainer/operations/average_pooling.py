@@ -10,13 +10,14 @@ class AveragePoolingModule(nn.Module):
 
     def __init__(self, kernel: int) -> None:
         super().__init__()
+        self.kernel = kernel
         self.mean = nn.AvgPool1d(kernel, stride=1, padding=(kernel - 1) // 2)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         share = self.mean(mask.unsqueeze(1).to(x.dtype)).transpose(1, 2)
         mean = self.mean(keep(x, mask).transpose(1, 2)).transpose(1, 2)
         # A window round an event holds at least that event; elsewhere the share may be 0 and the result is masked.
-        return keep(mean / share.clamp(min=0.5 / self.mean.kernel_size[0]), mask)
+        return keep(mean / share.clamp(min=0.5 / self.kernel), mask)
 
 
 class AveragePooling:

@@ -1,0 +1,76 @@
+"""One behavior sequence into one vector, round a cell that is searched or given."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from longtail_trainer.light.cell import Cell
+from longtail_trainer.light.columns import SelectedColumns
+from longtail_trainer.light.feature_sum import FeatureSum
+from longtail_trainer.operations import Shape
+from longtail_trainer.operations.contract import keep
+
+LOWEST = -1e9
+"""Below every activation, and finite: a sample without events must not become ∞ − ∞."""
+DROPOUT = 0.1
+
+
+class SequenceEncoder(nn.Module):
+    """Events → embedded events → cell → attentive sum of its layers' outputs → summary (batch, 4 × width + 1).
+
+    The summary: last, mean and maximum over time, the mean of the embedded events, and how many there are.
+    """
+
+    def __init__(
+        self,
+        columns: SelectedColumns,
+        vocabularies: Mapping[str, Sequence[str]],
+        shape: Shape,
+        layers: int,
+        cell: nn.Module,
+    ) -> None:
+        super().__init__()
+        self.shape = shape
+        self.layers = layers
+        self.embed = FeatureSum(columns, vocabularies, shape.width)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.cell = cell
+        self.attend = nn.Linear(shape.width, 1, bias=False)
+        self.width = 4 * shape.width + 1
+
+    def forward(self, categorical: Sequence[Tensor], numeric: Tensor, mask: Tensor) -> Tensor:
+        """categorical: int64 (batch, length) per column. numeric: (batch, length, 2 × columns). length ≥ 1."""
+        embedded = keep(self.embed(categorical, numeric).relu(), mask)
+        outputs = self.cell(self.dropout(embedded), mask)
+        count = mask.sum(1, keepdim=True)
+        share = 1 / count.clamp(min=1).to(embedded.dtype)
+        states = self.attentive_sum(outputs, share)
+        last_index = (count - 1).clamp(min=0).unsqueeze(-1).expand(-1, 1, self.shape.width)
+        last = states.gather(1, last_index).squeeze(1)
+        maximum = states.masked_fill(~mask.unsqueeze(-1), LOWEST).amax(1) * (count > 0)
+        events = torch.log1p(count.to(embedded.dtype)) / torch.log1p(torch.tensor(float(self.shape.length)))
+        return torch.cat([last, states.sum(1) * share, maximum, embedded.sum(1) * share, events], dim=-1)
+
+    def attentive_sum(self, outputs: list[Tensor], share: Tensor) -> Tensor:
+        """Σ aᵢ · outputᵢ, a = softmax over layers of a learned query's product with each layer's mean over time."""
+        if len(outputs) == 1:
+            return outputs[0]
+        means = torch.stack([output.sum(1) * share for output in outputs], dim=1)
+        weights = self.attend(means).softmax(dim=1)
+        total = outputs[0] * weights[:, 0:1]
+        for number, output in enumerate(outputs[1:], start=1):
+            total = total + output * weights[:, number : number + 1]
+        return total
+
+    def fixed_flops(self) -> int:
+        """Of everything but the cell, for one sample with `shape.length` events."""
+        length, width = self.shape.length, self.shape.width
+        attentive = 0 if self.layers == 1 else self.layers * (length * width + 2 * width + 2 * length * width)
+        summary = 3 * length * width  # mean and maximum of the sum, mean of the embedded events
+        return self.embed.flops() * length + attentive + summary
+
+    def flops(self) -> int:
+        """Of one sample with `shape.length` events."""
+        cell: Cell = self.cell  # pyright: ignore[reportAssignmentType]
+        return self.fixed_flops() + cell.flops()

@@ -1,0 +1,15 @@
+"""What a light model answers for a whole split."""
+
+import torch
+from torch import Tensor
+
+from longtail_trainer.encoded import EncodedSplit, batches
+from longtail_trainer.light.model import LightModel
+
+
+@torch.no_grad()
+def scores(model: LightModel, split: EncodedSplit, batch_size: int = 4096) -> Tensor:
+    """Logits (samples, labels), in the split's order, in evaluation mode."""
+    model.eval()
+    logits = [model(batch) for batch in batches(split, batch_size)]
+    return torch.cat(logits) if logits else torch.zeros(0, len(model.features.data_schema.labels))

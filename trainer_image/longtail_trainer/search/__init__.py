@@ -1,0 +1,1 @@
+"""Budget-limited architecture search (ALT III-D): the space, its distribution, GDAS, and the exact derivation."""

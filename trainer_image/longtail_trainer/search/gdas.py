@@ -1,0 +1,182 @@
+"""The differentiable search (ALT III-D, Eq. 4 to 8): bilevel, sampled by Gumbel-softmax, FLOPs in its loss."""
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from longtail_api.light_model_search import GdasParameters, SearchSpace
+from longtail_api.store_objects import Features, Layer, LightArchitecture
+from longtail_trainer.batches import Batch
+from longtail_trainer.encoded import EncodedSplit, batches
+from longtail_trainer.light.model import LightModel, default_heads
+from longtail_trainer.search.distribution import ArchitectureDistribution
+from longtail_trainer.search.space import Costs, Picks, Space
+from longtail_trainer.search.super_cell import CurrentSample, SuperCell
+from longtail_trainer.training.loop import CLIP_NORM, WEIGHT_DECAY, ResumePoint, Stop, epoch_seed
+from longtail_trainer.training.loss import LabelLosses
+
+RESUME_POINT = "search"
+ARCHITECTURE_BETAS = (0.5, 0.999)
+"""Adam's, for the distributions: as in GDAS, since each sample moves other logits."""
+
+
+class SuperModel(nn.Module):
+    """A light model in which every architecture of the space is present, and the distribution over them."""
+
+    def __init__(self, features: Features, spec: SearchSpace, names: list[str]) -> None:
+        super().__init__()
+        any_layers = [Layer(input=0, operation=spec.operations[0]) for _ in range(spec.layers)]
+        any_architecture = LightArchitecture(
+            width=spec.width, layers=any_layers, attention_heads=default_heads(spec.width)
+        )
+        self.space = Space.of(spec, Costs.of(LightModel(features, any_architecture, names), spec.operations))
+        self.current = CurrentSample()
+        self.model = LightModel(
+            features, any_architecture, names, cell=lambda length: SuperCell(self.space, length, self.current)
+        )
+        self.distribution = ArchitectureDistribution(self.space)
+
+    def use(self, picks: Picks) -> LightModel:
+        """The model with this architecture and the shared weights."""
+        self.current.value = self.distribution.fixed(picks)
+        return self.model
+
+
+@dataclass(frozen=True)
+class GdasSettings:
+    """What one search runs with."""
+
+    parameters: GdasParameters
+    batch_size: int
+    seed: int
+
+    def temperature(self, epoch: int) -> float:
+        """τ of epoch 1 … epochs: from start to end by equal factors."""
+        start, end = float(self.parameters.temperature_start), float(self.parameters.temperature_end)
+        share = (epoch - 1) / max(1, self.parameters.epochs - 1)
+        return start * (end / start) ** share
+
+
+def search(
+    super_model: SuperModel,
+    support: EncodedSplit,
+    query: EncodedSplit,
+    losses: LabelLosses,
+    settings: GdasSettings,
+    resume: ResumePoint,
+    stop: Stop,
+    after_epoch: Callable[[int, dict[str, float | str]], bool],
+) -> None:
+    """Learn the distribution of `super_model` in place, on its epochs' alternation of two steps.
+
+    Weights: one gradient step on a support minibatch, with a sampled architecture (Eq. 6). Architecture: one step of
+    the distributions on a query minibatch, with another sample, on loss + λ · expected FLOPs (Eq. 4). The splits play
+    the paper's train and validation split; validation rows are never seen.
+
+    `after_epoch(epoch, figures)` ends the search by returning true. After each epoch the state is saved: a search that
+    is killed and resumed ends as an uninterrupted one, bit for bit.
+    """
+    weights = torch.optim.AdamW(
+        super_model.model.parameters(), lr=float(settings.parameters.learning_rate), weight_decay=WEIGHT_DECAY
+    )
+    architecture = torch.optim.Adam(
+        super_model.distribution.parameters(),
+        lr=float(settings.parameters.architecture_learning_rate),
+        betas=ARCHITECTURE_BETAS,
+    )
+    optimizers = {"weights": weights, "architecture": architecture}
+    for epoch in range(_resumed(super_model, optimizers, resume) + 1, settings.parameters.epochs + 1):
+        figures = _epoch(super_model, weights, architecture, support, query, losses, settings, epoch, stop)
+        resume.save(RESUME_POINT, _serialized(epoch, super_model, optimizers))
+        done = after_epoch(epoch, figures)
+        stop.raise_if_requested()
+        if done:
+            return
+
+
+def _epoch(
+    super_model: SuperModel,
+    weights: torch.optim.Optimizer,
+    architecture: torch.optim.Optimizer,
+    support: EncodedSplit,
+    query: EncodedSplit,
+    losses: LabelLosses,
+    settings: GdasSettings,
+    epoch: int,
+    stop: Stop,
+) -> dict[str, float | str]:
+    model, distribution = super_model.model, super_model.distribution
+    temperature = settings.temperature(epoch)
+    penalty = float(settings.parameters.flops_weight)
+    seed = epoch_seed(settings.seed, epoch)
+    noise, support_order, query_order = (torch.Generator().manual_seed(seed + part) for part in range(3))
+    support_total = query_total = 0.0
+    steps = 0
+    model.train()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)  # dropout
+        query_batches = _endless(query, settings.batch_size, query_order)
+        for batch in batches(support, settings.batch_size, support_order):
+            stop.raise_if_requested()
+            support_total += _step(super_model, batch, losses, temperature, noise, weights, 0.0)
+            query_total += _step(super_model, next(query_batches), losses, temperature, noise, architecture, penalty)
+            steps += 1
+    expected = float(distribution.expected_flops().detach())
+    return {
+        "temperature": temperature,
+        "supportLoss": support_total / max(1, steps),
+        "queryLoss": query_total / max(1, steps),
+        "expectedFlopsShare": expected,
+        "probabilities": json.dumps(distribution.probabilities(), separators=(",", ":")),
+    }
+
+
+def _step(
+    super_model: SuperModel,
+    batch: Batch,
+    losses: LabelLosses,
+    temperature: float,
+    noise: torch.Generator,
+    optimizer: torch.optim.Optimizer,
+    penalty: float,
+) -> float:
+    """One step of the parameters that `optimizer` holds; the data's loss before it."""
+    super_model.current.value = super_model.distribution.sample(temperature, noise)
+    super_model.zero_grad()
+    data_loss = losses.mean(super_model.model(batch), batch.labels, batch.observed, batch.weight)
+    loss = data_loss + penalty * super_model.distribution.expected_flops() if penalty else data_loss
+    loss.backward()
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
+    optimizer.step()
+    return float(data_loss.detach())
+
+
+def _endless(split: EncodedSplit, size: int, generator: torch.Generator) -> Iterator[Batch]:
+    """Minibatches, shuffled anew after each pass."""
+    while True:
+        yield from batches(split, size, generator)
+
+
+def _serialized(epoch: int, super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer]) -> bytes:
+    stream = io.BytesIO()
+    states = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
+    torch.save({"epoch": epoch, "model": super_model.state_dict(), "optimizers": states}, stream)
+    return stream.getvalue()
+
+
+def _resumed(super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer], resume: ResumePoint) -> int:
+    """The epoch that was saved last, with its state loaded; 0 where there is none."""
+    payload = resume.load(RESUME_POINT)
+    if payload is None:
+        return 0
+    saved: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
+    super_model.load_state_dict(saved["model"])
+    for name, optimizer in optimizers.items():
+        optimizer.load_state_dict(saved["optimizers"][name])
+    return saved["epoch"]

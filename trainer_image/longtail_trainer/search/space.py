@@ -1,0 +1,103 @@
+"""The search space as a list of independent choices (ALT III-D), each option with what it costs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from longtail_api.light_model_search import SearchSpace
+from longtail_api.store_objects import Layer, LightArchitecture
+from longtail_trainer.light.model import LightModel, default_heads
+from longtail_trainer.operations import OPERATIONS
+
+Picks = tuple[int, ...]
+"""An architecture: the index of the option picked in each choice."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One decision. Its options' FLOPs add up over the choices to those of the cells, whatever else is picked.
+
+    kind: `input` (which earlier output a layer reads; free), `operation`, or `residual` (one edge: off or on).
+    options: outputs, operation names, or (False, True); costs: FLOPs of each, all sequences together.
+    source: of a residual edge, the earlier output it comes from.
+    """
+
+    kind: str
+    layer: int
+    options: tuple[int, ...] | tuple[str, ...] | tuple[bool, bool]
+    costs: tuple[int, ...]
+    source: int = 0
+
+
+@dataclass(frozen=True)
+class Costs:
+    """FLOPs by part, all sequences together. `fixed` is what no choice changes."""
+
+    fixed: int
+    operations: dict[str, int]
+    edge: int
+
+    @classmethod
+    def of(cls, model: LightModel, operations: Sequence[str]) -> "Costs":
+        """From any model on the space's width: its cells don't matter."""
+        shapes = [encoder.shape for encoder in model.encoders()]
+        return cls(
+            model.fixed_flops(),
+            {name: sum(OPERATIONS[name].flops(shape) for shape in shapes) for name in operations},
+            sum(shape.length * shape.width for shape in shapes),
+        )
+
+
+@dataclass(frozen=True)
+class Space:
+    """All architectures of a `SearchSpace`, as the product of its choices.
+
+    Layer by layer: its input (one of all earlier outputs, 0 being the original input), its operation, and one on/off
+    choice for every residual edge from an earlier output.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    choices: tuple[Choice, ...]
+    fixed_flops: int
+
+    @classmethod
+    def of(cls, space: SearchSpace, costs: Costs) -> "Space":
+        operations = tuple(dict.fromkeys(space.operations))
+        choices: list[Choice] = []
+        for layer in range(1, space.layers + 1):
+            choices.append(Choice("input", layer, tuple(range(layer)), (0,) * layer))
+            flops = tuple(costs.operations[name] for name in operations)
+            choices.append(Choice("operation", layer, operations, flops))
+            choices += [Choice("residual", layer, (False, True), (0, costs.edge), source) for source in range(layer)]
+        return cls(space.width, space.layers, default_heads(space.width), tuple(choices), costs.fixed)
+
+    def flops(self, picks: Picks) -> int:
+        """Of the whole model with this architecture."""
+        return self.fixed_flops + sum(choice.costs[pick] for choice, pick in zip(self.choices, picks, strict=True))
+
+    def smallest_flops(self) -> int:
+        """Of the cheapest architecture."""
+        return self.fixed_flops + sum(min(choice.costs) for choice in self.choices)
+
+    def largest_flops(self) -> int:
+        """Of the most expensive architecture."""
+        return self.fixed_flops + sum(max(choice.costs) for choice in self.choices)
+
+    def architecture(self, picks: Picks) -> LightArchitecture:
+        """The architecture of these picks."""
+        layers = [Layer(input=0, operation="") for _ in range(self.layers)]
+        for choice, option in self.picked(picks):
+            layer = layers[choice.layer - 1]
+            if choice.kind == "input":
+                layer.input = int(option)
+            elif choice.kind == "operation":
+                layer.operation = str(option)
+            elif option:
+                layer.residuals.append(choice.source)
+        return LightArchitecture(width=self.width, layers=layers, attention_heads=self.heads)
+
+    def picked(self, picks: Picks) -> Iterator[tuple[Choice, int | str | bool]]:
+        """Each choice with the option picked."""
+        for choice, pick in zip(self.choices, picks, strict=True):
+            yield choice, choice.options[pick]
