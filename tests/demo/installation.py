@@ -44,7 +44,7 @@ def bring_up_cluster() -> Path:
 
 
 def image_references() -> dict[str, str]:
-    """References of the three images by name, built where need be; LONGTAIL_IMAGES (operator=REF,trainer=REF,…) wins."""
+    """The three images by name, built where need be; LONGTAIL_IMAGES (operator=REF,trainer=REF,…) wins."""
     given = os.environ.get("LONGTAIL_IMAGES")
     if given:
         return dict(pair.split("=", 1) for pair in given.split(","))

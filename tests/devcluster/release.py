@@ -15,7 +15,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,7 +118,13 @@ def _build_dependencies(state: layout.State, image: Image, reference: str, say: 
 
 def _mounts(folder: Path) -> list[tuple[Path | str, str]]:
     """What the build sees of this machine: package indexes, certificates, and uv's cache of downloads."""
-    pip_settings = {"index-url": None, "extra-index-url": None, "cert": None, "timeout": None, "trusted-host": None}
+    pip_settings: dict[str, str | None] = {
+        "index-url": None,
+        "extra-index-url": None,
+        "cert": None,
+        "timeout": None,
+        "trusted-host": None,
+    }
     listed = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
     ).stdout
@@ -180,7 +186,7 @@ def _mirror() -> str:
     raise ClusterError("apt knows no package source; run apt-get update, and see /etc/apt/sources.list")
 
 
-def _run(command: list[str | Path]) -> None:
+def _run(command: Sequence[str | Path]) -> None:
     words = [str(word) for word in command]
     result = subprocess.run(words, capture_output=True, text=True, check=False)
     if result.returncode:
