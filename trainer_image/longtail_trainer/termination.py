@@ -24,6 +24,7 @@ def termination_bytes(termination: Termination) -> bytes:
         content = candidate.model_dump_json(by_alias=True, exclude_none=True).encode()
         if len(content) <= MOST_BYTES:
             return content
+    candidate = shortened.model_copy(update={"metrics": {}, "outputs": {}})
     for characters in range(MOST_CHARACTERS // 2, 0, -50):
         candidate = candidate.model_copy(update={"message": shortened_text(termination.message, characters)})
         content = candidate.model_dump_json(by_alias=True, exclude_none=True).encode()

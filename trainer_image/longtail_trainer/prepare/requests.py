@@ -1,0 +1,42 @@
+"""Validation rows as inference requests: what a candidate is checked with before any user's traffic."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from longtail_api.data_schema import DataSchema, FeatureColumns
+from longtail_api.store_objects import InferenceTensor, RecordedRequest
+
+
+def recorded_requests(rows: pl.DataFrame, schema: DataSchema) -> Iterator[RecordedRequest]:
+    """One request per row of a part."""
+    for row in rows.iter_rows(named=True):
+        inputs = [*_static(row, "context", schema.context), *_static(row, "profile", schema.profile)]
+        for sequence in schema.behaviors:
+            prefix = f"behaviors.{sequence.name}"
+            length = row[f"{prefix}.length"]
+            for name in sequence.categorical:
+                values = [value or "" for value in row[f"{prefix}.{name}"]]
+                inputs.append(_tensor(f"{prefix}.{name}", [1, length], "BYTES", values))
+            for name in sequence.numeric:
+                inputs.append(_tensor(f"{prefix}.{name}", [1, length], "FP32", row[f"{prefix}.{name}"]))
+            inputs.append(_tensor(f"{prefix}.length", [1], "INT64", [length]))
+        yield RecordedRequest(inputs=inputs, labels={label.name: row[label.name] for label in schema.labels})
+
+
+def _static(row: dict[str, Any], prefix: str, features: FeatureColumns) -> list[InferenceTensor]:
+    categorical = [
+        _tensor(f"{prefix}.{name}", [1], "BYTES", [row[f"{prefix}.{name}"] or ""]) for name in features.categorical
+    ]
+    numeric = [_tensor(f"{prefix}.{name}", [1], "FP32", [row[f"{prefix}.{name}"]]) for name in features.numeric]
+    return [*categorical, *numeric]
+
+
+def _tensor(name: str, shape: list[int], datatype: str, data: list[Any]) -> InferenceTensor:
+    return InferenceTensor(name=name, shape=shape, datatype=datatype, data=data)
+
+
+def request_line(request: RecordedRequest) -> bytes:
+    """A line of `requests.jsonl`."""
+    return request.model_dump_json(by_alias=True).encode() + b"\n"
