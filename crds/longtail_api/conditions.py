@@ -95,3 +95,13 @@ class Condition(ApiModel):
     """When the status last changed."""
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """metadata.generation the condition was set for."""
+
+
+Conditions = Annotated[
+    list[Condition],
+    Field(
+        max_length=16,
+        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+    ),
+]
+"""The conditions of a resource, at most one of each type."""

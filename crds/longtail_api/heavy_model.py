@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, Cron, NamespaceName, Sha256, TimeZone
-from longtail_api.conditions import Condition
+from longtail_api.conditions import Conditions
 from longtail_api.data_schema import DataSchema
 from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
@@ -205,7 +205,7 @@ class HeavyModelStatus(ApiModel):
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """metadata.generation this status is about."""
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    conditions: Conditions = []
     """StoreReady, PoolPrepared, Initialized, Ready."""
     version: CommittedVersion | None = None
     """The newest committed version."""

@@ -12,8 +12,8 @@ from longtail_api.light_model_search import LightModelSearchSpec, LightModelSear
 from longtail_api.rules import Rule
 from longtail_api.scenario import SCENARIO_NAME_LIMIT, ScenarioSpec, ScenarioStatus
 
-NAME_LIMITS = {"HeavyModel": 40, "Scenario": SCENARIO_NAME_LIMIT, "LightModelSearch": 52}
-"""Children append a suffix to these names, and a pod's name must stay below 64 characters."""
+NAME_LIMITS = {"HeavyModel": 63, "Scenario": SCENARIO_NAME_LIMIT, "LightModelSearch": 63}
+"""A name becomes a label's value; a Scenario's also the beginning of its children's names."""
 NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
 """DNS-1035: what a Service may be called."""
 

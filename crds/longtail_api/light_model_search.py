@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName, ObjectName
-from longtail_api.conditions import Condition
+from longtail_api.conditions import Conditions
 from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import Metric
 from longtail_api.values import Distinct, Number
@@ -245,7 +245,7 @@ class LightModelSearchStatus(ApiModel):
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """metadata.generation this status is about."""
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    conditions: Conditions = []
     """Suspended, Complete or Failed, Ready."""
     trials: TrialCounts = TrialCounts()
     """Counts of trials."""

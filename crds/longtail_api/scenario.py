@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName, Cron, TimeZone
-from longtail_api.conditions import Condition
+from longtail_api.conditions import Conditions
 from longtail_api.data_schema import AttributeValue
 from longtail_api.light_model_search import Algorithm, SearchSpace
 from longtail_api.rules import Rule, immutable
@@ -301,7 +301,7 @@ class ScenarioStatus(ApiModel):
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """metadata.generation this status is about."""
-    conditions: Annotated[list[Condition], Field(max_length=16)] = []
+    conditions: Conditions = []
     """DataPrepared, Adapted, Searched, Trained, RolledOut, Ready."""
     run: RunStatus | None = None
     """The current run."""

@@ -76,15 +76,10 @@ def _without_reference(schema: JsonSchema, definitions: JsonSchema) -> JsonSchem
 
 
 def _merge(inner: JsonSchema, outer: JsonSchema) -> JsonSchema:
-    """A type with what its field adds: the field's words come first, rules of both hold."""
+    """A type with what its field adds: rules of both hold, and the field's words, unless the type's say more."""
     merged = inner | outer
-    descriptions = [part for part in (outer.get("description"), inner.get("description")) if part]
-    if len(descriptions) == 2:
-        field, kind = descriptions
-        if kind.startswith(field) or field.startswith(kind):
-            merged["description"] = max(descriptions, key=len)
-        else:
-            merged["description"] = f"{field} {kind}"
+    if inner.get("description", "").startswith(outer.get("description", "")):
+        merged["description"] = inner.get("description", "")
     rules = [*inner.get("x-kubernetes-validations", ()), *outer.get("x-kubernetes-validations", ())]
     if rules:
         merged["x-kubernetes-validations"] = rules
