@@ -296,6 +296,8 @@ class ModelCard(StoreObject):
     bytes: int
     inputs: list[TensorSpec]
     outputs: list[TensorSpec]
+    max_lengths: dict[str, int] = {}
+    """Most events by sequence (`behaviors.<name>`); longer ones are refused. None named: no limit."""
     labels: list[str]
     """Outputs are one per label, named as the label: a probability, or a value for a regression."""
     data_version: str
@@ -347,3 +349,6 @@ class CheckReport(StoreObject):
     p99_milliseconds: float | None = None
     candidate_auc: float | None = None
     stable_auc: float | None = None
+    candidate_rmse: float | None = None
+    """In place of AUC where the primary label is a regression; the same rows for both sides."""
+    stable_rmse: float | None = None
