@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 from longtail_api.store_layout import feedback_key
 from longtail_api.store_objects import FeedbackMetadata, RejectionReason
 from longtail_store.chain import new_nonce
-from longtail_store.errors import Conflict, Corrupt, ObjectUnusable, StoreError
+from longtail_store.errors import Conflict, Corrupt, ObjectMissing, ObjectUnusable, StoreError
 from longtail_store.store import Store
 from longtail_store.tensor_file import TensorFile, open_tensor_file, payload_sha256
 from longtail_store.typed_objects import parse_object
@@ -89,10 +89,15 @@ def write_feedback(
         )
         save_file(tensors, path, {METADATA_NAME: metadata.to_bytes().decode()})
         key = feedback_key(scenario, run)
-        if store.put_if_absent(key, path):
-            return metadata
         stored_path = Path(folder, "stored.safetensors")
-        store.download(key, stored_path)
+        while True:
+            if store.put_if_absent(key, path):
+                return metadata
+            try:
+                store.download(key, stored_path)
+                break
+            except ObjectMissing:
+                continue  # it was settled and removed meanwhile; a repetition of it is harmless
         with open_tensor_file(stored_path) as file:
             stored = feedback_metadata(file, key)
     if (stored.payload_sha256, stored.base_version) != (digest, base_version):

@@ -76,8 +76,11 @@ class TensorFile:
 
     def rows(self, name: str, start: int, stop: int) -> Array:
         """Rows [start, stop) of a tensor; all of a scalar."""
-        if not self.tensors[name].shape:
+        spec = self.tensors[name]
+        if not spec.shape:
             return cast("Array", self._file.get_tensor(name))
+        if start >= stop:  # safetensors takes an empty slice for one out of bounds
+            return np.empty((0, *spec.shape[1:]), _NUMPY_TYPES[spec.dtype])
         return cast("Array", self._file.get_slice(name)[start:stop])
 
     def whole(self, name: str) -> Array:
