@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName
-from longtail_api.rules import Rule
+from longtail_api.rules import Rule, comparing
 from longtail_api.values import Distinct, Number
 
 ENTITY = "entity"
@@ -84,7 +84,7 @@ class SplitRule(ApiModel):
 
     rules: ClassVar = (
         Rule(
-            "quantity(string(self.test)).add(quantity(string(self.validation))).isLessThan(quantity('1'))",
+            comparing("{test}.add({validation}).isLessThan(quantity('1'))", "test", "validation"),
             "test and validation leave no row for training; together they must be less than 1",
             "validation",
         ),

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName, ObjectName
 from longtail_api.conditions import Conditions
-from longtail_api.rules import Rule, immutable
+from longtail_api.rules import Rule, comparing, immutable
 from longtail_api.shared_specs import Metric
 from longtail_api.values import Distinct, Number
 
@@ -28,7 +28,7 @@ class GdasParameters(ApiModel):
 
     rules: ClassVar = (
         Rule(
-            "!quantity(string(self.temperatureStart)).isLessThan(quantity(string(self.temperatureEnd)))",
+            comparing("!{temperatureStart}.isLessThan({temperatureEnd})", "temperatureStart", "temperatureEnd"),
             "is above temperatureStart; the temperature falls, so give an end that is not above the start",
             "temperatureEnd",
         ),
@@ -91,7 +91,7 @@ class Objective(ApiModel):
             "direction",
         ),
         Rule(
-            "self.metric != 'auc' || !has(self.goal) || !quantity(string(self.goal)).isGreaterThan(quantity('1'))",
+            "self.metric != 'auc' || !has(self.goal) || " + comparing("!{goal}.isGreaterThan(quantity('1'))", "goal"),
             "no auc is above 1; give a goal of at most 1",
             "goal",
         ),
@@ -142,7 +142,7 @@ class SearchBudget(ApiModel):
         ),
     )
 
-    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True, unit="FLOPs")] | None = None
+    max_flops: Annotated[Decimal, Number(gt="0", le="1000G", quantity=True, unit="FLOPs")] | None = None
     """Floating-point operations of one prediction of the result, such as 250k."""
     max_trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Trials at most, for sampling algorithms."""

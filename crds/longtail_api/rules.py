@@ -29,3 +29,13 @@ def immutable(field: str, instead: str, optional: bool = False) -> Rule:
     if optional:
         same = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
     return Rule(same, f"is immutable; {instead}", field)
+
+
+def comparing(condition: str, *fields: str) -> str:
+    """`condition` about number fields of the model, written `{field}` in it; true where one of them is no number.
+
+    That one gets the message of its own type, and a second one about a comparison would only confuse.
+    """
+    numbers = {field.rpartition(".")[2]: f"quantity(string(self.{field}))" for field in fields}
+    guards = [f"!isQuantity(string(self.{field}))" for field in fields]
+    return " || ".join([*guards, condition.format(**numbers)])

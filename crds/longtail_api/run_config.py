@@ -104,6 +104,20 @@ class AdaptConfig(StepConfig):
     training: Training = Training()
 
 
+class LightTraining(ApiModel):
+    """How a light model is trained from fresh weights: it is small, its scenario too, so it takes more and larger steps
+    than the heavy model."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000)] = 60
+    """Passes over the training rows, at most; validation loss may end it earlier."""
+    batch_size: Annotated[int, Field(ge=1)] = 64
+    """Samples of one gradient step."""
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
+    """Learning rate at the start."""
+    patience: Annotated[int, Field(ge=1)] = 10
+    """Epochs without a better validation loss, after which training ends."""
+
+
 class SearchConfig(StepConfig):
     """search: a light architecture inside the budget."""
 
@@ -138,6 +152,8 @@ class TrainLightConfig(StepConfig):
     light_version: str
     teacher: Teacher = Teacher()
     training: Training = Training()
+    """The heavy model's; its seed is used."""
+    light_training: LightTraining = LightTraining()
     features: list[str] = []
     max_flops: Annotated[int, Field(ge=1)] | None = None
     max_latency_milliseconds: float | None = None

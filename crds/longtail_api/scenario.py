@@ -9,7 +9,7 @@ from longtail_api.base import ApiModel, ColumnName, Cron, TimeZone
 from longtail_api.conditions import Conditions
 from longtail_api.data_schema import AttributeValue
 from longtail_api.light_model_search import Algorithm, SearchSpace
-from longtail_api.rules import Rule, immutable
+from longtail_api.rules import Rule, comparing, immutable
 from longtail_api.shared_specs import (
     DataLocation,
     HeavyModelReference,
@@ -54,7 +54,7 @@ class Budget(ApiModel):
     """What one prediction may cost. The search looks for the best light architecture inside it; of two limits the
     stricter one wins, and without any the search is free."""
 
-    max_flops: Annotated[Decimal, Number(gt="0", le="1000000000000", quantity=True, unit="FLOPs")] | None = None
+    max_flops: Annotated[Decimal, Number(gt="0", le="1000G", quantity=True, unit="FLOPs")] | None = None
     """Floating-point operations of one prediction (a multiply-add is two) with behavior sequences at their maxLength
     and batch 1, such as 250k. Where no architecture of the search space is that cheap, the search ends with
     BudgetUnreachable."""
@@ -139,9 +139,12 @@ class ScenarioSpec(ApiModel):
             "budget.maxLatencyMilliseconds",
         ),
         Rule(
-            "!has(self.serving) || !has(self.serving.slo) || !has(self.budget.maxLatencyMilliseconds) "
-            "|| !quantity(string(self.serving.slo.p99Milliseconds))"
-            ".isLessThan(quantity(string(self.budget.maxLatencyMilliseconds)))",
+            "!has(self.serving) || !has(self.serving.slo) || !has(self.budget.maxLatencyMilliseconds) || "
+            + comparing(
+                "!{p99Milliseconds}.isLessThan({maxLatencyMilliseconds})",
+                "serving.slo.p99Milliseconds",
+                "budget.maxLatencyMilliseconds",
+            ),
             "is below budget.maxLatencyMilliseconds, so that a model inside the budget could break it; "
             "raise p99Milliseconds or lower the budget",
             "serving.slo.p99Milliseconds",

@@ -35,7 +35,7 @@ def quantity_value(text: str) -> Decimal:
 class Number:
     """A decimal number that a resource holds as an integer or a decimal string (never a float).
 
-    Bounds are strings, so that they print as written. `quantity` also allows the SI suffixes k, M and G.
+    Bounds are quantities, and print as written. `quantity` also allows the SI suffixes k, M and G.
     """
 
     gt: str | None = None
@@ -74,10 +74,10 @@ class Number:
             raise ValueError(f"must be {self.words}")
         number = quantity_value(text)
         within = (
-            (self.gt is None or number > Decimal(self.gt))
-            and (self.ge is None or number >= Decimal(self.ge))
-            and (self.lt is None or number < Decimal(self.lt))
-            and (self.le is None or number <= Decimal(self.le))
+            (self.gt is None or number > quantity_value(self.gt))
+            and (self.ge is None or number >= quantity_value(self.ge))
+            and (self.lt is None or number < quantity_value(self.lt))
+            and (self.le is None or number <= quantity_value(self.le))
         )
         if not within:
             raise ValueError(f"must be {self.words}")

@@ -1,0 +1,119 @@
+"""Every invalid manifest is refused with words that name the field and what to do; its valid twin is not."""
+
+import pytest
+from pydantic import ValidationError
+
+from longtail_api.kinds import KINDS
+from tests.api.manifest_pairs import EXAMPLES, INVALID, VALID, ManifestFile, name_of, read
+from tests.api.strict_client import Api, Refused
+
+pytestmark = pytest.mark.api
+
+MODELS = {kind.name: kind.model for kind in KINDS}
+
+
+def submit(api: Api, file: ManifestFile) -> None:
+    """Create the document; or create the first for the time being, and put the second in its place."""
+    if len(file.documents) == 1:
+        api.create(file.documents[0])
+        return
+    before, after = file.documents
+    present = api.create(before, dry_run=False)
+    try:
+        api.change(present, after)
+    finally:
+        api.delete(before)
+
+
+def test_each_invalid_manifest_has_a_valid_twin():
+    assert [name_of(file) for file in INVALID] == [name_of(file) for file in VALID]
+    assert len(INVALID) >= 40
+    assert all(file.expected for file in INVALID)
+
+
+@pytest.mark.parametrize("file", INVALID, ids=name_of)
+def test_an_invalid_manifest_is_refused_with_words_that_help(api: Api, file: ManifestFile):
+    with pytest.raises(Refused) as refused:
+        submit(api, file)
+    for words in file.expected:
+        assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("file", VALID, ids=name_of)
+def test_its_valid_twin_is_accepted(api: Api, file: ManifestFile):
+    submit(api, file)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name_of)
+def test_an_example_is_accepted_and_comes_back_as_the_models_read_it(api: Api, path):
+    for manifest in read(path).documents:
+        model = MODELS[manifest["kind"]]
+        returned = api.create(manifest)
+        assert model.model_validate(returned).spec == model.model_validate(manifest).spec
+
+
+@pytest.mark.parametrize("file", [file for file in VALID if len(file.documents) == 1], ids=name_of)
+def test_the_server_fills_in_the_defaults_of_the_models(api: Api, file: ManifestFile):
+    (manifest,) = file.documents
+    model = MODELS[manifest["kind"]]
+    returned = api.create(manifest)["spec"]
+    written = model.model_validate(manifest).spec.to_json_dict()
+    assert without_values_given(returned, manifest["spec"]) == without_values_given(written, manifest["spec"])
+
+
+def without_values_given(value, given):
+    """What is in `value` and not in `given`: the defaults."""
+    if isinstance(value, dict):
+        known = given if isinstance(given, dict) else {}
+        left = {key: without_values_given(inner, known.get(key)) for key, inner in value.items()}
+        return {key: inner for key, inner in left.items() if inner is not None}
+    if isinstance(value, list) and isinstance(given, list):
+        return [without_values_given(inner, one) for inner, one in zip(value, given, strict=True)]
+    return value if given is None else None
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        1,
+        "1",
+        "12k",
+        "1.5M",
+        "1000G",
+        "01",
+        0,
+        -7,
+        "0.0",
+        "1001G",
+        "1.",
+        ".5",
+        "1e3",
+        "+1",
+        "1K",
+        "1Gi",
+        "1m",
+        "",
+        " 1",
+        "k",
+        "1" * 25,
+    ],
+    ids=repr,
+)
+def test_the_server_and_the_models_agree_on_numbers(api: Api, written):
+    manifest = {
+        "apiVersion": "longtail.dev/v1alpha1",
+        "kind": "Scenario",
+        "metadata": {"name": "number"},
+        "spec": {"heavyModelRef": {"name": "ads"}, "budget": {"maxFlops": written}},
+    }
+    assert taken(lambda: api.create(manifest), Refused) == taken(
+        lambda: MODELS["Scenario"].model_validate(manifest), ValidationError
+    )
+
+
+def taken(attempt, refusal: type[Exception]) -> bool:
+    try:
+        attempt()
+    except refusal:
+        return False
+    return True
