@@ -143,7 +143,7 @@ def pod_spec(
     if scheduling.node_selector:
         spec["nodeSelector"] = dict(scheduling.node_selector)
     if scheduling.tolerations:
-        spec["tolerations"] = [dict(toleration) for toleration in scheduling.tolerations]
+        spec["tolerations"] = [toleration.to_json_dict() for toleration in scheduling.tolerations]
     if priority or scheduling.priority_class_name:
         spec["priorityClassName"] = priority or scheduling.priority_class_name
     if service_account:

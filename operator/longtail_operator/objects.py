@@ -63,6 +63,11 @@ def section(item: Json, *path: str) -> Json:
     return cast(Json, here) if isinstance(here, dict) else {}
 
 
+def entries(item: Json, *path: str) -> list[Json]:
+    """The list of mappings at `path`, empty where there is none."""
+    return cast(list[Json], section(item, *path[:-1]).get(path[-1]) or [])
+
+
 def key_of(item: Json) -> Key:
     metadata = section(item, "metadata")
     return Key(item["kind"], metadata.get("namespace", ""), metadata["name"])

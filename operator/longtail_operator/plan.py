@@ -27,6 +27,8 @@ class Plan:
     deletions: tuple[Key, ...] = ()
     """What should not."""
     notes: tuple[Note, ...] = ()
+    refresh_store: bool = False
+    """Whether something in the store has changed that the decision needs to see."""
     requeue_after: float | None = None
     """Seconds until time itself changes something."""
 
@@ -40,6 +42,7 @@ class Draft:
     kept: set[Key] = field(default_factory=set[Key])
     """Neither wanted nor to be removed yet."""
     notes: list[Note] = field(default_factory=list[Note])
+    refresh_store: bool = False
     requeue: float | None = None
 
     def requeue_in(self, seconds: float) -> None:
@@ -49,7 +52,14 @@ class Draft:
     def finished(self, status: Json, observed: list[Json]) -> Plan:
         """The plan; `observed` children that nothing wants are removed."""
         unwanted = superfluous(observed, {key_of(item) for item in self.children} | self.kept | set(self.deletions))
-        return Plan(status, tuple(self.children), (*self.deletions, *unwanted), tuple(self.notes), self.requeue)
+        return Plan(
+            status=status,
+            children=tuple(self.children),
+            deletions=(*self.deletions, *unwanted),
+            notes=tuple(self.notes),
+            refresh_store=self.refresh_store,
+            requeue_after=self.requeue,
+        )
 
 
 def superfluous(observed: list[Json], wanted: set[Key]) -> list[Key]:

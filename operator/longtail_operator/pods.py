@@ -85,7 +85,7 @@ def last_words(pods: list[Json]) -> Trouble | None:
 
 
 def not_starting(pods: list[Json]) -> Trouble | None:
-    """Why a pod is not running, in the words of the scheduler or the kubelet; None where nothing is known against it."""
+    """Why a pod is not running, in the words of the scheduler or the kubelet; None where nothing is wrong."""
     for pod in reversed(pods):
         if section(pod, "status").get("phase") not in (None, "Pending"):
             continue

@@ -1,4 +1,4 @@
-"""Which light version serves: the candidate is checked before any user's traffic, and the stable one is never in danger."""
+"""Which light version serves: a candidate is checked before any user's traffic; the stable one is never in danger."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -90,7 +90,7 @@ def _wanted(rollout: Rollout) -> tuple[str, str] | None:
         if card is None:
             rollout.rolled_out(
                 False, Reason.INVALID_SPEC,
-                f"serving.pinnedVersion: the store has no light version {serving.pinned_version}; name one that was made",
+                f"serving.pinnedVersion: the store has no light version {serving.pinned_version}; name one it has",
             )  # fmt: skip
             return None
         return serving.pinned_version, card.sha256

@@ -5,18 +5,20 @@ from datetime import datetime
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
 from longtail_operator.clock import written
+from longtail_operator.gate import WAITING_MESSAGE
 from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState
 from longtail_operator.objects import SEARCH, Key, key_of
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.rollout import plan_rollout
 from longtail_operator.plans.scenario_run import decide_run
-from longtail_operator.plans.scenario_steps import SEARCH_STEP, RunContext, Step, steps_of
+from longtail_operator.plans.scenario_steps import EVERY_STEP, SEARCH_STEP, RunContext, Step, steps_of
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash, tables
 from longtail_operator.pods import Trouble
 from longtail_operator.schedule import ScheduleInvalid
 from longtail_operator.serving_objects import ServingPlace, answers, is_available
 from longtail_operator.status import Conditions
 
+_STORE_READ_SECONDS = 2.0
 READY, FAILED, SUSPENDED = ConditionType.READY, ConditionType.FAILED, ConditionType.SUSPENDED
 
 
@@ -108,11 +110,12 @@ def _blocked(
 def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Conditions, draft: Draft) -> None:
     """Walk through the steps; the first one that is not done decides what is to do."""
     run = context.run
-    if run.outcome == "Failed":
-        for type_ in (*(step.condition for step in steps_of(context)), FAILED):
+    _keep_search(context, draft)
+    if run.outcome is not None:
+        # Over: nothing that is learned later about the world reopens it; a new run has to start.
+        for type_ in (*(step.condition for step in EVERY_STEP), FAILED):
             conditions.keep(type_)
         return
-    _keep_search(context, draft)
     for step in steps_of(context):
         recorded = next((known for known in run.steps if known.name == step.name), None)
         if (recorded is not None and recorded.result is not None) or _given(context, step):
@@ -120,8 +123,7 @@ def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Condit
             continue
         if not _enter(context, step, recorded, status, conditions, draft):
             return
-    if run.outcome is None:
-        run.step, run.outcome, run.finished = None, "Succeeded", written(context.now)
+    run.step, run.outcome, run.finished = None, "Succeeded", written(context.now)
     conditions.set(FAILED, False, Reason.SUCCEEDED)
 
 
@@ -139,13 +141,15 @@ def _enter(
     draft: Draft,
 ) -> bool:  # fmt: skip
     """Carry on with `step`. True where it turns out to be done."""
-    run, world = context.run, context.world
+    run = context.run
     conditions.set(FAILED, False, Reason.RUNNING)
     if step.needs_version and run.base_version is None:
         waits = _pin(context)
         if waits is not None:
             run.step = None
             conditions.set(step.condition, False, waits.reason, waits.message)
+            if waits.reason == Reason.WAITING:
+                draft.requeue_in(_STORE_READ_SECONDS)
             return False
     digest = recorded.identity if recorded is not None else step.identity(context)
     state = step.look(context, digest)
@@ -175,7 +179,7 @@ def _carry_on(
             return
         if not world.admitted:
             run.step = None
-            conditions.set(step.condition, False, Reason.WAITING, "waiting for a place among maxConcurrentRuns")
+            conditions.set(step.condition, False, Reason.WAITING, WAITING_MESSAGE)
             return
     run.step = step.name
     if recorded is None:
@@ -225,11 +229,8 @@ def _keep_search(context: RunContext, draft: Draft) -> None:
         wanted = {key_of(item) for item in context.world.children if item["kind"] == SEARCH}
     else:
         name = SEARCH_STEP.search_name(context, SEARCH_STEP.identity(context))
-        wanted = {
-            key_of(item)
-            for item in context.world.children
-            if item["kind"] == SEARCH and item["metadata"]["name"] == name
-        }
+        found = context.world.find(SEARCH, name)
+        wanted = {key_of(found)} if found is not None else set()
     draft.kept.update(wanted)
 
 

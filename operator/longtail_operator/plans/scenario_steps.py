@@ -14,7 +14,7 @@ from longtail_api.store_objects import Metric, Termination
 from longtail_operator.children import child, store_address
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import JobState, judge, step_objects
-from longtail_operator.objects import SEARCH, Json, annotations_of, is_deleting, labels_of, section
+from longtail_operator.objects import SEARCH, Json, is_deleting, labels_of, section
 from longtail_operator.plans.scenario_run import DATA_SCHEDULE
 from longtail_operator.plans.scenario_world import (
     HeavyModelView,
@@ -250,11 +250,8 @@ class Search:
         if found is not None:
             # Immutable but for suspend; later defaults of ours must not be written over it.
             spec = {**section(found, "spec"), "suspend": world.spec.suspend}
-        annotations = {
-            IDENTITY_ANNOTATION: digest if found is None else annotations_of(found).get(IDENTITY_ANNOTATION, digest)
-        }
-        run_label = context.run_label if found is None else {RUN_LABEL: labels_of(found).get(RUN_LABEL, "")}
-        return [child(SEARCH, name, world.raw, self.name, {"spec": spec}, run_label, annotations)]
+        annotations = {IDENTITY_ANNOTATION: digest}
+        return [child(SEARCH, name, world.raw, self.name, {"spec": spec}, context.run_label, annotations)]
 
     def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
         """What was found stands in the LightModelSearch's own status."""

@@ -1,0 +1,123 @@
+"""The operator assembled: everything that runs in one process, from its start to its end."""
+
+import asyncio
+import logging
+from contextlib import AsyncExitStack
+from typing import Any
+
+from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
+from longtail_operator import event_source, http_endpoint, metrics
+from longtail_operator.apply import Applier
+from longtail_operator.feedback import Folding
+from longtail_operator.kube import KubeApi, KubeError
+from longtail_operator.objects import OWN_KINDS, WATCHED_KINDS, Json, Key
+from longtail_operator.observer import Observer
+from longtail_operator.plan import Note
+from longtail_operator.reconcile import Now, Reconciler, utc_now
+from longtail_operator.removal import Removal
+from longtail_operator.settings import Settings
+from longtail_operator.snapshot import Snapshot
+from longtail_operator.store_hub import StoreHub
+from longtail_operator.work_queue import WorkQueue
+
+log = logging.getLogger(__name__)
+_SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+
+
+class ControlPlane:
+    """Snapshot, queue and workers over one API server."""
+
+    def __init__(self, api: KubeApi, settings: Settings, now: Now = utc_now) -> None:
+        self.api = api
+        self.settings = settings
+        self.snapshot = Snapshot()
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.observer = Observer(self.snapshot, self.queue)
+        self.applier = Applier(api, self.snapshot, self.observer)
+        self.hub = StoreHub(api)
+        self._now = now
+        self._notes: set[asyncio.Task[None]] = set()
+        self.folding = Folding(self.hub, self.queue, self.report)
+        removal = Removal(api, self.hub, self.report, now)
+        self.reconciler = Reconciler(
+            self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, settings, now
+        )
+        self.listed = False
+
+    def report(self, about: Json, note: Note) -> None:
+        """Record an event without waiting for it."""
+        task = asyncio.create_task(self._note(about, note))
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def _note(self, about: Json, note: Note) -> None:
+        try:
+            await self.applier.note(about, note, self._now())
+        except KubeError as error:
+            log.warning("event %s was not recorded: %s", note.reason, error)
+
+    async def resync(self) -> None:
+        """List everything, and have every resource looked at. Raises `KubeError`."""
+        for kind in WATCHED_KINDS:
+            selector = None if kind in OWN_KINDS else _SELECTOR
+            before = set(self.snapshot.keys([kind]))
+            for namespace in self.settings.namespaces or (None,):
+                items = await self.api.list(kind, namespace, selector)
+                mine = {key for key in before if namespace is None or key.namespace == namespace}
+                self.observer.replace(kind, items, mine)
+        self.listed = True
+        metrics.OBJECTS.set(len(self.snapshot))
+        for key in self.snapshot.keys(OWN_KINDS):
+            self.queue.add(key)
+
+    async def resync_for_ever(self) -> None:
+        """One list of everything from time to time, for what a watch missed."""
+        while True:
+            await asyncio.sleep(self.settings.resync_seconds)
+            try:
+                await self.resync()
+            except KubeError as error:
+                log.warning("resync failed: %s", error)
+
+
+async def run(api: KubeApi, settings: Settings, stop: asyncio.Event) -> None:
+    """Run the operator until `stop` is set, or until a part of it fails: then that error is raised.
+
+    Another replica may run at the same time: the store's put-if-absent, the status' resourceVersion and
+    deterministic names keep both right. A Lease around this call would only save their work.
+    """
+    plane = ControlPlane(api, settings)
+    watching = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        stack.callback(plane.hub.close)
+        stack.push_async_callback(plane.folding.close)
+        runner = await http_endpoint.serve(
+            settings.http_port,
+            alive=lambda: None,
+            ready=lambda: None if plane.listed and watching.is_set() else "not everything is listed and watched yet",
+        )
+        stack.push_async_callback(runner.cleanup)
+        # Nothing is decided before everything is known: a Job that is not listed yet is not a missing Job.
+        await plane.resync()
+        ended = asyncio.Event()
+        tasks: list[asyncio.Task[Any]] = [
+            asyncio.create_task(event_source.watch(plane.observer, settings.namespaces, ended, watching), name="watch"),
+            asyncio.create_task(plane.resync_for_ever(), name="resync"),
+            asyncio.create_task(stop.wait(), name="stop"),
+            *(asyncio.create_task(plane.reconciler.work(), name=f"worker {n}") for n in range(settings.workers)),
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.set()
+            for task in tasks[1:]:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=10)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        for task in done:
+            if not task.cancelled() and task.exception() is not None:
+                raise RuntimeError(f"the operator's task {task.get_name()!r} failed") from task.exception()
+        if not stop.is_set():
+            raise RuntimeError(f"the operator's task {next(iter(done)).get_name()!r} ended by itself")

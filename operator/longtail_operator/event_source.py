@@ -1,0 +1,58 @@
+# pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
+"""kopf, as the source of events and nothing more: it watches, and hands each event on."""
+
+import asyncio
+from typing import Any
+
+import kopf
+
+from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
+from longtail_operator.objects import OWN_KINDS, RESOURCES, WATCHED_KINDS, Json
+from longtail_operator.observer import Observer
+
+
+def registry(observer: Observer) -> kopf.OperatorRegistry:
+    """Handlers for the three kinds, and for children and pods of ours."""
+    found = kopf.OperatorRegistry()
+    for kind in WATCHED_KINDS:
+        _watch(found, kind, observer)
+    return found
+
+
+def _watch(registry: kopf.OperatorRegistry, kind: str, observer: Observer) -> None:
+    resource = RESOURCES[kind]
+    group, _, version = resource.api_version.rpartition("/")
+    labels = {} if kind in OWN_KINDS else {MANAGED_BY_LABEL: MANAGED_BY}
+
+    async def seen(event: Any, **_: Any) -> None:
+        # kopf logs and drops what is raised here, so nothing here may fail: deciding happens at the queue's other end.
+        item: Json = {**event["object"], "kind": kind, "apiVersion": resource.api_version}
+        if event["type"] == "DELETED":
+            observer.forget(item)
+        else:
+            observer.observe(item)
+
+    kopf.on.event(group, version, resource.plural, id=f"seen-{kind}", registry=registry, labels=labels)(seen)
+
+
+def settings() -> kopf.OperatorSettings:
+    """No finalizers, no annotations, no events of kopf's own; the resources are there from the start."""
+    found = kopf.OperatorSettings()
+    found.posting.enabled = False
+    found.scanning.disabled = True
+    found.watching.server_timeout = 300.0
+    found.watching.connect_timeout = 10.0
+    return found
+
+
+async def watch(observer: Observer, namespaces: tuple[str, ...], stop: asyncio.Event, ready: asyncio.Event) -> None:
+    """Watch until `stop` is set. Raises what makes watching impossible."""
+    await kopf.operator(
+        registry=registry(observer),
+        settings=settings(),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+        ready_flag=ready,
+    )

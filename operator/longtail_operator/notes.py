@@ -1,0 +1,28 @@
+"""Which changes of conditions are worth a Kubernetes event."""
+
+from longtail_api.conditions import ConditionType, Reason
+from longtail_operator.objects import Json, entries
+from longtail_operator.plan import Note
+
+_EVERYDAY = frozenset({Reason.RUNNING, Reason.PENDING, Reason.WAITING, Reason.RESUMED, Reason.CHECKING})
+_GOOD_WHEN_FALSE = frozenset({ConditionType.FAILED, ConditionType.SUSPENDED})
+
+
+def notes_of(before: Json, after: Json) -> list[Note]:
+    """One note for each condition whose status or reason has changed, but for what happens all day long."""
+    known = {
+        condition["type"]: (condition["status"], condition["reason"]) for condition in entries(before, "conditions")
+    }
+    notes: list[Note] = []
+    for condition in entries(after, "conditions"):
+        type_, status, reason = condition["type"], condition["status"], condition["reason"]
+        if known.get(type_) == (status, reason) or reason in _EVERYDAY:
+            continue
+        if type_ in _GOOD_WHEN_FALSE:
+            if status != "True":
+                continue
+            kind = "Warning" if type_ == ConditionType.FAILED else "Normal"
+        else:
+            kind = "Normal" if status == "True" else "Warning"
+        notes.append(Note(kind, reason, f"{type_}: {condition.get('message') or status}"))
+    return notes

@@ -1,0 +1,102 @@
+"""From a change of an object to the keys whose decision it may change."""
+
+from longtail_operator.gate import holds_place, is_unfinished
+from longtail_operator.objects import (
+    HEAVY_MODEL,
+    OWN_KINDS,
+    SCENARIO,
+    SEARCH,
+    Json,
+    Key,
+    entries,
+    key_of,
+    owner_key,
+    section,
+)
+from longtail_operator.snapshot import Snapshot, heavy_model_key, target_key
+from longtail_operator.work_queue import WorkQueue
+
+_GATHERING_SECONDS = 0.5
+"""Changes of many Scenarios are looked at together: deciding about a HeavyModel takes time in all of them."""
+
+
+class Observer:
+    """Takes in what is seen, by a watch or in the answer to one's own write, and queues what it concerns."""
+
+    def __init__(self, snapshot: Snapshot, queue: WorkQueue[Key]) -> None:
+        self._snapshot = snapshot
+        self._queue = queue
+
+    def observe(self, item: Json) -> None:
+        before = self._snapshot.get(key_of(item))
+        if self._snapshot.observe(item):
+            self._concern(before, self._snapshot.get(key_of(item)))
+
+    def forget(self, item: Json) -> None:
+        before = self._snapshot.get(key_of(item))
+        if self._snapshot.forget(item):
+            self._concern(before, None)
+
+    def replace(self, kind: str, items: list[Json], listed_before: set[Key]) -> None:
+        """A fresh list of a kind: take it in, and forget what was known before it was asked for and is not in it."""
+        names = {key_of(item) for item in items}
+        for item in items:
+            self.observe(item)
+        for key in listed_before - names:
+            known = self._snapshot.get(key)
+            if known is not None and key.kind == kind:
+                self.forget(known)
+
+    def _concern(self, before: Json | None, after: Json | None) -> None:
+        item = after or before
+        if item is None:
+            return
+        key = key_of(item)
+        if key.kind in OWN_KINDS:
+            self._queue.add(key)
+        for state in (before, after):
+            owner = owner_key(state) if state is not None else None
+            if owner is not None:
+                self._queue.add(owner)
+        if key.kind == SCENARIO:
+            self._scenario_changed(before, after, item)
+        elif key.kind == HEAVY_MODEL and _shown_to_scenarios(before) != _shown_to_scenarios(after):
+            for scenario in self._snapshot.scenarios(key):
+                self._queue.add(key_of(scenario))
+        elif key.kind == SEARCH:
+            self._queue.add(target_key(item))
+
+    def _scenario_changed(self, before: Json | None, after: Json | None, item: Json) -> None:
+        heavy_model = heavy_model_key(item)
+        if _shown_to_heavy_model(before) != _shown_to_heavy_model(after):
+            self._queue.add_after(heavy_model, _GATHERING_SECONDS)
+            for search in self._snapshot.searches(key_of(item)):
+                self._queue.add(key_of(search))
+        if before is not None and holds_place(before) and (after is None or not holds_place(after)):
+            for scenario in self._snapshot.scenarios(heavy_model):
+                if is_unfinished(scenario) and not holds_place(scenario):
+                    self._queue.add(key_of(scenario))
+
+
+def _shown_to_scenarios(heavy_model: Json | None) -> object:
+    """What Scenarios read of a HeavyModel. Not the version's number: a new version starts nothing."""
+    if heavy_model is None:
+        return None
+    status = section(heavy_model, "status")
+    return section(heavy_model, "metadata").get("generation"), status.get("schemaHash"), bool(status.get("version"))
+
+
+def _shown_to_heavy_model(scenario: Json | None) -> object:
+    """What a HeavyModel and searches read of a Scenario."""
+    if scenario is None:
+        return None
+    status = section(scenario, "status")
+    run = section(status, "run")
+    return (
+        section(scenario, "metadata").get("generation"),
+        section(scenario, "metadata").get("labels"),
+        status.get("data"),
+        run.get("number"),
+        run.get("outcome"),
+        [(step.get("name"), step.get("result")) for step in entries(run, "steps")],
+    )

@@ -1,0 +1,198 @@
+"""The one path from a key to a world that is as decided: snapshot, plan, status, children, deletions, events."""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import cast
+
+from longtail_api.conditions import Condition, ConditionType, Reason
+from longtail_operator import metrics
+from longtail_operator.apply import Applier, NameTaken, Outdated
+from longtail_operator.feedback import Folding, feedback_of
+from longtail_operator.kube import KubeError
+from longtail_operator.notes import notes_of
+from longtail_operator.objects import HEAVY_MODEL, SCENARIO, SEARCH, Json, Key, entries, is_deleting, section
+from longtail_operator.plan import Plan
+from longtail_operator.plans.heavy_model import plan_heavy_model
+from longtail_operator.plans.light_model_search import STEP, plan_search, running_progress_key
+from longtail_operator.plans.scenario import plan_scenario
+from longtail_operator.removal import Removal
+from longtail_operator.settings import Settings
+from longtail_operator.snapshot import Snapshot, heavy_model_key
+from longtail_operator.status import Conditions
+from longtail_operator.store_hub import CredentialsMissing, StoreHub
+from longtail_operator.work_queue import WorkQueue
+from longtail_operator.worlds import SpecInvalid, heavy_model_view, heavy_model_world, scenario_world, search_world
+from longtail_store import StoreError
+
+log = logging.getLogger(__name__)
+Now = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reconciler:
+    """Reconciles keys. Safe to run for different keys at once; a key never runs twice at the same time (the queue)."""
+
+    def __init__(
+        self, snapshot: Snapshot, queue: WorkQueue[Key], applier: Applier, hub: StoreHub, folding: Folding,
+        removal: Removal, settings: Settings, now: Now = utc_now,
+    ) -> None:  # fmt: skip
+        self._snapshot = snapshot
+        self._queue = queue
+        self._applier = applier
+        self._hub = hub
+        self._folding = folding
+        self._removal = removal
+        self._settings = settings
+        self._now = now
+        self._by_kind: dict[str, Callable[[Json], Awaitable[None]]] = {
+            SCENARIO: self._scenario,
+            HEAVY_MODEL: self._heavy_model,
+            SEARCH: self._search,
+        }
+
+    async def work(self) -> None:
+        """Take keys from the queue for ever. Whatever goes wrong with one key is logged and tried again."""
+        while True:
+            key = await self._queue.get()
+            metrics.QUEUE_LENGTH.set(len(self._queue))
+            started = time.perf_counter()
+            outcome = "succeeded"
+            try:
+                await self.reconcile(key)
+                self._queue.succeeded(key)
+            except Outdated as error:
+                outcome = "outdated"
+                log.debug("%s", error, extra={"key": str(key)})
+                self._queue.failed(key)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # a worker must outlive any key
+                outcome = "failed"
+                delay = self._queue.failed(key)
+                expected = isinstance(error, KubeError | StoreError | CredentialsMissing)
+                log.error(
+                    "reconciliation failed: %s; again in %.1f s", error, delay, exc_info=None if expected else error,
+                    extra={"key": str(key)},
+                )  # fmt: skip
+            finally:
+                self._queue.done(key)
+                metrics.RECONCILES.labels(key.kind, outcome).inc()
+                metrics.RECONCILE_SECONDS.labels(key.kind).observe(time.perf_counter() - started)
+
+    async def reconcile(self, key: Key) -> None:
+        """Have the world as the resource asks. Raises `Outdated`, `KubeError`, `StoreError`."""
+        raw = self._snapshot.get(key)
+        if raw is None:
+            if key.kind == HEAVY_MODEL:
+                self._hub.forget(key)
+            return
+        if is_deleting(raw):
+            # Children go by their owner references.
+            if key.kind == HEAVY_MODEL:
+                await self._removal.advance(raw)
+            return
+        try:
+            await self._by_kind[key.kind](raw)
+        except (SpecInvalid, NameTaken) as error:
+            await self._not_ready(raw, str(error))
+
+    async def _scenario(self, raw: Json) -> None:
+        heavy_key = heavy_model_key(raw)
+        state = self._hub.known(heavy_key)
+        heavy_model = heavy_model_view(self._snapshot, heavy_key, state.view if state else None)
+        card = None
+        world = scenario_world(raw, heavy_model, self._snapshot, self._settings)
+        pinned = world.spec.serving.pinned_version if world.spec.serving else None
+        if pinned and heavy_model is not None and world.status.serving.stable != pinned:
+            card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned)
+            raw = self._snapshot.get(world.key) or raw
+            world = scenario_world(raw, heavy_model, self._snapshot, self._settings, card)
+        plan = plan_scenario(world, self._now())
+        await self._carry_out(raw, world.status.to_json_dict(), plan)
+        handed_in = feedback_of(self._snapshot.get(world.key), self._now())
+        if handed_in is not None:
+            self._hub.add_feedback(heavy_key, handed_in)
+            self._queue.add_after(heavy_key, 0.5)
+
+    async def _heavy_model(self, raw: Json) -> None:
+        await self._removal.prepare(raw)
+        # Parsed first: a store that is asked with an invalid spec would only say so less clearly.
+        world = heavy_model_world(raw, self._snapshot, self._settings, None)
+        view = await self._hub.view(world.key, world.spec)
+        current = self._snapshot.get(world.key)
+        if current is None:
+            return
+        world = heavy_model_world(current, self._snapshot, self._settings, view)
+        plan = plan_heavy_model(world, self._now())
+        if plan.refresh_store:
+            self._hub.mark_stale(world.key)
+        await self._carry_out(current, world.status.to_json_dict(), plan)
+        if view.trouble is not None:
+            self._queue.add_after(world.key, 15.0)
+            return
+        self._queue.add_after(world.key, 3600.0)
+        metrics.PENDING_FEEDBACK.labels(world.key.namespace, world.key.name).set(view.pending)
+        if view.head is not None:
+            metrics.AGNOSTIC_VERSION.labels(world.key.namespace, world.key.name).set(view.head.number)
+            self._folding.look(current, world.spec, self._snapshot.scenarios(world.key), self._now())
+
+    async def _search(self, raw: Json) -> None:
+        world = search_world(raw, self._snapshot, self._settings)
+        progress = await self._progress(raw) if any(item["kind"] == "Job" for item in world.children) else None
+        raw = self._snapshot.get(world.key) or raw
+        world = search_world(raw, self._snapshot, self._settings, progress)
+        await self._carry_out(raw, world.status.to_json_dict(), plan_search(world, self._now()))
+
+    async def _progress(self, raw: Json) -> float | None:
+        world = search_world(raw, self._snapshot, self._settings)
+        key = running_progress_key(world)
+        if key is None or world.target is None or world.target.heavy_model is None:
+            return None
+        view = world.target.heavy_model
+        found = await self._hub.blob(view.key, view.spec, key)
+        try:
+            said = cast(Json, json.loads(found)) if found else {}
+        except ValueError:
+            return None  # advisory: half an overwrite decides nothing
+        fraction: object = said.get("fraction") if said.get("step", STEP) == STEP else None
+        return min(max(float(fraction), 0.0), 1.0) if isinstance(fraction, int | float) else None
+
+    async def _carry_out(self, raw: Json, before: Json, plan: Plan) -> None:
+        key = Key(raw["kind"], raw["metadata"]["namespace"], raw["metadata"]["name"])
+        if plan.status != before:
+            await self._applier.status(raw, plan.status)
+        for wanted in plan.children:
+            await self._applier.child(wanted)
+        for unwanted in plan.deletions:
+            await self._applier.remove(unwanted)
+        for note in (*plan.notes, *notes_of(before, plan.status)):
+            await self._applier.note(raw, note, self._now())
+            log.info("%s: %s", note.reason, note.message, extra={"key": str(key)})
+        if plan.requeue_after is not None:
+            self._queue.add_after(key, plan.requeue_after)
+
+    async def _not_ready(self, raw: Json, message: str) -> None:
+        """The status of a resource that can't be decided about: everything else of it stays."""
+        before = section(raw, "status")
+        generation = int(raw["metadata"].get("generation", 0))
+        known = [Condition.model_validate(condition) for condition in entries(before, "conditions")]
+        conditions = Conditions(known, generation, self._now())
+        for condition in known:
+            conditions.keep(ConditionType(condition.type))
+        conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, message)
+        after = {
+            **before,
+            "observedGeneration": generation,
+            "conditions": [condition.to_json_dict() for condition in conditions.ordered()],
+        }
+        if after != before:
+            await self._applier.status(raw, after)
+            for note in notes_of(before, after):
+                await self._applier.note(raw, note, self._now())

@@ -1,0 +1,213 @@
+"""The stores of all HeavyModels: what the operator knows of each, read in threads and kept in memory."""
+
+import asyncio
+import logging
+import tempfile
+from base64 import b64decode
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from longtail_api.conditions import Reason
+from longtail_api.heavy_model import HeavyModelSpec
+from longtail_api.run_config import StoreAddress
+from longtail_api.shared_specs import Storage
+from longtail_api.store_layout import model_card_key
+from longtail_api.store_objects import ModelCard, Version
+from longtail_operator.kube import KubeApi
+from longtail_operator.metaupdate.ledger import pending
+from longtail_operator.metaupdate.rules import PendingFeedback
+from longtail_operator.objects import Key, section
+from longtail_operator.plans.heavy_model import StoreView
+from longtail_operator.pods import Trouble
+from longtail_store import Chain, Credentials, ObjectMissing, Store, StoreError, StoreRefused, open_store, read_object
+from longtail_store.probe import race_conditional_puts
+from longtail_store.settled import is_settled
+
+log = logging.getLogger(__name__)
+
+FRESH_SECONDS = 3600.0
+"""A listing this old is made anew: it finds feedback that no finished Job told of."""
+RETRY_SECONDS = 15.0
+"""A store that could not be used is asked again after this time."""
+
+
+class CredentialsMissing(Exception):
+    """The user must act: the Secret is not there, or has not the keys it should have."""
+
+
+@dataclass
+class HeavyModelStore:
+    """One HeavyModel's store."""
+
+    store: Store
+    address: StoreAddress
+    credentials: Credentials | None
+    view: StoreView | None = None
+    read_at: float = float("-inf")
+    """Monotonic time of the last complete reading."""
+    stale: bool = False
+    """The head has moved, or may have."""
+    pools: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
+    """Initial pool by generation; it never changes."""
+    pending: dict[str, PendingFeedback] = field(default_factory=dict[str, PendingFeedback])
+
+
+class StoreHub:
+    """Opens stores, races each distinct one once, and reads chains. Its calls may be made from one event loop only."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+        self._stores: dict[Key, HeavyModelStore] = {}
+        self._probed: dict[str, str | None] = {}
+        self._cards: dict[tuple[Key, str, str], ModelCard] = {}
+        self._folder = tempfile.TemporaryDirectory(prefix="longtail-")
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def known(self, key: Key) -> HeavyModelStore | None:
+        return self._stores.get(key)
+
+    def forget(self, key: Key) -> None:
+        self._stores.pop(key, None)
+
+    async def view(self, key: Key, spec: HeavyModelSpec) -> StoreView:
+        """What is known of the HeavyModel's store, read now where it has to be."""
+        now = asyncio.get_running_loop().time()
+        try:
+            state = await self._open(key, spec.storage)
+            age = now - state.read_at
+            if state.view is None or state.stale or age > FRESH_SECONDS or (state.view.trouble and age > RETRY_SECONDS):
+                state.stale = False
+                state.read_at = now
+                state.view = await self._read(state)
+        except CredentialsMissing as error:
+            return StoreView(Trouble(Reason.CREDENTIALS_MISSING, str(error)))
+        except StoreRefused as error:
+            return StoreView(Trouble(Reason.STORE_UNREACHABLE, str(error)))
+        return self._with_pending(state)
+
+    def mark_stale(self, key: Key) -> None:
+        state = self._stores.get(key)
+        if state is not None:
+            state.stale = True
+
+    def add_feedback(self, key: Key, item: PendingFeedback) -> None:
+        """A finished run has handed in feedback, unless a version has settled it."""
+        state = self._stores.get(key)
+        if state is None or item.key in state.pending or state.view is None or state.view.head is None:
+            return
+        if not is_settled(state.view.head.settled, item.scenario, item.run):
+            state.pending[item.key] = item
+
+    async def card(self, key: Key, spec: HeavyModelSpec, scenario: str, version: str) -> ModelCard | None:
+        """The record of one light version; None where there is none. Raises `StoreError`, `CredentialsMissing`."""
+        known = self._cards.get((key, scenario, version))
+        if known is None:
+            state = await self._open(key, spec.storage)
+            try:
+                known = await asyncio.to_thread(read_object, state.store, model_card_key(scenario, version), ModelCard)
+            except ObjectMissing:
+                return None
+            self._cards[key, scenario, version] = known
+        return known
+
+    async def store(self, key: Key, spec: HeavyModelSpec) -> Store:
+        """The store itself. Raises `StoreRefused`, `CredentialsMissing`."""
+        return (await self._open(key, spec.storage)).store
+
+    async def blob(self, key: Key, spec: HeavyModelSpec, name: str) -> bytes | None:
+        """One small object; None where there is none, or where the store does not answer (advisory objects)."""
+        try:
+            state = await self._open(key, spec.storage)
+            return await asyncio.to_thread(state.store.get, name)
+        except ObjectMissing:
+            return None
+        except (StoreError, CredentialsMissing) as error:
+            log.warning("%s: %s", name, error)
+            return None
+
+    async def _open(self, key: Key, storage: Storage) -> HeavyModelStore:
+        credentials = await self._credentials(key, storage)
+        address = StoreAddress(
+            uri=storage.uri,
+            endpoint=storage.endpoint,
+            region=storage.region,
+            path_style=storage.path_style,
+            ca_bundle_file=self._trust(key, storage),
+        )
+        state = self._stores.get(key)
+        if state is None or state.address != address or state.credentials != credentials:
+            store = await asyncio.to_thread(open_store, address, credentials)
+            state = self._stores[key] = HeavyModelStore(store, address, credentials)
+        return state
+
+    async def _credentials(self, key: Key, storage: Storage) -> Credentials | None:
+        reference = storage.credentials_secret_ref
+        if reference is None:
+            return None
+        secret = await self._api.get(Key("Secret", key.namespace, reference.name))
+        if secret is None:
+            raise CredentialsMissing(f"there is no Secret {reference.name} in namespace {key.namespace}; create it")
+        data = {name: b64decode(value).decode() for name, value in section(secret, "data").items()}
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            if not data.get(name):
+                raise CredentialsMissing(f"Secret {reference.name} in namespace {key.namespace} has no {name}; add it")
+        return Credentials(
+            data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"], data.get("AWS_SESSION_TOKEN") or None
+        )
+
+    def _trust(self, key: Key, storage: Storage) -> str | None:
+        if storage.ca_bundle is None:
+            return None
+        path = Path(self._folder.name, f"{key.namespace}.{key.name}.crt")
+        if not path.exists() or path.read_text() != storage.ca_bundle:
+            path.write_text(storage.ca_bundle)
+        return str(path)
+
+    async def _read(self, state: HeavyModelStore) -> StoreView:
+        try:
+            fault = await self._probe(state)
+            if fault is not None:
+                return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
+            head, found, pool = await asyncio.to_thread(_read_chain, state)
+        except StoreError as error:
+            return StoreView(Trouble(Reason.STORE_UNREACHABLE, str(error)))
+        for item in found:
+            state.pending.setdefault(item.key, item)
+        return StoreView(head=head, pool=pool)
+
+    async def _probe(self, state: HeavyModelStore) -> str | None:
+        name = f"{state.address.uri} {state.address.endpoint}"
+        if name not in self._probed:
+            result = await asyncio.to_thread(race_conditional_puts, state.store)
+            self._probed[name] = None if result.atomic else result.message
+        return self._probed[name]
+
+    def _with_pending(self, state: HeavyModelStore) -> StoreView:
+        view = state.view or StoreView()
+        settled = view.head.settled if view.head else {}
+        for item in list(state.pending.values()):
+            if is_settled(settled, item.scenario, item.run):
+                del state.pending[item.key]
+        return StoreView(view.trouble, view.head, view.pool, len(state.pending))
+
+
+def _read_chain(state: HeavyModelStore) -> tuple[Version | None, list[PendingFeedback], frozenset[str]]:
+    chain = Chain(state.store)
+    head = chain.head()
+    found = pending(state.store)
+    if head is None:
+        return None, found, frozenset()
+    if head.generation not in state.pools:
+        state.pools[head.generation] = _initial_pool(chain, head)
+    return head, found, state.pools[head.generation]
+
+
+def _initial_pool(chain: Chain, head: Version) -> frozenset[str]:
+    """The pool of the head's generation, as its first version names it. Generations ascend along the chain."""
+    low, high = 1, head.number
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if chain.version(middle).generation == head.generation else (middle + 1, high)
+    return frozenset(chain.version(low).pool)

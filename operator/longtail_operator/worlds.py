@@ -1,0 +1,118 @@
+"""From the snapshot to what a decision may look at: parsed, and with the neighbours it needs."""
+
+from pydantic import ValidationError
+
+from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
+from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
+from longtail_api.scenario import ScenarioSpec, ScenarioStatus
+from longtail_api.store_objects import ModelCard
+from longtail_operator.gate import is_admitted
+from longtail_operator.objects import SCENARIO, Json, Key, is_deleting, key_of, section
+from longtail_operator.plans.heavy_model import HeavyModelWorld, StoreView
+from longtail_operator.plans.light_model_search import SearchWorld
+from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
+from longtail_operator.settings import Settings
+from longtail_operator.snapshot import Snapshot, heavy_model_key
+
+
+class SpecInvalid(Exception):
+    """The user must act: the spec got past admission (an older CRD, perhaps) and is not what it should be."""
+
+
+def _explained(error: ValidationError) -> SpecInvalid:
+    first = error.errors()[0]
+    return SpecInvalid(f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
+def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> HeavyModelView | None:
+    """A HeavyModel as its Scenarios see it; None where there is none, or it is being deleted."""
+    raw = snapshot.get(key)
+    if raw is None or is_deleting(raw):
+        return None
+    try:
+        spec = HeavyModelSpec.model_validate(section(raw, "spec"))
+    except ValidationError as error:
+        raise SpecInvalid(f"HeavyModel {key.name}: {_explained(error)}") from None
+    read = store is not None and store.trouble is None and store.head is not None
+    status = HeavyModelStatus.model_validate(section(raw, "status"))
+    return HeavyModelView(key, spec, status, store.pool if store is not None and read else None)
+
+
+def scenario_world(
+    raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
+    card: ModelCard | None = None,
+) -> ScenarioWorld:  # fmt: skip
+    """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`."""
+    key = key_of(raw)
+    children = snapshot.children(key) if snapshot is not None else []
+    try:
+        spec = ScenarioSpec.model_validate(section(raw, "spec"))
+    except ValidationError as error:
+        raise _explained(error) from None
+    admitted = True
+    if snapshot is not None and heavy_model is not None:
+        admitted = is_admitted(key, snapshot.scenarios(heavy_model.key), heavy_model.spec.trainer.max_concurrent_runs)
+    return ScenarioWorld(
+        raw=raw,
+        spec=spec,
+        status=ScenarioStatus.model_validate(section(raw, "status")),
+        heavy_model=heavy_model,
+        children=[item for item in children if item["kind"] != "Pod"],
+        pods=[item for item in children if item["kind"] == "Pod"],
+        settings=settings,
+        admitted=admitted,
+        pinned_card=card,
+    )
+
+
+def heavy_model_world(raw: Json, snapshot: Snapshot, settings: Settings, store: StoreView | None) -> HeavyModelWorld:
+    """The world of a HeavyModel. Raises `SpecInvalid`."""
+    key = key_of(raw)
+    try:
+        spec = HeavyModelSpec.model_validate(section(raw, "spec"))
+    except ValidationError as error:
+        raise _explained(error) from None
+    allowed = {key.namespace, *spec.allowed_namespaces}
+    scenarios: list[ScenarioWorld] = []
+    for scenario in snapshot.scenarios(key):
+        if key_of(scenario).namespace not in allowed or is_deleting(scenario):
+            continue
+        try:
+            scenarios.append(scenario_world(scenario, None, None, settings))
+        except SpecInvalid:
+            continue  # it says so itself
+    children = snapshot.children(key)
+    return HeavyModelWorld(
+        raw=raw,
+        spec=spec,
+        status=HeavyModelStatus.model_validate(section(raw, "status")),
+        scenarios=scenarios,
+        children=[item for item in children if item["kind"] != "Pod"],
+        pods=[item for item in children if item["kind"] == "Pod"],
+        settings=settings,
+        store=store,
+    )
+
+
+def search_world(raw: Json, snapshot: Snapshot, settings: Settings, progress: float | None = None) -> SearchWorld:
+    """The world of a LightModelSearch. Raises `SpecInvalid`."""
+    key = key_of(raw)
+    try:
+        spec = LightModelSearchSpec.model_validate(section(raw, "spec"))
+    except ValidationError as error:
+        raise _explained(error) from None
+    found = snapshot.get(Key(SCENARIO, key.namespace, spec.target_ref.name))
+    target: ScenarioWorld | None = None
+    if spec.target_ref.kind == SCENARIO and found is not None and not is_deleting(found):
+        target = scenario_world(found, heavy_model_view(snapshot, heavy_model_key(found), None), None, settings)
+    children = snapshot.children(key)
+    return SearchWorld(
+        raw=raw,
+        spec=spec,
+        status=LightModelSearchStatus.model_validate(section(raw, "status")),
+        target=target,
+        children=[item for item in children if item["kind"] != "Pod"],
+        pods=[item for item in children if item["kind"] == "Pod"],
+        settings=settings,
+        progress=progress,
+    )
