@@ -6,6 +6,7 @@ people a record stands for; it is neither a feature nor a weight of the loss, as
 A `?` in the file is a null.
 """
 
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -64,7 +65,7 @@ CATEGORICAL = {
 SCHEMA = DataSchema(
     labels=[LabelColumn(name="income"), LabelColumn(name="never_married")],
     profile=FeatureColumns(categorical=list(CATEGORICAL.values()), numeric=list(NUMERIC.values())),
-    split=SplitRule(method="random", test="0.2", validation="0.1"),
+    split=SplitRule(method="random", test=Decimal("0.2"), validation=Decimal("0.1")),
 )
 
 

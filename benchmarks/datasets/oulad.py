@@ -6,6 +6,7 @@ are written with their own dates, those after day 90 too: the point-in-time join
 data dates a submission, not its marking: a score counts as known at the day of its submission.
 """
 
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -35,7 +36,7 @@ SCHEMA = DataSchema(
             max_length=16,
         )
     ],
-    split=SplitRule(method="random", test="0.2", validation="0.1"),
+    split=SplitRule(method="random", test=Decimal("0.2"), validation=Decimal("0.1")),
 )
 
 

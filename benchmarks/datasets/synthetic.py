@@ -106,8 +106,8 @@ class Options:
         return [f"task_{task}" for task in range(self.tasks)]
 
     def training_rows(self) -> Integers:
-        shares = np.arange(1, self.scenarios + 1, dtype=np.float64) ** -self.exponent
-        return np.maximum(self.min_rows, np.round(self.rows * shares / shares.sum())).astype(np.int64)
+        shares = [(i + 1) ** -self.exponent for i in range(self.scenarios)]
+        return np.array([max(self.min_rows, round(self.rows * share / sum(shares))) for share in shares])
 
 
 # Help, smallest and largest value of each option.
@@ -201,7 +201,7 @@ def _turn(random: np.random.Generator, angle: float) -> Floats:
     size = len(DIRECTIONS)
     noise = random.normal(size=(size, size))
     skew = (noise - noise.T) * (angle / 2 / np.sqrt(2 * (size - 1)))
-    return np.linalg.solve(np.eye(size) - skew, np.eye(size) + skew)
+    return np.asarray(np.linalg.solve(np.eye(size) - skew, np.eye(size) + skew), dtype=np.float64)
 
 
 def truth(options: Options) -> Truth:
@@ -218,7 +218,7 @@ def truth(options: Options) -> Truth:
     )
     effects = random.normal(size=len(REGIONS))
     return Truth(
-        relation=shared @ shared.T,
+        relation=np.asarray(shared @ shared.T, dtype=np.float64),
         weights=weights,
         offsets=random.normal(-0.7, 0.5, size=(options.scenarios, options.tasks)),
         region_effects=(effects - effects.mean()) / effects.std(),
@@ -415,7 +415,7 @@ def _samples(
     age, tenure, tier, region = profiles.directions[local, state].T
     log_price = random.normal(size=size)
     slot = random.integers(len(SLOTS), size=size)
-    price = np.round(np.exp(3 + 0.5 * log_price), 2)
+    price = np.exp(3 + 0.5 * log_price).round(2)
     no_price, no_slot = (random.random(size) < NULL_SHARE for _ in range(2))
     directions = np.column_stack(
         [

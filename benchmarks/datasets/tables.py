@@ -23,7 +23,7 @@ OUTPUTS = (SAMPLES, PROFILE, BEHAVIORS, SCHEMA, TRUTH, TRUE_PROBABILITIES)
 LONGEST_SCENARIO_NAME = 40
 
 
-class InvalidInput(Exception):  # noqa: N818
+class InvalidInput(Exception):
     """What the caller gave cannot be used. The message says which file or column, and what to do."""
 
 
