@@ -1,4 +1,4 @@
-"""A tiny light model, as the trainer's export makes them: raw values in, vocabulary inside the graph. No torch needed."""
+"""A tiny light model, as the trainer's export makes them: raw values in, vocabulary inside the graph. No torch."""
 
 import hashlib
 from dataclasses import dataclass
@@ -37,8 +37,10 @@ tiny (string[batch] slot, float[batch] age, string[batch, width] item, float[bat
 <float zero = {{0}}, float tenth = {{0.1}}, float hundredth = {{0.01}}, float sign = {{{sign}}}, int64 one = {{1}},
  int64 first = {{0}}, int64[1] last = {{1}}, int64[1] axis = {{1}}>
 {{
-  slot_value = ai.onnx.ml.LabelEncoder <keys_strings = ["top", "side"], values_floats = [2.0, -1.0], default_float = 0.0> (slot)
-  item_value = ai.onnx.ml.LabelEncoder <keys_strings = ["a", "b"], values_floats = [0.5, -0.5], default_float = 0.0> (item)
+  slot_value = ai.onnx.ml.LabelEncoder
+    <keys_strings = ["top", "side"], values_floats = [2.0, -1.0], default_float = 0.0> (slot)
+  item_value = ai.onnx.ml.LabelEncoder
+    <keys_strings = ["a", "b"], values_floats = [0.5, -0.5], default_float = 0.0> (item)
   age_missing = IsNaN (age)
   age_known = Where (age_missing, zero, age)
   age_part = Mul (age_known, tenth)

@@ -1,0 +1,3 @@
+"""The checker: recorded.py reads the rows, asking.py asks a server, load.py drives it, scoring.py compares scores with
+labels, verdict.py decides, candidate_check.py runs one after the other.
+"""

@@ -1,0 +1,185 @@
+"""A check from beginning to end: rows from the store, answers from the servers, numbers for the verdict."""
+
+import argparse
+import asyncio
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from longtail_api.store_layout import model_card_key
+from longtail_api.store_objects import CheckReport, ModelCard, RecordedRequest
+from longtail_serving.check.asking import Answer, Server
+from longtail_serving.check.load import ask_each, drive
+from longtail_serving.check.recorded import NotFitting, bodies, read_requests
+from longtail_serving.check.scoring import LabelType, metric
+from longtail_serving.check.verdict import Limits, Measured, judge
+from longtail_serving.errors import FlagsInvalid
+from longtail_store import ObjectMissing, Store, read_object
+
+_SCORING_SECONDS = 120.0
+"""Longest pass over the rows. Rows beyond it are not compared."""
+_STABLE_READY_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Side:
+    """A version and where it answers."""
+
+    version: str
+    url: str
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """What `longtail-serving check` was asked for."""
+
+    scenario: str
+    model_name: str
+    candidate: Side
+    stable: Side | None
+    requests_key: str
+    label: str
+    label_type: LabelType
+    seconds: float
+    concurrency: int
+    ready_seconds: float
+    limits: Limits
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> "CheckOptions":
+        """Raises `FlagsInvalid` where only one of --stable and --stable-url is given."""
+        if bool(options.stable) != bool(options.stable_url):
+            raise FlagsInvalid("longtail-serving check: give --stable and --stable-url together, or neither")
+        return cls(
+            scenario=options.scenario,
+            model_name=options.model_name,
+            candidate=Side(options.candidate, options.candidate_url),
+            stable=Side(options.stable, options.stable_url) if options.stable else None,
+            requests_key=options.requests_key,
+            label=options.label,
+            label_type=options.label_type,
+            seconds=options.seconds,
+            concurrency=options.concurrency,
+            ready_seconds=options.ready_seconds,
+            limits=Limits(options.p99_milliseconds, options.max_error_rate, options.max_regression),
+        )
+
+
+def check(store: Store, options: CheckOptions) -> CheckReport:
+    """Measure and judge. Raises the store's errors, except for missing rows, which are a finding."""
+    return judge(asyncio.run(_measured(store, options)), options.limits)
+
+
+async def _measured(store: Store, options: CheckOptions) -> Measured:
+    candidate = options.candidate
+    nothing = Measured(
+        candidate=candidate.version,
+        stable=options.stable.version if options.stable else None,
+        label=options.label,
+        label_type=options.label_type,
+    )
+    try:
+        rows = read_requests(store, options.requests_key)
+    except ObjectMissing:
+        rows = []
+    if not rows:
+        return nothing
+    card = read_object(store, model_card_key(options.scenario, candidate.version), ModelCard)
+    asked = bodies(rows, card)
+    if isinstance(asked, NotFitting):
+        return replace(nothing, rows=len(rows), not_ready=f"it can't be asked: {asked.reason}")
+    async with Server(candidate.url, options.model_name, candidate.version, options.concurrency) as server:
+        not_ready = await server.wait_until_ready(options.ready_seconds)
+        if not_ready:
+            return replace(nothing, rows=len(rows), not_ready=not_ready)
+        once = await ask_each(server, asked, options.concurrency, _SCORING_SECONDS)
+        stable_once, not_compared = await _stable_answers(store, options, rows)
+        load = await drive(server, asked, options.concurrency, options.seconds)
+    compared = _compared(rows, once, stable_once, options)
+    return _with_answers(replace(compared, not_compared=not_compared or compared.not_compared), once, load)
+
+
+async def _stable_answers(
+    store: Store, options: CheckOptions, rows: list[RecordedRequest]
+) -> tuple[list[Answer | None] | None, str]:
+    """The stable version's answers to the rows; or None, and why there are none."""
+    if options.stable is None:
+        return None, "there is no stable version"
+    version = options.stable.version
+    try:
+        card = read_object(store, model_card_key(options.scenario, version), ModelCard)
+    except ObjectMissing:
+        return None, f"model.json of {version} is not in the store"
+    asked = bodies(rows, card)
+    if isinstance(asked, NotFitting):
+        return None, f"{version} takes other inputs: {asked.reason}"
+    async with Server(options.stable.url, options.model_name, version, options.concurrency) as server:
+        not_ready = await server.wait_until_ready(_STABLE_READY_SECONDS)
+        if not_ready:
+            return None, f"{version} is not ready: {not_ready}"
+        answers = await ask_each(server, asked, options.concurrency, _SCORING_SECONDS)
+    errors = [answer.error for answer in answers if answer is not None and answer.error]
+    if len(errors) == sum(answer is not None for answer in answers):
+        return None, f"{version} answered no row (first: {errors[0] if errors else 'out of time'})"
+    return answers, ""
+
+
+def _compared(
+    rows: list[RecordedRequest],
+    candidate: list[Answer | None],
+    stable: list[Answer | None] | None,
+    options: CheckOptions,
+) -> Measured:
+    """Both sides' metric on the rows that have the label and that both answered."""
+    sides = [candidate] if stable is None else [candidate, stable]
+    labels: list[float] = []
+    scores: list[list[float]] = [[] for _ in sides]
+    for number, row in enumerate(rows):
+        label = row.labels.get(options.label)
+        found = [_score(side[number], options.label) for side in sides]
+        if label is not None and all(map(math.isfinite, found)):
+            labels.append(label)
+            for values, value in zip(scores, found, strict=True):
+                values.append(value)
+    metrics = [metric(options.label_type, values, labels) for values in scores]
+    return Measured(
+        candidate=options.candidate.version,
+        stable=options.stable.version if options.stable else None,
+        label=options.label,
+        label_type=options.label_type,
+        rows=len(rows),
+        candidate_metric=metrics[0],
+        stable_metric=metrics[1] if stable is not None else None,
+        compared_rows=len(labels),
+        not_compared="" if metrics[0] is not None else _not_estimable(options, labels),
+    )
+
+
+def _score(answer: Answer | None, label: str) -> float:
+    """NaN where there is none."""
+    return math.nan if answer is None else answer.scores.get(label, math.nan)
+
+
+def _not_estimable(options: CheckOptions, labels: list[float]) -> str:
+    if not labels:
+        return f"no row has both a label {options.label} and its score from every side"
+    return f"all {len(labels)} rows have the same {options.label}, so that there is no AUC"
+
+
+def _with_answers(measured: Measured, once: list[Answer | None], load: list[Answer]) -> Measured:
+    """Counts over both passes, percentiles of the load."""
+    answers = [answer for answer in once if answer is not None] + load
+    milliseconds = [answer.seconds * 1000 for answer in load if not answer.error]
+    p50, p99 = (float(value) for value in np.percentile(milliseconds, [50, 99])) if milliseconds else (None, None)
+    return replace(
+        measured,
+        requests=len(answers),
+        responses=sum(answer.responded for answer in answers),
+        errors=sum(bool(answer.error) for answer in answers),
+        first_error=next((answer.error for answer in answers if answer.error), ""),
+        not_finite=sum(not answer.finite for answer in answers),
+        latencies=len(milliseconds),
+        p50_milliseconds=p50,
+        p99_milliseconds=p99,
+    )

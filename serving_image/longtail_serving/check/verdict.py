@@ -1,0 +1,181 @@
+"""The verdict on a candidate: a pure function of what was measured and of the limits."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from longtail_api.conditions import Reason
+from longtail_api.store_objects import CheckReport
+from longtail_serving.check.scoring import LabelType
+from longtail_serving.termination import shortened
+
+_TOLERANCE = 1e-9
+"""0.80 − 0.78 is a little more than 0.02 in floating point."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a candidate must keep; None: not asked."""
+
+    p99_milliseconds: float | None = None
+    max_error_rate: float | None = None
+    max_regression: float | None = None
+    """AUC: how much lower than the stable version's. RMSE: by what share of the stable version's higher."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was seen of a candidate, over the scoring pass and the load together."""
+
+    candidate: str
+    label: str
+    label_type: LabelType
+    stable: str | None = None
+    rows: int = 0
+    """Recorded rows there were to ask."""
+    not_ready: str = ""
+    """Why nothing could be asked; empty where something was."""
+    requests: int = 0
+    responses: int = 0
+    """Requests with an HTTP response, whatever its status."""
+    errors: int = 0
+    """Requests without a good answer: other statuses, time-outs, broken connections."""
+    first_error: str = ""
+    not_finite: int = 0
+    """Good answers with a score that is no number."""
+    latencies: int = 0
+    """Good answers under load, which the percentiles are of."""
+    p50_milliseconds: float | None = None
+    p99_milliseconds: float | None = None
+    candidate_metric: float | None = None
+    stable_metric: float | None = None
+    compared_rows: int = 0
+    """Rows with a label that candidate and (where there is one) stable version both answered."""
+    not_compared: str = ""
+    """Why the candidate can't be compared with a stable version; empty where it can, or none was asked for."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong with the candidate."""
+
+    reason: Reason
+    words: str
+
+
+def judge(measured: Measured, limits: Limits) -> CheckReport:
+    """Passed, Failed or Inconclusive, with the words why.
+
+    Nothing measured is never a pass. What fails is listed in full; the first finding gives the reason. A comparison
+    that can't be made (no stable version, other inputs, one class) fails nobody, but the message says so.
+    """
+    unknown = _unknown(measured)
+    if unknown:
+        return _report(measured, "Inconclusive", Reason.CHECK_INCONCLUSIVE, unknown)
+    findings = [
+        *_errors(measured, limits),
+        *_not_finite(measured),
+        *_regression(measured, limits),
+        *_slow(measured, limits),
+    ]
+    if findings:
+        words = "; ".join(finding.words for finding in findings)
+        return _report(measured, "Failed", findings[0].reason, f"{measured.candidate}: {words}")
+    if not measured.latencies:
+        words = f"{measured.candidate} was not measured under load: no good answer in that time"
+        return _report(measured, "Inconclusive", Reason.CHECK_INCONCLUSIVE, words)
+    return _report(measured, "Passed", Reason.SUCCEEDED, _summary(measured, limits))
+
+
+def _unknown(measured: Measured) -> str:
+    """Why there is nothing to judge; empty where there is something."""
+    if measured.not_ready:
+        return f"{measured.candidate} did not become ready: {measured.not_ready}"
+    if not measured.rows:
+        return f"there are no recorded requests to ask {measured.candidate}; give the scenario validation rows"
+    if not measured.responses:
+        return (
+            f"{measured.candidate} answered none of {measured.requests} requests"
+            + (f" (first: {measured.first_error})" if measured.first_error else "")
+            + "; look at its pods and at network policies"
+        )
+    return ""
+
+
+def _errors(measured: Measured, limits: Limits) -> list[Finding]:
+    rate = measured.errors / measured.requests
+    words = f"{measured.errors} of {measured.requests} requests failed"
+    first = f" (first: {measured.first_error})"
+    if limits.max_error_rate is not None and rate > limits.max_error_rate + _TOLERANCE:
+        return [Finding(Reason.CHECK_FAILED, f"{words}, {rate:.2%}; at most {limits.max_error_rate:.2%} may{first}")]
+    if measured.errors == measured.requests:  # whatever the limit: nothing else about it is known
+        return [Finding(Reason.CHECK_FAILED, f"{words}{first}")]
+    return []
+
+
+def _not_finite(measured: Measured) -> list[Finding]:
+    if not measured.not_finite:
+        return []
+    return [Finding(Reason.CHECK_FAILED, f"{measured.not_finite} answers hold scores that are not finite")]
+
+
+def _regression(measured: Measured, limits: Limits) -> list[Finding]:
+    candidate, stable = measured.candidate_metric, measured.stable_metric
+    if candidate is None or stable is None or limits.max_regression is None:
+        return []
+    if measured.label_type == "binary":
+        worse, allowed = stable - candidate, f"it may be {limits.max_regression:g} lower"
+    else:  # an error has the label's unit, so the limit is a share
+        worse, allowed = (candidate - stable) / max(stable, _TOLERANCE), f"it may be {limits.max_regression:.2%} higher"
+    if worse <= limits.max_regression + _TOLERANCE:
+        return []
+    return [Finding(Reason.REGRESSION, f"{_comparison(measured)}; {allowed}")]
+
+
+def _slow(measured: Measured, limits: Limits) -> list[Finding]:
+    p99 = measured.p99_milliseconds
+    if p99 is None or limits.p99_milliseconds is None or p99 <= limits.p99_milliseconds:
+        return []
+    words = f"p99 is {p99:.1f} ms over {measured.latencies} requests under load, the SLO {limits.p99_milliseconds:g} ms"
+    return [Finding(Reason.SLO_CHECK_FAILED, words)]
+
+
+def _comparison(measured: Measured) -> str:
+    name = "AUC" if measured.label_type == "binary" else "RMSE"
+    return (
+        f"{name} of {measured.label} is {measured.candidate_metric:.4f}, that of {measured.stable} "
+        f"{measured.stable_metric:.4f} on the same {measured.compared_rows} rows"
+    )
+
+
+def _summary(measured: Measured, limits: Limits) -> str:
+    """What a pass rests on."""
+    parts = [f"{measured.candidate}: {measured.requests} requests, {measured.errors} failed"]
+    if measured.p99_milliseconds is not None:
+        slo = "" if limits.p99_milliseconds is None else f" (SLO {limits.p99_milliseconds:g} ms)"
+        parts.append(f"p99 {measured.p99_milliseconds:.1f} ms{slo}")
+    if measured.candidate_metric is not None and measured.stable_metric is not None:
+        parts.append(_comparison(measured))
+    elif measured.not_compared:
+        parts.append(f"not compared: {measured.not_compared}")
+    return ", ".join(parts)
+
+
+def _report(
+    measured: Measured, verdict: Literal["Passed", "Failed", "Inconclusive"], reason: Reason, message: str
+) -> CheckReport:
+    binary = measured.label_type == "binary"
+    return CheckReport(
+        verdict=verdict,
+        reason=reason.value,
+        message=shortened(message),
+        candidate=measured.candidate,
+        stable=measured.stable,
+        requests=measured.requests,
+        errors=measured.errors,
+        p50_milliseconds=measured.p50_milliseconds,
+        p99_milliseconds=measured.p99_milliseconds,
+        candidate_auc=measured.candidate_metric if binary else None,
+        stable_auc=measured.stable_metric if binary else None,
+        candidate_rmse=None if binary else measured.candidate_metric,
+        stable_rmse=None if binary else measured.stable_metric,
+    )
