@@ -52,9 +52,21 @@ def test_an_example_is_accepted_and_comes_back_as_the_models_read_it(api: Api, p
         assert model.model_validate(returned).spec == model.model_validate(manifest).spec
 
 
-@pytest.mark.parametrize("file", [file for file in VALID if len(file.documents) == 1], ids=name_of)
+# They leave out nearly everything; between them they give the optional objects, whose inner defaults then appear.
+SPARSE = ["no-feature", "sequence-without-feature", "endpoint-of-a-folder", "budget-as-float", "slo-in-seconds"]
+SPARSE += [
+    "unknown-time-zone",
+    "two-priorities",
+    "cron-out-of-range",
+    "changed-search-target",
+    "changed-algorithm",
+    "fraction-of-a-gpu",
+]
+
+
+@pytest.mark.parametrize("file", [file for file in VALID if name_of(file) in SPARSE], ids=name_of)
 def test_the_server_fills_in_the_defaults_of_the_models(api: Api, file: ManifestFile):
-    (manifest,) = file.documents
+    manifest = file.documents[0]
     model = MODELS[manifest["kind"]]
     returned = api.create(manifest)["spec"]
     written = model.model_validate(manifest).spec.to_json_dict()
