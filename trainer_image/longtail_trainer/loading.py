@@ -114,15 +114,12 @@ def _encode_sequence(frame: pl.DataFrame, sequence: BehaviorSequence, features: 
         }
     )
     total = int(lengths.sum())
-    if events.width and len(events) != total:
+    if len(events) != total:
         raise DataInvalid(
             f"behaviors.{sequence.name}: the lists hold {len(events)} events, their lengths say {total}; "
             "prepare the data again"
         )
-    if not events.width:  # a sequence without features: only the number of events speaks
-        categorical, numeric = torch.zeros(total, 0, dtype=torch.int32), torch.zeros(total, 0)
-    else:
-        categorical, numeric = _encode_table(events, columns, features)
+    categorical, numeric = _encode_table(events, columns, features)
     return EncodedSequence(categorical, numeric, offsets_of(torch.from_numpy(lengths.to_numpy().copy())))
 
 

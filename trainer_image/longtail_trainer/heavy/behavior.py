@@ -30,8 +30,7 @@ class BehaviorEncoder(nn.Module):
         super().__init__()
         self.shape = Shape(sequence.max_length, architecture.behavior_width, architecture.behavior_heads)
         self.inputs = InputLayer(sequence_columns(sequence), features.vocabularies, architecture.embedding_size)
-        # A sequence without features still has its number of events; a bias alone then stands for an event.
-        self.project = nn.Linear(max(1, self.inputs.width), self.shape.width)
+        self.project = nn.Linear(self.inputs.width, self.shape.width)
         self.dropout = nn.Dropout(float(architecture.dropout))
         self.layers = SEQUENCE_LAYERS[encoder](self.shape, architecture)
         self.attend = nn.Linear(self.shape.width, 1)
@@ -39,17 +38,14 @@ class BehaviorEncoder(nn.Module):
 
     def forward(self, events: SequenceBatch) -> Tensor:
         mask = events.mask
-        inputs = self.inputs(events.categorical, events.numeric)
-        if not self.inputs.width:
-            inputs = mask.unsqueeze(-1).to(events.numeric.dtype)
-        embedded = keep(self.project(inputs).relu(), mask)
+        embedded = keep(self.project(self.inputs(events.categorical, events.numeric)).relu(), mask)
         states = self.layers(self.dropout(embedded), mask)
         return summary(states, embedded, mask, self.attend(states).squeeze(-1), self.shape.length)
 
     def flops(self) -> int:
         """Of one sample with `maxLength` events."""
         length, width = self.shape.length, self.shape.width
-        project = 2 * max(1, self.inputs.width) * width * length
+        project = 2 * self.inputs.width * width * length
         means_and_maximum = 3 * length * width
         attentive = 2 * length * width + 2 * length * width
         return project + self.layers.flops() + means_and_maximum + attentive
