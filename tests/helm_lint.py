@@ -96,12 +96,13 @@ def _strict(definition: dict[str, object]) -> dict[str, object]:
     return slim
 
 
-def _without_descriptions(value: object) -> object:
+def _without_descriptions(value: object, names: bool = False) -> object:
+    """names: the keys of `value` are names of fields, which may well be called x-kubernetes-…"""
     if isinstance(value, dict):
         return {
-            key: _without_descriptions(item)
+            key: _without_descriptions(item, names=key == "properties" and not names)
             for key, item in value.items()
-            if not (key == "description" and isinstance(item, str)) and not key.startswith("x-kubernetes")
+            if names or not (key == "description" or key.startswith("x-kubernetes"))
         }
     return [_without_descriptions(item) for item in value] if isinstance(value, list) else value
 
