@@ -64,3 +64,12 @@ def check(architecture: LightArchitecture) -> None:
             raise ConfigInvalid(f"{where}: reads {sources}; a layer reads outputs 0 to {number - 1}, the earlier ones")
         if len(set(layer.residuals)) != len(layer.residuals):
             raise ConfigInvalid(f"{where}.residuals: {layer.residuals} names one twice; remove it")
+
+
+def one_line(architecture: LightArchitecture) -> str:
+    """`width 8: 1 = conv3(0) + 0; 2 = lstm(1)`: each layer's operation, its input, and its residual inputs."""
+    layers = [
+        f"{number} = {layer.operation}({layer.input})" + "".join(f" + {source}" for source in layer.residuals)
+        for number, layer in enumerate(architecture.layers, start=1)
+    ]
+    return f"width {architecture.width}: " + "; ".join(layers)

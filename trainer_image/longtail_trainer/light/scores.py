@@ -9,7 +9,8 @@ from longtail_trainer.light.model import LightModel
 
 @torch.no_grad()
 def scores(model: LightModel, split: EncodedSplit, batch_size: int = 4096) -> Tensor:
-    """Logits (samples, labels), in the split's order, in evaluation mode."""
+    """Logits (samples, labels), in the split's order, in evaluation mode, on the CPU."""
+    device = next(model.parameters()).device
     model.eval()
-    logits = [model(batch) for batch in batches(split, batch_size)]
+    logits = [model(batch.to(device)).cpu() for batch in batches(split, batch_size)]
     return torch.cat(logits) if logits else torch.zeros(0, len(model.features.data_schema.labels))

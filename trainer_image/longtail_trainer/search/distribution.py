@@ -33,8 +33,8 @@ class ArchitectureDistribution(nn.Module):
         picks: list[int] = []
         gates: list[Tensor] = []
         for logits in self.logits:
-            uniform = torch.rand(logits.shape, generator=generator).clamp(min=1e-20)
-            gumbel = -torch.log(-torch.log(uniform).clamp(min=1e-20))
+            exponential = -torch.log(torch.rand(logits.shape, generator=generator).clamp(1e-20, 1 - 1e-7))
+            gumbel = -torch.log(exponential).to(logits.device)
             relaxed = ((logits + gumbel) / temperature).softmax(0)
             pick = int(relaxed.argmax())
             hard = torch.zeros_like(relaxed)
@@ -45,17 +45,18 @@ class ArchitectureDistribution(nn.Module):
 
     def fixed(self, picks: Picks) -> Sample:
         """The given architecture, without gradients for the distribution."""
-        gates = [torch.zeros(len(choice.options)) for choice in self.space.choices]
+        gates = [torch.zeros_like(logits) for logits in self.logits]
         for gate, pick in zip(gates, picks, strict=True):
             gate[pick] = 1.0
         return Sample(picks, gates)
 
     def expected_flops(self) -> Tensor:
         """E[FLOPs] of the cells over all distributions, as a share of the most expensive cells' (Eq. 4's L_FLOPs)."""
-        expected = torch.zeros(())
+        expected = torch.zeros((), device=self.logits[0].device)
         largest = 0
         for choice, logits in zip(self.space.choices, self.logits, strict=True):
-            expected = expected + (logits.softmax(0) * torch.tensor(choice.costs, dtype=torch.float32)).sum()
+            costs = torch.tensor(choice.costs, dtype=logits.dtype, device=logits.device)
+            expected = expected + (logits.softmax(0) * costs).sum()
             largest += max(choice.costs)
         return expected / max(1, largest)
 

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,12 +10,12 @@ import torch
 from torch import nn
 
 from longtail_api.light_model_search import GdasParameters, SearchSpace
-from longtail_api.store_objects import Features, Layer, LightArchitecture
+from longtail_api.store_objects import Features
 from longtail_trainer.batches import Batch
 from longtail_trainer.encoded import EncodedSplit, batches
-from longtail_trainer.light.model import LightModel, default_heads
+from longtail_trainer.light.model import LightModel
 from longtail_trainer.search.distribution import ArchitectureDistribution
-from longtail_trainer.search.space import Costs, Picks, Space
+from longtail_trainer.search.space import Picks, placeholder, space_of
 from longtail_trainer.search.super_cell import CurrentSample, SuperCell
 from longtail_trainer.training.loop import CLIP_NORM, WEIGHT_DECAY, ResumePoint, Stop, epoch_seed
 from longtail_trainer.training.loss import LabelLosses
@@ -26,20 +26,25 @@ ARCHITECTURE_BETAS = (0.5, 0.999)
 
 
 class SuperModel(nn.Module):
-    """A light model in which every architecture of the space is present, and the distribution over them."""
+    """A light model in which every architecture of the space is present, and the distribution over them.
 
-    def __init__(self, features: Features, spec: SearchSpace, names: list[str]) -> None:
+    names: the features it may read (see `light_columns`). seed: of the weights; torch's own state is left alone.
+    """
+
+    def __init__(self, features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0) -> None:
         super().__init__()
-        any_layers = [Layer(input=0, operation=spec.operations[0]) for _ in range(spec.layers)]
-        any_architecture = LightArchitecture(
-            width=spec.width, layers=any_layers, attention_heads=default_heads(spec.width)
-        )
-        self.space = Space.of(spec, Costs.of(LightModel(features, any_architecture, names), spec.operations))
         self.current = CurrentSample()
-        self.model = LightModel(
-            features, any_architecture, names, cell=lambda length: SuperCell(self.space, length, self.current)
-        )
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            self.space = space_of(features, spec, names)
+            self.model = LightModel(
+                features, placeholder(spec), names, cell=lambda length: SuperCell(self.space, length, self.current)
+            )
         self.distribution = ArchitectureDistribution(self.space)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
 
     def use(self, picks: Picks) -> LightModel:
         """The model with this architecture and the shared weights."""
@@ -76,7 +81,7 @@ def search(
 
     Weights: one gradient step on a support minibatch, with a sampled architecture (Eq. 6). Architecture: one step of
     the distributions on a query minibatch, with another sample, on loss + λ · expected FLOPs (Eq. 4). The splits play
-    the paper's train and validation split; validation rows are never seen.
+    the paper's train and validation split (`query` must not be empty); validation rows are never seen.
 
     `after_epoch(epoch, figures)` ends the search by returning true. After each epoch the state is saved: a search that
     is killed and resumed ends as an uninterrupted one, bit for bit.
@@ -89,14 +94,14 @@ def search(
         lr=float(settings.parameters.architecture_learning_rate),
         betas=ARCHITECTURE_BETAS,
     )
-    optimizers = {"weights": weights, "architecture": architecture}
-    for epoch in range(_resumed(super_model, optimizers, resume) + 1, settings.parameters.epochs + 1):
+    optimizers: dict[str, torch.optim.Optimizer] = {"weights": weights, "architecture": architecture}
+    epoch, done = _resumed(super_model, optimizers, resume)
+    while epoch < settings.parameters.epochs and not done:
+        epoch += 1
         figures = _epoch(super_model, weights, architecture, support, query, losses, settings, epoch, stop)
-        resume.save(RESUME_POINT, _serialized(epoch, super_model, optimizers))
         done = after_epoch(epoch, figures)
+        resume.save(RESUME_POINT, _serialized(epoch, done, super_model, optimizers))
         stop.raise_if_requested()
-        if done:
-            return
 
 
 def _epoch(
@@ -148,6 +153,7 @@ def _step(
     """One step of the parameters that `optimizer` holds; the data's loss before it."""
     super_model.current.value = super_model.distribution.sample(temperature, noise)
     super_model.zero_grad()
+    batch = batch.to(super_model.device)
     data_loss = losses.mean(super_model.model(batch), batch.labels, batch.observed, batch.weight)
     loss = data_loss + penalty * super_model.distribution.expected_flops() if penalty else data_loss
     loss.backward()
@@ -163,20 +169,22 @@ def _endless(split: EncodedSplit, size: int, generator: torch.Generator) -> Iter
         yield from batches(split, size, generator)
 
 
-def _serialized(epoch: int, super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer]) -> bytes:
+def _serialized(epoch: int, done: bool, super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer]) -> bytes:
     stream = io.BytesIO()
     states = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
-    torch.save({"epoch": epoch, "model": super_model.state_dict(), "optimizers": states}, stream)
+    torch.save({"epoch": epoch, "done": done, "model": super_model.state_dict(), "optimizers": states}, stream)
     return stream.getvalue()
 
 
-def _resumed(super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer], resume: ResumePoint) -> int:
-    """The epoch that was saved last, with its state loaded; 0 where there is none."""
+def _resumed(
+    super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer], resume: ResumePoint
+) -> tuple[int, bool]:
+    """The epoch that was saved last and whether it was to be the last, with its state loaded; 0 where there is none."""
     payload = resume.load(RESUME_POINT)
     if payload is None:
-        return 0
-    saved: dict[str, Any] = torch.load(io.BytesIO(payload), weights_only=True)
+        return 0, False
+    saved: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=super_model.device, weights_only=True)
     super_model.load_state_dict(saved["model"])
     for name, optimizer in optimizers.items():
         optimizer.load_state_dict(saved["optimizers"][name])
-    return saved["epoch"]
+    return saved["epoch"], saved["done"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from longtail_api.light_model_search import SearchSpace
-from longtail_api.store_objects import Layer, LightArchitecture
+from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.light.model import LightModel, default_heads
 from longtail_trainer.operations import OPERATIONS
 
@@ -101,3 +101,14 @@ class Space:
         """Each choice with the option picked."""
         for choice, pick in zip(self.choices, picks, strict=True):
             yield choice, choice.options[pick]
+
+
+def space_of(features: Features, spec: SearchSpace, names: Sequence[str] = ()) -> Space:
+    """The space of a `SearchSpace` for light models of these features."""
+    return Space.of(spec, Costs.of(LightModel(features, placeholder(spec), names), spec.operations))
+
+
+def placeholder(spec: SearchSpace) -> LightArchitecture:
+    """Any architecture of the space, for models whose cells don't matter."""
+    layers = [Layer(input=0, operation=spec.operations[0]) for _ in range(spec.layers)]
+    return LightArchitecture(width=spec.width, layers=layers, attention_heads=default_heads(spec.width))

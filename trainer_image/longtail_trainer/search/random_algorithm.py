@@ -1,0 +1,100 @@
+"""random: architectures drawn uniformly inside the budget, each trained for a short time."""
+
+import json
+import random
+
+import torch
+
+from longtail_api.store_objects import Metric
+from longtail_trainer.encoded import concatenate
+from longtail_trainer.evaluation import evaluate
+from longtail_trainer.light.minibatch import minibatch
+from longtail_trainer.light.model import LightModel
+from longtail_trainer.light.scores import scores
+from longtail_trainer.search.space import Picks
+from longtail_trainer.search.task import Candidate, Ranking, SearchTask, goodness, objective_name, reached
+from longtail_trainer.search.uniform import UniformSampler
+from longtail_trainer.training import TrainingSettings, train
+from longtail_trainer.training.device import training_device
+
+RESUME_POINT = "trials"
+TRIALS = 8
+"""Where the search's budget names none."""
+EPOCHS = 15
+LEARNING_RATE = 0.005
+
+
+class _Forgetful:
+    """A trial is short: one that was killed runs again, so it keeps no point to resume from."""
+
+    def save(self, name: str, payload: bytes) -> None: ...
+
+    def load(self, name: str) -> bytes | None:
+        return None
+
+
+def random_ranking(task: SearchTask) -> Ranking:
+    """Trials by their figure on validation rows. What finished before a kill is not run again."""
+    config, context = task.config, task.context
+    space, schema = task.space, task.features.data_schema
+    figure = objective_name(config.objective, schema)
+    goal = None if config.objective.goal is None else float(config.objective.goal)
+    limit = int(min(task.budget, space.largest_flops()))
+    sampler = UniformSampler(space, limit)
+    generator = random.Random(config.seed)
+    count = min(config.max_trials or TRIALS, sampler.count())
+    finished = _read(context.resume.load(RESUME_POINT))
+    seen: set[Picks] = set()
+    trials: list[Candidate] = []
+    while len(trials) < count and not (trials and reached(trials[-1].validation, figure, goal)):
+        picks = sampler.draw(generator)
+        if picks in seen:
+            continue
+        seen.add(picks)
+        number = len(trials)
+        trials.append(finished[number] if number < len(finished) else _trial(task, picks, number))
+        if number >= len(finished):
+            context.resume.save(RESUME_POINT, _written(trials))
+            value = trials[-1].validation[figure].value
+            context.progress.metric(trial=number + 1, flops=space.flops(picks), **{f"validation.{figure}": value})
+        context.progress.update(0.05 + 0.85 * len(trials) / count, f"trial {len(trials)} of {count}")
+        context.stop.raise_if_requested()
+    ranked = sorted(trials, key=lambda one: (-goodness(one.validation, figure), one.picks))
+    return lambda flops: next((one for one in ranked if space.flops(one.picks) <= flops), None)
+
+
+def _trial(task: SearchTask, picks: Picks, number: int) -> Candidate:
+    config = task.config
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed + number)
+        model = LightModel(task.features, task.space.architecture(picks), config.features)
+    model.to(training_device(task.context.threads))
+    rows = concatenate([task.support, task.query])
+    settings = TrainingSettings(
+        epochs=EPOCHS,
+        batch_size=minibatch(len(rows), config.batch_size),
+        learning_rate=LEARNING_RATE,
+        seed=config.seed + number,
+        patience=config.early_stopping.patience,
+    )
+    train(model, rows, task.taught_validation, task.losses, settings, _Forgetful(), task.context.stop)
+    return Candidate(picks, None, evaluate(scores(model, task.validation), task.validation, task.features))
+
+
+def _written(trials: list[Candidate]) -> bytes:
+    rows = [
+        {"picks": one.picks, "validation": {name: metric.to_json_dict() for name, metric in one.validation.items()}}
+        for one in trials
+    ]
+    return json.dumps(rows).encode()
+
+
+def _read(content: bytes | None) -> list[Candidate]:
+    return [
+        Candidate(
+            tuple(row["picks"]),
+            None,
+            {name: Metric.model_validate(metric) for name, metric in row["validation"].items()},
+        )
+        for row in json.loads(content or b"[]")
+    ]

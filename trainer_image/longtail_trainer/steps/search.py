@@ -1,0 +1,117 @@
+"""search: a light architecture inside the budget (ALT III-D).
+
+Writes `runs/<owner>/<run>/search/architecture.json`, a `SearchResult`. Outputs of the result:
+- `architectureKey`: that object; `architecture`: the architecture in one line
+- `flops`: of the whole light model; `smallestFlops`: of the cheapest of the space; `maxFlops`: the budget, if any
+- `logProbability`: joint log-probability of the choice (Eq. 9); null for algorithms without one
+
+Metrics: `validation` of the architecture as the search saw it (shared weights for gdas, a short training for random).
+`metrics.jsonl` has one line per epoch (or trial); for gdas `probabilities` is the JSON of every distribution.
+"""
+
+import logging
+
+from longtail_api.run_config import SearchConfig
+from longtail_api.store_layout import architecture_key
+from longtail_api.store_objects import SearchResult, StepResult
+from longtail_store import read_object, write_object_if_absent
+from longtail_trainer.encoded import EncodedSplit
+from longtail_trainer.errors import BudgetUnreachable, DataInvalid
+from longtail_trainer.heavy import HeavyModel, load_heavy, teacher_logits
+from longtail_trainer.light import DistillationLosses, with_teacher
+from longtail_trainer.light.cell import one_line
+from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.search import ALGORITHMS, Candidate, SearchTask
+from longtail_trainer.search.latency_gate import fast_enough
+from longtail_trainer.search.space import Space, space_of
+from longtail_trainer.step import StepContext
+from longtail_trainer.training.device import training_device
+
+log = logging.getLogger(__name__)
+
+
+def run(config: SearchConfig, context: StepContext) -> StepResult:
+    """Search, choose, and leave the architecture in the store.
+
+    Raises `BudgetUnreachable` before anything is trained where the cheapest architecture exceeds the budget, and at
+    the end where none is fast enough; `DataInvalid` where the scenario has no training row.
+    """
+    context.progress.update(0.0, "loading the heavy model")
+    teacher = load_heavy(context.store, config.heavy_result)
+    space = space_of(teacher.features, config.search_space, config.features)
+    check_budget(space, config.max_flops)
+    task = _task(teacher, space, config, context)
+    ranking = ALGORITHMS[config.algorithm.name](task)
+    if config.max_latency_milliseconds is None:
+        found = ranking(task.budget)
+        assert found is not None, "the budget was checked before"
+    else:
+        found = fast_enough(ranking, task, config.max_latency_milliseconds)
+    return _finished(_stored(task, found), config, context)
+
+
+def check_budget(space: Space, max_flops: int | None) -> None:
+    """Raises `BudgetUnreachable` where not even the cheapest architecture fits."""
+    smallest = space.smallest_flops()
+    if max_flops is not None and smallest > max_flops:
+        raise BudgetUnreachable(
+            f"budget.maxFlops: {max_flops} is below the cheapest architecture of the search space, which needs "
+            f"{smallest} FLOPs (of them {space.fixed_flops} outside of its layers): raise the budget to at least that, "
+            "or reduce searchSpace.width, searchSpace.layers or the features"
+        )
+
+
+def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: StepContext) -> SearchTask:
+    context.progress.update(0.01, "loading data, and asking the teacher")
+    teacher.to(training_device(context.threads))
+    manifest = load_manifest(context.store, config.manifest)
+    features = teacher.features
+    support, query, validation = (
+        load_split(context.store, manifest, split, features) for split in ("support", "query", "validation")
+    )
+    support, query = _both(support, query, config.manifest)
+    taught = [with_teacher(split, teacher_logits(teacher, split)) for split in (support, query, validation)]
+    losses = DistillationLosses.taught(
+        features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
+    )
+    return SearchTask(config, context, features, space, taught[0], taught[1], validation, taught[2], losses)
+
+
+def _both(support: EncodedSplit, query: EncodedSplit, manifest: str) -> tuple[EncodedSplit, EncodedSplit]:
+    """Rows for weights and rows for the architecture; the same ones where a tiny scenario has only one of the two."""
+    if not len(support) and not len(query):
+        raise DataInvalid(f"{manifest}: the scenario has no training row; add samples, or lower the test share")
+    if not len(support) or not len(query):
+        log.warning("%s has no %s row; one set serves both", manifest, "query" if len(support) else "support")
+    return (support if len(support) else query), (query if len(query) else support)
+
+
+def _stored(task: SearchTask, found: Candidate) -> SearchResult:
+    """The result as the store has it: that of an earlier attempt stands, so that nobody sees two."""
+    key = architecture_key(task.config.owner, task.config.run)
+    result = SearchResult(
+        architecture=task.space.architecture(found.picks),
+        flops=task.space.flops(found.picks),
+        smallest_flops=task.space.smallest_flops(),
+        max_flops=task.config.max_flops,
+        log_probability=found.log_probability,
+        validation=found.validation,
+    )
+    if not write_object_if_absent(task.context.store, key, result):
+        return read_object(task.context.store, key, SearchResult)
+    return result
+
+
+def _finished(result: SearchResult, config: SearchConfig, context: StepContext) -> StepResult:
+    return context.result(
+        outputs={
+            "architectureKey": architecture_key(config.owner, config.run),
+            "architecture": one_line(result.architecture),
+            "flops": result.flops,
+            "smallestFlops": result.smallest_flops,
+            "maxFlops": result.max_flops,
+            "logProbability": result.log_probability,
+        },
+        metrics={"validation": result.validation},
+        flops=result.flops,
+    )

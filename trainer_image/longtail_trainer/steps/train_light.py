@@ -1,0 +1,184 @@
+"""train-light: the searched architecture, trained from fresh weights with the teacher, exported and published.
+
+Writes `runs/<owner>/<run>/train-light/weights.safetensors`, then `models/<owner>/<lightVersion>/model.onnx`, then
+`model.json` (a `ModelCard`). Each is put once: an attempt after a kill goes on from what stands. Outputs:
+- `lightVersion`, `modelKey`, `modelSha256`, `cardKey`: what serving pins
+- `flops`, `heavyFlops`: of one prediction at maxLength; `architecture`: in one line
+
+Metrics: `test` and `validation` of the light model, `heavyTest` of its teacher, and `latency` (`p50Milliseconds`,
+`p99Milliseconds`: ONNX Runtime, one thread, batch 1, maxLength).
+"""
+
+from longtail_api.run_config import TrainLightConfig
+from longtail_api.store_layout import model_card_key, model_key, requests_key
+from longtail_api.store_objects import (
+    LightArchitecture,
+    Manifest,
+    Metric,
+    ModelCard,
+    SearchResult,
+    Split,
+    StepResult,
+)
+from longtail_store import ObjectMissing, read_object
+from longtail_trainer.encoded import EncodedSplit, concatenate
+from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid, DataInvalid
+from longtail_trainer.evaluation import evaluate
+from longtail_trainer.export import Latency, export, inputs_of, measure_latency, outputs_of
+from longtail_trainer.export.publication import publish_card, publish_graph, published_card
+from longtail_trainer.heavy import HeavyModel, load_heavy, teacher_logits
+from longtail_trainer.heavy.weights import set_weights, weights_bytes
+from longtail_trainer.light import DistillationLosses, LightModel, with_teacher
+from longtail_trainer.light.cell import one_line
+from longtail_trainer.light.scores import scores
+from longtail_trainer.light.training import fresh, train_light
+from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.step import StepContext
+from longtail_trainer.training.device import training_device
+from longtail_trainer.training.reporting import epoch_report
+
+
+def run(config: TrainLightConfig, context: StepContext) -> StepResult:
+    """Train, export, check, publish.
+
+    Raises `BudgetUnreachable` before training where the architecture exceeds the FLOPs, and after the export where it
+    is too slow; `ParityFailed` where the graph doesn't answer as the model does. Then nothing is published.
+    """
+    published = published_card(context.store, config.owner, config.light_version)
+    if published is not None:
+        return _finished(published, context)
+    context.progress.update(0.0, "loading the heavy model and the data")
+    architecture = _architecture(config, context)
+    manifest = load_manifest(context.store, config.manifest)
+    teacher = load_heavy(context.store, config.heavy_result)
+    model = fresh(teacher.features, architecture, config.features, config.seed + config.training.seed)
+    _check_flops(model, config.max_flops)
+    _train(model, teacher, manifest, config, context)
+    _adopt_saved_weights(model, context)
+
+    context.progress.update(0.96, "exporting to ONNX")
+    content = export(model)
+    latency = measure_latency(model, content)
+    _check_latency(latency, config.max_latency_milliseconds)
+    graph = publish_graph(context.store, config.owner, config.light_version, model, content, config.parity_tolerance)
+    card = ModelCard(
+        scenario=config.owner,
+        version=config.light_version,
+        sha256=graph.sha256,
+        bytes=len(graph.content),
+        inputs=inputs_of(model),
+        outputs=outputs_of(model),
+        max_lengths={
+            f"behaviors.{sequence.name}": sequence.max_length
+            for sequence in teacher.features.data_schema.behaviors
+            if sequence.name in model.columns.sequences
+        },
+        labels=[label.name for label in teacher.features.data_schema.labels],
+        data_version=manifest.version,
+        agnostic_version=config.base_version,
+        architecture=architecture,
+        flops=model.flops(),
+        heavy_flops=teacher.flops(),
+        metrics=_metrics(model, manifest, config, context),
+        p50_milliseconds=latency.p50_milliseconds,
+        p99_milliseconds=latency.p99_milliseconds,
+        parity=graph.parity,
+        requests_key=requests_key(manifest.scenario, manifest.version),
+    )
+    return _finished(publish_card(context.store, card), context)
+
+
+def _architecture(config: TrainLightConfig, context: StepContext) -> LightArchitecture:
+    if config.architecture is not None:
+        return config.architecture
+    if config.search_result is None:
+        raise ConfigInvalid("architecture and searchResult are both missing; give one of them")
+    try:
+        return read_object(context.store, config.search_result, SearchResult).architecture
+    except ObjectMissing as error:
+        raise ConfigInvalid(
+            f"searchResult: {config.search_result} is not in the store; run the search first"
+        ) from error
+
+
+def _check_flops(model: LightModel, limit: int | None) -> None:
+    if limit is not None and model.flops() > limit:
+        raise BudgetUnreachable(
+            f"budget.maxFlops: the architecture ({one_line(model.architecture)}) needs {model.flops()} FLOPs, above "
+            f"{limit}: raise the budget to at least that, or search again within it"
+        )
+
+
+def _check_latency(latency: Latency, limit: float | None) -> None:
+    if limit is not None and latency.p99_milliseconds > limit:
+        raise BudgetUnreachable(
+            f"budget.maxLatencyMilliseconds: one prediction takes {latency.p99_milliseconds:.3f} ms (p99, one thread, "
+            f"batch 1, on this machine), above {limit:g} ms: raise the limit, or search again with a lower maxFlops"
+        )
+
+
+def _train(
+    model: LightModel, teacher: HeavyModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
+) -> None:
+    """In place, on support and query rows; validation rows say when to stop. Ends on the CPU."""
+    device = training_device(context.threads)
+    teacher.to(device)
+
+    def taught(*splits: Split) -> EncodedSplit:
+        rows = concatenate([load_split(context.store, manifest, split, teacher.features) for split in splits])
+        return with_teacher(rows, teacher_logits(teacher, rows))
+
+    rows = taught("support", "query")
+    if not len(rows):
+        raise DataInvalid(f"{config.manifest}: the scenario has no training row; add samples, or lower the test share")
+    losses = DistillationLosses.taught(
+        teacher.features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
+    )
+    train_light(
+        model.to(device),
+        rows,
+        taught("validation"),
+        losses,
+        config.light_training,
+        config.seed + config.training.seed,
+        context.resume,
+        context.stop,
+        epoch_report(context.progress, config.light_training.epochs),
+    )
+    model.cpu()
+
+
+def _adopt_saved_weights(model: LightModel, context: StepContext) -> None:
+    """Save the weights; where an earlier attempt did, those stand and the model gets them: what follows is theirs."""
+    key = f"{context.prefix}/weights.safetensors"
+    if not context.store.put_if_absent(key, weights_bytes(model)):
+        set_weights(model, context.store.get(key))
+
+
+def _metrics(
+    model: LightModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
+) -> dict[str, dict[str, Metric]]:
+    evaluated: tuple[Split, ...] = ("test", "validation")
+    result: dict[str, dict[str, Metric]] = {}
+    for name in evaluated:
+        split = load_split(context.store, manifest, name, model.features)
+        result[name] = evaluate(scores(model, split), split, model.features)
+    heavy = read_object(context.store, config.heavy_result, StepResult).metrics
+    return result | ({"heavyTest": heavy["test"]} if "test" in heavy else {})
+
+
+def _finished(card: ModelCard, context: StepContext) -> StepResult:
+    latency = {"p50Milliseconds": card.p50_milliseconds, "p99Milliseconds": card.p99_milliseconds}
+    return context.result(
+        outputs={
+            "lightVersion": card.version,
+            "modelKey": model_key(card.scenario, card.version),
+            "modelSha256": card.sha256,
+            "cardKey": model_card_key(card.scenario, card.version),
+            "flops": card.flops,
+            "heavyFlops": card.heavy_flops,
+            "architecture": one_line(card.architecture),
+        },
+        metrics={**card.metrics, "latency": {name: Metric(value=value) for name, value in latency.items()}},
+        flops=card.flops,
+    )
