@@ -57,7 +57,7 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def serve_flags(stored: Stored, port: int, **changed: str) -> list[str]:
+def serve_flags(stored: Stored, port: int, /, **changed: str) -> list[str]:
     flags = {"store-uri": stored.uri, "scenario": SCENARIO, "version": stored.version, "sha256": stored.sha256,
              "model-name": NAME, "port": str(port), "threads": "1"} | changed  # fmt: skip
     return [part for name, value in flags.items() for part in (f"--{name.replace('_', '-')}", value)]

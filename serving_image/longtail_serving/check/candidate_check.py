@@ -97,7 +97,8 @@ async def _measured(store: Store, options: CheckOptions) -> Measured:
         stable_once, not_compared = await _stable_answers(store, options, rows)
         load = await drive(server, asked, options.concurrency, options.seconds)
     compared = _compared(rows, once, stable_once, options)
-    return _with_answers(replace(compared, not_compared=not_compared or compared.not_compared), once, load)
+    why = "; ".join(filter(None, (not_compared, compared.not_compared)))
+    return _with_answers(replace(compared, not_compared=why), once, load)
 
 
 async def _stable_answers(

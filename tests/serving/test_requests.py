@@ -1,0 +1,328 @@
+"""What a valid request is: the server names the input and the reason, and answers 400, never 500."""
+
+import asyncio
+import json
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from longtail_api.store_layout import model_key
+from longtail_serving.application import application
+from longtail_serving.metrics import Metrics
+from longtail_serving.model import Model
+from longtail_serving.served import Served
+from tests.serving.tiny_model import INPUTS, LABEL, LONGEST, NAME, graph, row_inputs, store_model
+
+Json = dict[str, Any]
+INFER = f"/v2/models/{NAME}/infer"
+
+
+class App:
+    """The ASGI application, without a process. Faults inside it are raised here, beside being answered with 500."""
+
+    def __init__(self, served: Served, executor: ThreadPoolExecutor) -> None:
+        self.served = served
+        self.metrics = Metrics()
+        self._app = application(served, self.metrics, executor, most_body_bytes=100_000)
+
+    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> httpx.Response:
+        async def send() -> httpx.Response:
+            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+                return await client.request(method, path, content=body, headers=headers)
+
+        return asyncio.run(send())
+
+    def infer(self, content: object) -> httpx.Response:
+        return self.request("POST", INFER, json.dumps(content).encode())
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Generator[App]:
+    folder: Path = tmp_path_factory.mktemp("store")
+    stored = store_model(folder)
+    served = Served(NAME, stored.version)
+    served.accept(Model(folder / model_key(stored.card.scenario, stored.version), stored.card, threads=1))
+    with ThreadPoolExecutor(2) as executor:
+        yield App(served, executor)
+
+
+def a_request(rows: int = 1, width: int = 2) -> Json:
+    """A valid request."""
+    shapes = {2: [rows, width], 1: [rows]}
+    values: dict[str, list[Any]] = {"BYTES": ["top"], "FP32": [1.5], "INT64": [width]}
+    inputs: list[Json] = []
+    for spec in INPUTS:
+        shape = shapes[len(spec.shape)]
+        count = rows if len(shape) == 1 else rows * width
+        inputs.append(
+            {"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": values[spec.datatype] * count}
+        )
+    return {"inputs": inputs}
+
+
+def changed(name: str, /, **fields: Any) -> Json:
+    """A valid request but for one input."""
+    content = a_request()
+    next(tensor for tensor in content["inputs"] if tensor["name"] == name).update(fields)
+    return content
+
+
+def without(name: str) -> Json:
+    content = a_request()
+    content["inputs"] = [tensor for tensor in content["inputs"] if tensor["name"] != name]
+    return content
+
+
+def dropped(tensor: Json, field: str) -> Json:
+    return {name: value for name, value in tensor.items() if name != field}
+
+
+def score(response: httpx.Response) -> list[float]:
+    assert response.status_code == 200, response.text
+    return response.json()["outputs"][0]["data"]
+
+
+SLOT, AGE = "context.slot", "profile.age"
+ITEM, PRICE, LENGTH = "behaviors.clicks.item", "behaviors.clicks.price", "behaviors.clicks.length"
+WRONG: list[tuple[str, Callable[[], Json], str, str]] = [
+    ("a missing input", lambda: without(AGE), AGE, "missing"),
+    ("an unknown input", lambda: {"inputs": [*a_request()["inputs"], {"name": "x"}]}, "x", "unknown"),
+    ("an input twice", lambda: {"inputs": a_request()["inputs"] * 2}, SLOT, "twice"),
+    ("another datatype", lambda: changed(AGE, datatype="FP64"), AGE, "this model takes FP32"),
+    ("no datatype", lambda: changed(AGE, datatype=None), AGE, "datatype"),
+    ("no shape", lambda: changed(AGE, shape=None), AGE, "shape"),
+    ("a shape of words", lambda: changed(AGE, shape=["1"]), AGE, "shape"),
+    ("a shape of booleans", lambda: changed(AGE, shape=[True]), AGE, "shape"),
+    ("a negative size", lambda: changed(AGE, shape=[-1]), AGE, "[batch]"),
+    ("a shape of other rank", lambda: changed(ITEM, shape=[2]), ITEM, "[batch, length]"),
+    ("a huge shape", lambda: changed(AGE, shape=[10**30]), AGE, "takes"),
+    ("a batch of no rows", lambda: changed(AGE, shape=[0], data=[]), AGE, "no rows"),
+    ("too few values", lambda: changed(ITEM, data=["a"]), ITEM, "data has 1 values"),
+    ("too many values", lambda: changed(AGE, data=[1, 2]), AGE, "data has 2 values"),
+    ("data that is no array", lambda: changed(AGE, data="1.5"), AGE, "data must be an array"),
+    ("no data", lambda: {"inputs": [dropped(tensor, "data") for tensor in a_request()["inputs"]]}, SLOT, "data is missing"),
+    ("another batch size", lambda: changed(AGE, shape=[2], data=[1, 2]), AGE, "a batch of 2"),
+    ("another sequence length", lambda: changed(PRICE, shape=[1, 1], data=[1]), PRICE, "1 events wide"),
+    ("a length beyond the width", lambda: changed(LENGTH, data=[3]), LENGTH, "must be 0 to 2"),
+    ("a negative length", lambda: changed(LENGTH, data=[-1]), LENGTH, "must be 0 to 2"),
+    ("a fractional length", lambda: changed(LENGTH, data=[1.0]), LENGTH, "integers"),
+    ("a null length", lambda: changed(LENGTH, data=[None]), LENGTH, "integers"),
+    ("a length beyond INT64", lambda: changed(LENGTH, data=[2**70]), LENGTH, "INT64"),
+    ("more events than the model takes", lambda: a_request(width=LONGEST + 1), ITEM, f"at most {LONGEST}"),
+    ("text for a number", lambda: changed(AGE, data=["1.5"]), AGE, "data[0]"),
+    ("a boolean for a number", lambda: changed(AGE, data=[True]), AGE, "data[0]"),
+    ("an object for a number", lambda: changed(AGE, data=[{}]), AGE, "data[0]"),
+    ("a number for text", lambda: changed(SLOT, data=[7]), SLOT, "data[0] is 7"),
+    ("a number beyond FP32", lambda: changed(AGE, data=[1e39]), AGE, "FP32"),
+    ("a number beyond FP64", lambda: changed(AGE, data=[10**400]), AGE, "FP32"),
+    ("half a surrogate pair", lambda: changed(SLOT, data=["\ud800"]), SLOT, "surrogate"),
+    ("rows of unequal length", lambda: changed(ITEM, data=[["a"]]), ITEM, "2 values in every row"),
+    ("more nested rows than the shape has", lambda: changed(ITEM, data=[["a", "b"]] * 2), ITEM, "2 nested rows"),
+    ("deeper nesting than the shape has", lambda: changed(AGE, data=[[1.0]]), AGE, "data[0]"),
+    ("flat and nested data mixed", lambda: changed(ITEM, shape=[2, 1], data=[["a"], "b"]), ITEM, "in every row"),
+    ("no inputs", lambda: {}, "inputs", "missing"),
+    ("inputs that are no array", lambda: {"inputs": {}}, "inputs", "array"),
+    ("an input that is no object", lambda: {"inputs": [1]}, "inputs[0]", "object"),
+    ("an input without a name", lambda: {"inputs": [{}]}, "inputs[0]", "name"),
+    ("an unknown output", lambda: a_request() | {"outputs": [{"name": "y"}]}, "output 'y'", LABEL),
+    ("an output that is no object", lambda: a_request() | {"outputs": ["click"]}, "outputs[0]", "object"),
+    ("an id that is no string", lambda: a_request() | {"id": 7}, "id", "string"),
+    ("an array for a body", lambda: [], "body", "object"),  # pyright: ignore[reportArgumentType, reportReturnType]
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "where", "reason"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+def test_a_wrong_request_gets_400_with_the_inputs_name_and_the_reason(
+    app: App, make: Callable[[], Json], where: str, reason: str
+):
+    response = app.infer(make())
+    assert response.status_code == 400
+    assert where in response.json()["error"]
+    assert reason in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b"{", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b'{"inputs": [NaN]}', "NaN"),
+        (b'{"inputs": [-Infinity]}', "Infinity"),
+        (b"[" * 50_000, "nested"),
+        (b"9" * 5_000, "no JSON"),
+    ],
+)
+def test_a_body_that_is_no_json_gets_400(app: App, body: bytes, reason: str):
+    response = app.request("POST", INFER, body)
+    assert response.status_code == 400
+    assert reason in response.json()["error"]
+
+
+def test_a_body_beyond_the_limit_gets_413(app: App):
+    assert app.request("POST", INFER, b" " * 100_001).status_code == 413
+
+
+def test_binary_tensors_are_refused_by_name(app: App):
+    response = app.request("POST", INFER, b"{}...", **{"inference-header-content-length": "2"})
+    assert response.status_code == 400
+    assert "binary" in response.json()["error"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("POST", "/v2/models/other/infer", 404),
+        ("POST", f"/v2/models/{NAME}/versions/v2/infer", 404),
+        ("GET", "/v2/models/other", 404),
+        ("GET", f"/v2/models/{NAME}/versions/v2/ready", 404),
+        ("GET", "/elsewhere", 404),
+        ("GET", INFER, 405),
+    ],
+)
+def test_what_is_not_here_gets_an_error_in_json(app: App, method: str, path: str, status: int):
+    response = app.request(method, path, b"{}" if method == "POST" else None)
+    assert response.status_code == status
+    assert response.json()["error"]
+
+
+def test_the_score_is_the_models(app: App):
+    # slot 2 + 0.1 · age 10 + item 0.5 + 0.01 · price 50 = 4
+    inputs = [tensor.model_dump(mode="json") for tensor in row_inputs("top", 10.0, ("a",), (50.0,))]
+    assert score(app.infer({"inputs": inputs})) == pytest.approx([1 / (1 + 2.718281828**-4)], abs=1e-6)
+
+
+def test_the_answer_echoes_id_and_names_model_and_version(app: App):
+    answer = app.infer(a_request() | {"id": "request-7", "parameters": {"x": 1}}).json()
+    assert (answer["id"], answer["model_name"], answer["model_version"]) == ("request-7", NAME, "v3")
+    assert answer["outputs"][0]["name"] == LABEL
+    assert answer["outputs"][0]["shape"] == [1]
+
+
+def test_the_versions_own_path_answers_alike(app: App):
+    body = json.dumps(a_request()).encode()
+    versioned = app.request("POST", f"/v2/models/{NAME}/versions/v3/infer", body)
+    assert versioned.json() == app.request("POST", INFER, body).json()
+
+
+def test_nested_data_scores_as_flat_data_does(app: App):
+    flat, nested = a_request(rows=3), a_request(rows=3)
+    for tensor in nested["inputs"]:
+        if len(tensor["shape"]) == 2:
+            values = iter(tensor["data"])
+            tensor["data"] = [[next(values), next(values)] for _ in range(3)]
+    assert score(app.infer(nested)) == score(app.infer(flat))
+
+
+def test_null_is_a_missing_number_and_a_missing_category(app: App):
+    assert score(app.infer(changed(AGE, data=[None]))) == score(app.infer(changed(AGE, data=[0])))
+    assert score(app.infer(changed(SLOT, data=[None]))) == score(app.infer(changed(SLOT, data=[""])))
+
+
+def test_a_row_without_events_scores_as_one_of_length_zero_does(app: App):
+    none = a_request(width=0)
+    masked = changed(LENGTH, data=[0])
+    assert score(app.infer(none)) == score(app.infer(masked))
+
+
+def test_rows_of_a_batch_score_as_they_do_alone(app: App):
+    both = a_request(rows=2)
+    for tensor in both["inputs"]:
+        if tensor["name"] == AGE:
+            tensor["data"] = [1.0, -20.0]
+    alone = [score(app.infer(changed(AGE, data=[age])))[0] for age in (1.0, -20.0)]
+    assert score(app.infer(both)) == pytest.approx(alone, abs=1e-6)
+
+
+def test_metadata_has_the_models_inputs_with_open_sizes(app: App):
+    metadata = app.request("GET", f"/v2/models/{NAME}").json()
+    assert {"name": ITEM, "datatype": "BYTES", "shape": [-1, -1]} in metadata["inputs"]
+    assert metadata["versions"] == ["v3"]
+
+
+def test_health_and_server_metadata_answer(app: App):
+    for path in ("/v2/health/live", "/v2/health/ready", f"/v2/models/{NAME}/ready", "/v2"):
+        assert app.request("GET", path).status_code == 200
+
+
+def test_a_model_that_is_still_loading_is_not_ready_and_says_so():
+    with ThreadPoolExecutor(1) as executor:
+        loading = App(Served(NAME, "v3"), executor)
+        assert loading.request("GET", "/v2/health/live").status_code == 200
+        assert loading.request("GET", "/v2/health/ready").status_code == 503
+        assert loading.request("GET", f"/v2/models/{NAME}").status_code == 503
+        response = loading.infer(a_request())
+        assert response.status_code == 503
+        assert "loading" in response.json()["error"]
+
+
+def test_metrics_count_requests_by_outcome(app: App):
+    app.infer(a_request(rows=2))
+    app.infer({})
+    text = app.request("GET", "/metrics").text
+    samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert float(samples['longtail_serving_requests_total{outcome="ok"}']) >= 1
+    assert float(samples['longtail_serving_requests_total{outcome="refused"}']) >= 1
+    assert float(samples['longtail_serving_request_seconds_count{outcome="ok"}']) >= 1
+    assert float(samples["longtail_serving_batch_rows_sum"]) >= 2
+    assert float(samples["longtail_serving_requests_in_flight"]) == 0
+
+
+@pytest.mark.parametrize("node", ["click = Log (logit)", "nought = Sub (logit, logit)  click = Div (sum, nought)"])
+def test_a_score_that_is_not_finite_is_null_and_counted(node: str, tmp_path: Path):
+    stored = store_model(tmp_path, onnx_bytes=graph(sign=-1, score=node))
+    served = Served(NAME, stored.version)
+    served.accept(Model(tmp_path / model_key(stored.card.scenario, stored.version), stored.card, threads=1))
+    with ThreadPoolExecutor(1) as executor:
+        broken = App(served, executor)
+        assert score(broken.infer(a_request())) == [None]
+        assert "longtail_serving_not_finite_scores_total 1.0" in broken.request("GET", "/metrics").text
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=10,
+)
+small = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@small
+@given(st.binary(max_size=300) | anything.map(lambda value: json.dumps(value).encode()))
+def test_no_body_whatever_gets_a_500(app: App, body: bytes):
+    response = app.request("POST", INFER, body)
+    assert response.status_code == 400
+    assert response.json()["error"]
+
+
+@small
+@given(
+    st.sampled_from([spec.name for spec in INPUTS]),
+    st.dictionaries(st.sampled_from(["name", "datatype", "shape", "data", "parameters"]), anything, min_size=1),
+)
+def test_no_change_to_an_input_gets_a_500(app: App, name: str, fields: Json):
+    assert app.infer(changed(name, **fields)).status_code in (200, 400)
+
+
+@small
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2),
+    st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.integers(0, 2),
+)
+def test_every_valid_request_is_answered_with_a_finite_score(app: App, items: list[str], age: float, length: int):
+    content = changed(ITEM, data=items)
+    for tensor in content["inputs"]:
+        if tensor["name"] == AGE:
+            tensor["data"] = [age]
+        if tensor["name"] == LENGTH:
+            tensor["data"] = [length]
+    (value,) = score(app.infer(content))
+    assert 0 <= value <= 1
