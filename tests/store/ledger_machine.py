@@ -45,7 +45,13 @@ KEPT_VERSIONS = 3
 SCENARIOS = ("team.ads.00000001", "team.risk.00000002", "team.news.00000003")
 FOLDED = "folded"
 VERDICTS = (FOLDED, FOLDED, FOLDED, "NotFinite", "WrongShape", "WrongTensors", "UnknownBase", "WrongHash", "Unreadable")
-FAULTS = st.sampled_from([Fault.NONE] * 6 + list(Fault))
+FAULTS = st.sampled_from([Fault.NONE] * 12 + list(Fault))
+TURNS = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 16), FAULTS), min_size=1, max_size=10)
+"""Who goes on, for how many calls that go well, and how the one after them goes."""
+FEEDBACK = st.tuples(
+    st.sampled_from(SCENARIOS), st.integers(0, 3), st.sampled_from(VERDICTS), st.integers(0, 99), st.booleans()
+)
+"""Scenario, age of the base in versions, what must become of it, seed, whether row-sparse."""
 
 Run = tuple[str, int]
 
@@ -126,9 +132,12 @@ class LedgerMachine(RuleBasedStateMachine):
         return head
 
     def start(self, name: str, body: Callable[[Store], object]) -> None:
-        if name not in self.processes:
-            self.processes[name] = Process(self.world, name, body)
+        """Start a process; one of that name that is still at it goes on to its end first."""
+        if name in self.processes:
+            self.processes[name].finish()
             self.reap()
+        self.processes[name] = Process(self.world, name, body)
+        self.reap()
 
     def reap(self) -> None:
         """Take note of the processes that are over; none may have ended in a way that isn't foreseen."""
@@ -163,20 +172,25 @@ class LedgerMachine(RuleBasedStateMachine):
             monotonic=self.world.monotonic,
         )
 
-    @initialize(seed=st.integers(0, 99))
-    def initialize_the_model(self, seed: int) -> None:
+    @initialize(seed=st.integers(0, 99), crowd=st.lists(FEEDBACK, min_size=2, max_size=6))
+    def initialize_the_model(self, seed: int, crowd: list[tuple[str, int, str, int, bool]]) -> None:
         self.start_a_generation(seed)
         self.processes["generation"].finish()
         self.reap()
+        self.runs_hand_in_feedback(crowd)
 
-    @rule(
-        scenario=st.sampled_from(SCENARIOS),
-        age=st.integers(0, 3),
-        verdict=st.sampled_from(VERDICTS),
-        seed=st.integers(0, 99),
-        row_sparse=st.booleans(),
-    )
-    def a_run_hands_in_feedback(self, scenario: str, age: int, verdict: str, seed: int, row_sparse: bool) -> None:
+    @rule(crowd=st.lists(FEEDBACK, min_size=1, max_size=4))
+    def runs_hand_in_feedback(self, crowd: list[tuple[str, int, str, int, bool]]) -> None:
+        """All goes well with these containers."""
+        for feedback in crowd:
+            self.a_run_hands_in_feedback(feedback)
+            if process := self.processes.get(next(reversed(self.handed.values())).container):
+                process.finish()
+        self.reap()
+
+    @rule(feedback=FEEDBACK)
+    def a_run_hands_in_feedback(self, feedback: tuple[str, int, str, int, bool]) -> None:
+        scenario, age, verdict, seed, row_sparse = feedback
         run = 1 + sum(1 for owner, _ in self.handed if owner == scenario)
         base = self.chain.version(max(1, self.head().number - age))
         made = HandedIn(scenario, run, base.number, base.generation, verdict, seed, row_sparse)
@@ -211,6 +225,7 @@ class LedgerMachine(RuleBasedStateMachine):
         retention = RetentionRule(KEPT_VERSIONS, timedelta(seconds=ORPHANS_SECONDS))
         self.start("collector", lambda store: collect(store, retention))
 
+    @precondition(lambda self: len(self.seen) % 4 == 3)  # now and then: it outdates what is pending
     @rule(seed=st.integers(0, 99))
     def start_a_generation(self, seed: int) -> None:
         nonce = new_nonce()
@@ -218,16 +233,24 @@ class LedgerMachine(RuleBasedStateMachine):
         self.start("generation", lambda store: commit_generation(store, parameters(seed), nonce))
 
     @precondition(lambda self: self.processes)
-    @rule(choice=st.integers(0, 9), calls=st.integers(1, 12), fault=FAULTS)
-    def a_process_goes_on(self, choice: int, calls: int, fault: Fault) -> None:
-        """`calls` calls go well, and then one as `fault` says."""
-        process = list(self.processes.values())[choice % len(self.processes)]
-        for _ in range(calls):
+    @rule(turns=TURNS)
+    def processes_take_turns(self, turns: list[tuple[int, int, Fault]]) -> None:
+        for choice, calls, fault in turns:
+            if not self.processes:
+                break
+            process = list(self.processes.values())[choice % len(self.processes)]
+            for _ in range(calls):
+                if not process.is_over:
+                    process.step()
             if not process.is_over:
-                process.step()
-        if not process.is_over:
-            process.step(fault)
-        self.reap()
+                process.step(fault)
+            self.reap()
+
+    @rule(buffer_size=st.integers(1, 4), turns=TURNS)
+    def two_operators_take_turns(self, buffer_size: int, turns: list[tuple[int, int, Fault]]) -> None:
+        self.an_operator_lists_and_folds("operator A", buffer_size)
+        self.an_operator_lists_and_folds("operator B", buffer_size)
+        self.processes_take_turns(turns)
 
     @precondition(lambda self: self.world.in_flight)
     @rule(choice=st.integers(0, 9))
