@@ -113,7 +113,9 @@ def check_training_labels(
             continue
         message = f"{samples.table.column(label.name)} {flaw} in the {training} training rows {of}"
         if number == 0:
-            raise DataInvalid(f"{message}; the first label needs both: add rows, or change the split or the labels")
+            raise DataInvalid(
+                f"{message}; the first label can't be learned so: add rows, or change the split or the labels"
+            )
         log.warning("%s; this scenario teaches nothing about it", message)
 
 

@@ -80,7 +80,7 @@ def instant(table: Table, column: str, rounding: Literal["down", "up"] = "down")
             f"{table.column(column)} is a timestamp without time zone; convert it to UTC and write it as one"
         )
     if dtype.time_unit == "ns" and rounding == "up":
-        return -((-pl.col(column).to_physical()) // 1000).cast(INSTANT)
+        return (-((-pl.col(column).to_physical()) // 1000)).cast(INSTANT)
     return pl.col(column).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
 
 

@@ -138,31 +138,33 @@ class Buckets:
     def __init__(self, samples: Selected, profile: Selected | None, behaviors: dict[str, Selected]) -> None:
         tables = [samples, *([profile] if profile else []), *behaviors.values()]
         self.count = max(1, *(-(-selected.rows // BUCKET_ROWS) for selected in tables))
-        self._samples = self._divided(samples)
-        self._profile = self._divided(profile) if profile else None
-        self._behaviors = {name: self._divided(selected) for name, selected in behaviors.items()}
-
-    def _divided(self, selected: Selected) -> Path:
-        """A file where there is one bucket, else a folder per bucket that has rows."""
-        if self.count == 1:
-            return selected.path
-        folder = selected.path.with_suffix("")
-        key = (pl.col(ENTITY).hash() % self.count).alias("bucket")
-        target = pl.PartitionBy(folder, key=key, include_key=False)
-        selected.scan().sink_parquet(target, compression="lz4", row_group_size=ROW_GROUP, mkdir=True)
-        return folder
+        self._samples = _Divided(samples, self.count)
+        self._profile = _Divided(profile, self.count) if profile else None
+        self._behaviors = {name: _Divided(selected, self.count) for name, selected in behaviors.items()}
 
     def read(self, number: int) -> Bucket:
         """Bucket `number`, 0 … count − 1, each table in its own order."""
-        profile = self._read(self._profile, number) if self._profile else None
-        behaviors = {name: self._read(path, number) for name, path in self._behaviors.items()}
-        return Bucket(self._read(self._samples, number), profile, behaviors)
+        profile = self._profile.read(number) if self._profile else None
+        return Bucket(
+            self._samples.read(number), profile, {name: table.read(number) for name, table in self._behaviors.items()}
+        )
 
-    def _read(self, path: Path, number: int) -> pl.DataFrame:
-        if self.count == 1:
-            return pl.read_parquet(path)
-        files = sorted((path / f"bucket={number}").glob("*.parquet"))
-        if not files:
-            some = next(path.rglob("*.parquet"), None)
-            return pl.read_parquet(some, n_rows=0, hive_partitioning=False) if some else pl.DataFrame()
-        return pl.read_parquet(files, hive_partitioning=False).sort(ROW)
+
+class _Divided:
+    """One table in buckets: a folder of files for each bucket that has rows."""
+
+    def __init__(self, selected: Selected, count: int) -> None:
+        self._whole = selected.path if count == 1 else None
+        self._folder = selected.path.with_suffix("")
+        self._empty = pl.read_parquet(selected.path, n_rows=0)
+        if count > 1 and selected.rows:
+            key = (pl.col(ENTITY).hash() % count).alias("bucket")
+            target = pl.PartitionBy(self._folder, key=key, include_key=False)
+            selected.scan().sink_parquet(target, compression="lz4", row_group_size=ROW_GROUP, mkdir=True)
+            selected.path.unlink()
+
+    def read(self, number: int) -> pl.DataFrame:
+        if self._whole is not None:
+            return pl.read_parquet(self._whole)
+        files = sorted((self._folder / f"bucket={number}").glob("*.parquet"))
+        return pl.read_parquet(files, hive_partitioning=False).sort(ROW) if files else self._empty
