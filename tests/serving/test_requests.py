@@ -1,96 +1,38 @@
 """What a valid request is: the server names the input and the reason, and answers 400, never 500."""
 
-import asyncio
 import json
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from longtail_api.store_layout import model_key
-from longtail_serving.application import application
-from longtail_serving.metrics import Metrics
-from longtail_serving.model import Model
 from longtail_serving.served import Served
-from tests.serving.tiny_model import INPUTS, LABEL, LONGEST, NAME, graph, row_inputs, store_model
-
-Json = dict[str, Any]
-INFER = f"/v2/models/{NAME}/infer"
-
-
-class App:
-    """The ASGI application, without a process. Faults inside it are raised here, beside being answered with 500."""
-
-    def __init__(self, served: Served, executor: ThreadPoolExecutor) -> None:
-        self.served = served
-        self.metrics = Metrics()
-        self._app = application(served, self.metrics, executor, most_body_bytes=100_000)
-
-    def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-                return await client.request(method, path, content=body, headers=headers)
-
-        return asyncio.run(send())
-
-    def infer(self, content: object) -> httpx.Response:
-        return self.request("POST", INFER, json.dumps(content).encode())
+from tests.serving.asgi_app import (
+    AGE,
+    INFER,
+    ITEM,
+    LENGTH,
+    PRICE,
+    SLOT,
+    App,
+    Json,
+    a_request,
+    changed,
+    dropped,
+    score,
+    serving_app,
+    without,
+)
+from tests.serving.tiny_model import LABEL, LONGEST, NAME, graph, row_inputs
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Generator[App]:
-    folder: Path = tmp_path_factory.mktemp("store")
-    stored = store_model(folder)
-    served = Served(NAME, stored.version)
-    served.accept(Model(folder / model_key(stored.card.scenario, stored.version), stored.card, threads=1))
-    with ThreadPoolExecutor(2) as executor:
-        yield App(served, executor)
+    with serving_app(tmp_path_factory.mktemp("store")) as result:
+        yield result
 
 
-def a_request(rows: int = 1, width: int = 2) -> Json:
-    """A valid request."""
-    shapes = {2: [rows, width], 1: [rows]}
-    values: dict[str, list[Any]] = {"BYTES": ["top"], "FP32": [1.5], "INT64": [width]}
-    inputs: list[Json] = []
-    for spec in INPUTS:
-        shape = shapes[len(spec.shape)]
-        count = rows if len(shape) == 1 else rows * width
-        inputs.append(
-            {"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": values[spec.datatype] * count}
-        )
-    return {"inputs": inputs}
-
-
-def changed(name: str, /, **fields: Any) -> Json:
-    """A valid request but for one input."""
-    content = a_request()
-    next(tensor for tensor in content["inputs"] if tensor["name"] == name).update(fields)
-    return content
-
-
-def without(name: str) -> Json:
-    content = a_request()
-    content["inputs"] = [tensor for tensor in content["inputs"] if tensor["name"] != name]
-    return content
-
-
-def dropped(tensor: Json, field: str) -> Json:
-    return {name: value for name, value in tensor.items() if name != field}
-
-
-def score(response: httpx.Response) -> list[float]:
-    assert response.status_code == 200, response.text
-    return response.json()["outputs"][0]["data"]
-
-
-SLOT, AGE = "context.slot", "profile.age"
-ITEM, PRICE, LENGTH = "behaviors.clicks.item", "behaviors.clicks.price", "behaviors.clicks.length"
 WRONG: list[tuple[str, Callable[[], Json], str, str]] = [
     ("a missing input", lambda: without(AGE), AGE, "missing"),
     ("an unknown input", lambda: {"inputs": [*a_request()["inputs"], {"name": "x"}]}, "x", "unknown"),
@@ -107,7 +49,7 @@ WRONG: list[tuple[str, Callable[[], Json], str, str]] = [
     ("too few values", lambda: changed(ITEM, data=["a"]), ITEM, "data has 1 values"),
     ("too many values", lambda: changed(AGE, data=[1, 2]), AGE, "data has 2 values"),
     ("data that is no array", lambda: changed(AGE, data="1.5"), AGE, "data must be an array"),
-    ("no data", lambda: {"inputs": [dropped(tensor, "data") for tensor in a_request()["inputs"]]}, SLOT, "data is missing"),
+    ("no data", lambda: {"inputs": [dropped(t, "data") for t in a_request()["inputs"]]}, SLOT, "data is missing"),
     ("another batch size", lambda: changed(AGE, shape=[2], data=[1, 2]), AGE, "a batch of 2"),
     ("another sequence length", lambda: changed(PRICE, shape=[1, 1], data=[1]), PRICE, "1 events wide"),
     ("a length beyond the width", lambda: changed(LENGTH, data=[3]), LENGTH, "must be 0 to 2"),
@@ -277,52 +219,6 @@ def test_metrics_count_requests_by_outcome(app: App):
 
 @pytest.mark.parametrize("node", ["click = Log (logit)", "nought = Sub (logit, logit)  click = Div (sum, nought)"])
 def test_a_score_that_is_not_finite_is_null_and_counted(node: str, tmp_path: Path):
-    stored = store_model(tmp_path, onnx_bytes=graph(sign=-1, score=node))
-    served = Served(NAME, stored.version)
-    served.accept(Model(tmp_path / model_key(stored.card.scenario, stored.version), stored.card, threads=1))
-    with ThreadPoolExecutor(1) as executor:
-        broken = App(served, executor)
+    with serving_app(tmp_path, graph(sign=-1, score=node)) as broken:
         assert score(broken.infer(a_request())) == [None]
         assert "longtail_serving_not_finite_scores_total 1.0" in broken.request("GET", "/metrics").text
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=10,
-)
-small = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-@small
-@given(st.binary(max_size=300) | anything.map(lambda value: json.dumps(value).encode()))
-def test_no_body_whatever_gets_a_500(app: App, body: bytes):
-    response = app.request("POST", INFER, body)
-    assert response.status_code == 400
-    assert response.json()["error"]
-
-
-@small
-@given(
-    st.sampled_from([spec.name for spec in INPUTS]),
-    st.dictionaries(st.sampled_from(["name", "datatype", "shape", "data", "parameters"]), anything, min_size=1),
-)
-def test_no_change_to_an_input_gets_a_500(app: App, name: str, fields: Json):
-    assert app.infer(changed(name, **fields)).status_code in (200, 400)
-
-
-@small
-@given(
-    st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=2, max_size=2),
-    st.none() | st.floats(width=32, allow_nan=False, allow_infinity=False),
-    st.integers(0, 2),
-)
-def test_every_valid_request_is_answered_with_a_finite_score(app: App, items: list[str], age: float, length: int):
-    content = changed(ITEM, data=items)
-    for tensor in content["inputs"]:
-        if tensor["name"] == AGE:
-            tensor["data"] = [age]
-        if tensor["name"] == LENGTH:
-            tensor["data"] = [length]
-    (value,) = score(app.infer(content))
-    assert 0 <= value <= 1
