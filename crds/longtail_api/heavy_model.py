@@ -62,6 +62,8 @@ class Training(ApiModel):
     """Samples of one gradient step."""
     learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.001")
     """Learning rate of the initial training."""
+    fine_tune_batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
+    """Samples of one gradient step of the fine-tuning: smaller, since a scenario may have few."""
     fine_tune_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.0003")
     """γ of ALT Eq. 1."""
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0

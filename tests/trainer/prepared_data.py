@@ -96,7 +96,7 @@ def write_scenario(
     for number, split in enumerate(SPLITS):
         frame = samples(rows[split], seed * 10 + number)
         halves = [frame[: len(frame) // 2], frame[len(frame) // 2 :]] if split == "support" else [frame]
-        training += [frame] if split in ("support", "query") else []
+        training += [frame] if split in ("support", "query") and rows[split] else []
         for part, half in enumerate(halves):
             if not len(half):
                 continue

@@ -95,7 +95,7 @@ def _fine_tune(
         return
     settings = TrainingSettings(
         epochs=config.training.fine_tune_epochs,
-        batch_size=config.training.batch_size,
+        batch_size=config.training.fine_tune_batch_size,
         learning_rate=float(config.training.fine_tune_learning_rate),
         seed=config.seed + config.training.seed,
         keep_start=True,

@@ -1,0 +1,202 @@
+"""adapt: fine-tuning on one scenario, its heavy model, and its feedback."""
+
+import hashlib
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from longtail_api.heavy_model import Training
+from longtail_api.run_config import StoreAddress
+from longtail_api.store_layout import result_key
+from longtail_api.store_objects import FeedbackMetadata
+from longtail_store import Chain, open_store
+from longtail_store.feedback import FeedbackConflict, RowSparse, read_feedback
+from longtail_trainer.command import run
+from longtail_trainer.errors import DataInvalid, Terminated
+from longtail_trainer.evaluation import evaluate
+from longtail_trainer.heavy import load_heavy, load_version, teacher_logits
+from longtail_trainer.heavy.weights import weights_bytes
+from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.progress import Progress
+from longtail_trainer.training import LabelLosses, feedback, mean_loss
+from tests.trainer.prepared_data import SCHEMA, write_scenario
+from tests.trainer.training_steps import ARRIVAL, POOL, adapt_config, initialize_config
+
+RESULT = result_key(ARRIVAL, 1, "adapt")
+LOSSES = LabelLosses.of(SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def initialized(tmp_path_factory):
+    """A store with version 1 and the data of a new scenario; tests copy it."""
+    folder = tmp_path_factory.mktemp("initialized") / "store"
+    address = StoreAddress(uri=f"file://{folder}")
+    store = open_store(address)
+    pool = [write_scenario(store, name, seed=number) for number, name in enumerate(POOL)]
+    run("initialize", initialize_config(address, pool))
+    return folder
+
+
+@pytest.fixture
+def address(initialized, tmp_path):
+    return copied(initialized, tmp_path / "store")
+
+
+@pytest.fixture
+def store(address):
+    return open_store(address)
+
+
+def copied(folder, target):
+    target.mkdir()
+    for file in folder.rglob("*"):
+        if file.is_file() and ".drafts" not in file.parts:
+            (target / file.relative_to(folder)).parent.mkdir(parents=True, exist_ok=True)
+            (target / file.relative_to(folder)).write_bytes(file.read_bytes())
+    return StoreAddress(uri=f"file://{target}")
+
+
+def a_scenario(store, **options):
+    return write_scenario(store, ARRIVAL, seed=7, **options)
+
+
+def test_the_feedback_is_the_query_gradient_at_the_adapted_weights(store, address):
+    manifest = a_scenario(store)
+    result = run("adapt", adapt_config(address, manifest))
+    heavy = load_heavy(store, RESULT)
+    query = load_split(store, load_manifest(store, manifest), "query", heavy.features)
+    expected = feedback(heavy, query, LOSSES)
+    metadata, gradients = read_feedback(store, ARRIVAL, 1)
+    assert isinstance(metadata, FeedbackMetadata)
+    assert (metadata.base_version, metadata.generation, metadata.examples) == (1, 1, 40)
+    assert metadata.loss == pytest.approx(mean_loss(heavy, query, LOSSES))
+    assert result.outputs["feedbackSha256"] == metadata.payload_sha256
+    assert store.exists(result.outputs["feedbackKey"])
+    assert set(gradients) == set(expected.gradients)
+    for name, gradient in gradients.items():
+        dense = expected.gradients[name].numpy()
+        if isinstance(gradient, RowSparse):
+            assert len(gradient.rows) == np.any(dense != 0, axis=1).sum()
+            dense = dense[gradient.rows]
+            gradient = gradient.values
+        np.testing.assert_array_equal(gradient, dense)
+
+
+def test_the_heavy_model_is_the_fine_tuned_one_and_its_metrics_are_of_this_scenario(store, address):
+    manifest = a_scenario(store)
+    result = run("adapt", adapt_config(address, manifest))
+    assert hashlib.sha256(store.get(result.outputs["heavyKey"])).hexdigest() == result.outputs["heavySha256"]
+    base, heavy = load_version(store, Chain(store).version(1)), load_heavy(store, RESULT)
+    assert weights_bytes(base) != weights_bytes(heavy)
+    assert result.flops == result.outputs["heavyFlops"] == heavy.flops()
+    assert result.outputs["agnosticVersion"] == 1
+    for split in ("validation", "test"):
+        rows = load_split(store, load_manifest(store, manifest), split, heavy.features)
+        assert result.metrics[split] == evaluate(teacher_logits(heavy, rows), rows, heavy.features)
+        agnostic = result.metrics[f"agnostic{split.capitalize()}"]
+        assert agnostic == evaluate(teacher_logits(base, rows), rows, base.features)
+
+
+def test_fine_tuning_never_ends_worse_on_validation_rows_than_it_began(store, address):
+    manifest = a_scenario(store)
+    run("adapt", adapt_config(address, manifest, training=Training(fine_tune_epochs=2, fine_tune_learning_rate="1")))
+    base, heavy = load_version(store, Chain(store).version(1)), load_heavy(store, RESULT)
+    validation = load_split(store, load_manifest(store, manifest), "validation", heavy.features)
+    assert mean_loss(heavy, validation, LOSSES) <= mean_loss(base, validation, LOSSES)
+
+
+def test_the_agnostic_model_is_untouched(store, address):
+    before = Chain(store).version(1)
+    run("adapt", adapt_config(address, a_scenario(store)))
+    assert Chain(store).head_number() == 1
+    assert Chain(store).version(1) == before
+    assert hashlib.sha256(store.get(before.checkpoint.key)).hexdigest() == before.checkpoint.sha256
+
+
+def test_without_query_rows_there_is_no_feedback_and_the_outputs_say_so(store, address):
+    result = run("adapt", adapt_config(address, a_scenario(store, rows={"query": 0})))
+    assert result.outputs["feedbackKey"] is None
+    assert result.outputs["feedbackSha256"] is None
+    assert result.outputs["feedbackReason"] == "EmptyQuerySet"
+    assert list(store.list("agnostic/feedback/")) == []
+    assert load_heavy(store, RESULT)
+
+
+def test_without_support_rows_the_agnostic_model_is_kept(store, address):
+    run("adapt", adapt_config(address, a_scenario(store, rows={"support": 0})))
+    assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(load_version(store, Chain(store).version(1)))
+
+
+def test_test_rows_of_one_class_are_not_estimable_and_the_run_goes_on(store, address):
+    result = run("adapt", adapt_config(address, a_scenario(store, rows={"test": 1})))
+    assert result.metrics["test"]["auc"].reason == "MetricNotEstimable"
+    assert result.outputs["feedbackKey"]
+
+
+def test_a_stopped_fine_tuning_resumes_and_ends_in_the_same_feedback(initialized, tmp_path, monkeypatch):
+    results = {}
+    for name in ("stopped", "whole"):
+        address = copied(initialized, tmp_path / name)
+        config = adapt_config(address, a_scenario(open_store(address)))
+        if name == "stopped":
+            with monkeypatch.context() as patch:
+                patch.setattr(Progress, "metric", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+                with pytest.raises(Terminated):
+                    run("adapt", config)
+        results[name] = run("adapt", config)
+    assert results["stopped"].outputs == results["whole"].outputs
+    assert results["stopped"].metrics == results["whole"].metrics
+
+
+@pytest.mark.parametrize("lost", ["heavy.safetensors put", "feedback put"])
+def test_an_attempt_that_died_after_a_write_is_taken_up_where_it_was(store, address, tmp_path, lost):
+    config = adapt_config(address, a_scenario(store))
+    first = run("adapt", config)
+    (tmp_path / "store" / RESULT).unlink()
+    if lost == "heavy.safetensors put":
+        (tmp_path / "store" / first.outputs["feedbackKey"]).unlink()
+    second = run("adapt", config)
+    assert (second.outputs, second.metrics) == (first.outputs, first.metrics)
+
+
+def test_weights_that_an_earlier_attempt_saved_stand_and_the_feedback_is_theirs(store, address):
+    manifest = a_scenario(store)
+    earlier = load_version(store, Chain(store).version(1))
+    with torch.no_grad():
+        earlier.logits.bias.add_(0.25)  # what another machine might have come to
+    store.put_if_absent(f"runs/{ARRIVAL}/1/adapt/heavy.safetensors", weights_bytes(earlier))
+    run("adapt", adapt_config(address, manifest))
+    assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(earlier)
+    query = load_split(store, load_manifest(store, manifest), "query", earlier.features)
+    assert read_feedback(store, ARRIVAL, 1)[0].loss == pytest.approx(mean_loss(earlier, query, LOSSES))
+
+
+def test_a_feedback_that_stands_from_an_earlier_attempt_is_never_replaced(store, address, tmp_path):
+    config = adapt_config(address, a_scenario(store))
+    first = run("adapt", config)
+    (tmp_path / "store" / RESULT).unlink()
+    (tmp_path / "store" / first.outputs["heavyKey"]).unlink()
+    other = config.model_copy(update={"seed": 99})  # stands for sums rounded otherwise
+    for file in (tmp_path / "store").rglob("resume/*"):
+        file.unlink()
+    second = run("adapt", other)
+    assert second.outputs["heavySha256"] != first.outputs["heavySha256"]
+    assert second.outputs["feedbackSha256"] == first.outputs["feedbackSha256"]
+
+
+def test_a_feedback_of_another_base_under_the_same_run_is_a_conflict(store, address, tmp_path):
+    config = adapt_config(address, a_scenario(store))
+    run("adapt", config)
+    chain = Chain(store)
+    chain.commit(chain.version(1).model_copy(update={"number": 2, "kind": "fold", "nonce": "fold"}))
+    (tmp_path / "store" / RESULT).unlink()
+    with pytest.raises(FeedbackConflict, match="already holds another feedback of this run"):
+        run("adapt", config.model_copy(update={"base_version": 2}))
+
+
+def test_a_base_version_that_is_not_committed_is_named(store, address):
+    with pytest.raises(DataInvalid, match="agnostic version 7 is not committed"):
+        run("adapt", adapt_config(address, a_scenario(store), base_version=7))
