@@ -28,7 +28,7 @@ class Architecture(ApiModel):
     """Width of the embedding of one categorical feature."""
     profile_layers: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)] = [64, 32]
     """Widths of the profile encoder (ALT, Fig. 3)."""
-    behavior_width: Annotated[int, Field(ge=1, le=1024)] = 16
+    behavior_width: Annotated[int, Field(ge=1, le=1024)] = 32
     """Hidden width of the behavior encoder."""
     behavior_layers: Annotated[int, Field(ge=1, le=24)] = 2
     """Layers of the behavior encoder."""
@@ -54,17 +54,17 @@ class Architecture(ApiModel):
 class Training(ApiModel):
     """How the heavy model is trained and fine-tuned."""
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 12
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 20
     """Passes over the pooled support rows, at most; validation loss may end it earlier."""
-    fine_tune_epochs: Annotated[int, Field(ge=1, le=1000)] = 6
+    fine_tune_epochs: Annotated[int, Field(ge=1, le=1000)] = 15
     """Passes over one scenario's support rows, at most (ALT Eq. 1)."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
     """Samples of one gradient step."""
-    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.001")
+    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.003")
     """Learning rate of the initial training."""
     fine_tune_batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     """Samples of one gradient step of the fine-tuning: smaller, since a scenario may have few."""
-    fine_tune_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.0003")
+    fine_tune_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.001")
     """γ of ALT Eq. 1."""
     seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
     """Seed of every random choice of the steps."""

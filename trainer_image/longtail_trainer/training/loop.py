@@ -26,7 +26,7 @@ class TrainingSettings:
     batch_size: int
     learning_rate: float
     seed: int
-    patience: int = 3
+    patience: int = 4
     """Epochs without a better validation loss, after which training ends."""
     keep_start: bool = False
     """Whether the weights at the start may be the result, where no epoch improves on them (fine-tuning)."""
