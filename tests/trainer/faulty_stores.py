@@ -32,8 +32,8 @@ class Unreachable:
         return fail
 
 
-class KillsItself:
-    """Lets so many immutable writes happen, then kills this process the way a node failure does."""
+class FailsAfter:
+    """Lets so many immutable writes happen; the next one and all later ones fail."""
 
     def __init__(self, store: Store, writes: int) -> None:
         self._store = store
@@ -41,9 +41,19 @@ class KillsItself:
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
+            self.fail(key)
         self._left -= 1
         return self._store.put_if_absent(key, data)
 
+    def fail(self, key: str) -> None:
+        raise StoreUnreachable(f"{key}: no answer")
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
+
+
+class KillsItself(FailsAfter):
+    """Lets so many immutable writes happen, then kills this process the way a node failure does."""
+
+    def fail(self, key: str) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -93,11 +93,11 @@ def write_three_tables(
 
 
 def prepare_config(
-    tables: Path, store: Path, schema: DataSchema = SCHEMA, source_key: str = "s0", **changes: Any
+    tables: Path, store: Path | StoreAddress, schema: DataSchema = SCHEMA, source_key: str = "s0", **changes: Any
 ) -> PrepareConfig:
-    """A config of `prepare` for the tables below `tables` and a file:// store."""
+    """A config of `prepare` for the tables below `tables` and a store (a folder, or an address)."""
     values: dict[str, Any] = {
-        "store": StoreAddress(uri=store.as_uri()),
+        "store": StoreAddress(uri=store.as_uri()) if isinstance(store, Path) else store,
         "identity": "prepare-1",
         "owner": f"shop.{source_key}.0a1b2c3d",
         "run": 1,

@@ -45,18 +45,27 @@ class Table:
 
 def open_table(name: str, uri: str, address: StoreAddress) -> Table:
     """The table at `uri`. Raises `DataInvalid` where there is none, `ConfigInvalid` where it may not be read."""
-    partitions: dict[str, pl.DataType] = {}
     with reading(name, uri):
-        for _ in range(_MOST_PARTITION_LEVELS):
-            rows = _scan(uri, address, partitions)
-            try:
-                return Table(name, uri, rows, rows.collect_schema())
-            except pl.exceptions.SchemaFieldNotFoundError as error:
-                # polars wants all partition columns named or none; none would read `scenario=007` as the number 7.
-                unnamed = _UNNAMED_PARTITION.search(str(error))
-                if unnamed is None:
-                    raise
-                partitions = {**partitions, unnamed[1]: pl.String()}
+        try:
+            return _opened(name, uri, uri, address)
+        except FileNotFoundError:
+            if not uri.startswith("s3://") or uri.endswith("/"):
+                raise
+            return _opened(name, uri, f"{uri}/", address)  # polars takes no S3 name for a folder that doesn't say so
+
+
+def _opened(name: str, uri: str, location: str, address: StoreAddress) -> Table:
+    partitions: dict[str, pl.DataType] = {}
+    for _ in range(_MOST_PARTITION_LEVELS):
+        rows = _scan(location, address, partitions)
+        try:
+            return Table(name, uri, rows, rows.collect_schema())
+        except pl.exceptions.SchemaFieldNotFoundError as error:
+            # polars wants all partition columns named or none; none would read `scenario=007` as the number 7.
+            unnamed = _UNNAMED_PARTITION.search(str(error))
+            if unnamed is None:
+                raise
+            partitions = {**partitions, unnamed[1]: pl.String()}
     raise DataInvalid(f"{name} ({uri}): more than {_MOST_PARTITION_LEVELS} levels of Hive partitions; use fewer")
 
 
