@@ -2,7 +2,8 @@
 """kopf, as the source of events and nothing more: it watches, and hands each event on."""
 
 import asyncio
-from typing import Any
+import socket
+from typing import Any, cast
 
 import kopf
 
@@ -13,7 +14,8 @@ from longtail_operator.observer import Observer
 
 def registry(observer: Observer) -> kopf.OperatorRegistry:
     """Handlers for the three kinds, and for children and pods of ours."""
-    found = kopf.OperatorRegistry()
+    # The default one knows how to log in, as a fresh one does not.
+    found = kopf.get_default_registry()
     for kind in WATCHED_KINDS:
         _watch(found, kind, observer)
     return found
@@ -40,7 +42,8 @@ def settings() -> kopf.OperatorSettings:
     found = kopf.OperatorSettings()
     found.posting.enabled = False
     found.scanning.disabled = True
-    found.watching.server_timeout = 300.0
+    # Whole seconds: the API server refuses `300.0`, and kopf passes on what stands here.
+    found.watching.server_timeout = 300
     found.watching.connect_timeout = 10.0
     return found
 
@@ -50,6 +53,8 @@ async def watch(observer: Observer, namespaces: tuple[str, ...], stop: asyncio.E
     await kopf.operator(
         registry=registry(observer),
         settings=settings(),
+        # Given, because kopf would look up the user's name, and a container's user has none.
+        identity=cast(Any, socket.gethostname()),
         standalone=True,
         clusterwide=not namespaces,
         namespaces=namespaces,

@@ -2,6 +2,7 @@
 """The API server, reduced to the calls the operator makes. Bodies and answers are plain dicts."""
 
 import json
+import os
 from typing import Any, Protocol, cast
 
 import aiohttp
@@ -67,7 +68,8 @@ class HttpKubeApi:
         try:
             kubernetes_config.load_incluster_config(client_configuration=configuration)
         except ConfigException:
-            await kubernetes_config.load_kube_config(client_configuration=configuration)
+            # The library reads the variable when it is imported, which may be too early.
+            await kubernetes_config.load_kube_config(os.environ.get("KUBECONFIG"), client_configuration=configuration)
         return cls(kubernetes_client.ApiClient(configuration))
 
     async def close(self) -> None:
@@ -80,7 +82,7 @@ class HttpKubeApi:
             query["labelSelector"] = selector
         resource = RESOURCES[kind]
         while True:
-            page = await self._request("GET", resource.path(namespace), query)
+            page = await self.request("GET", resource.path(namespace), query)
             for item in cast(list[Json], page.get("items") or []):
                 found.append({"apiVersion": resource.api_version, "kind": kind, **item})
             following = page.get("metadata", {}).get("continue")
@@ -90,26 +92,26 @@ class HttpKubeApi:
 
     async def get(self, key: Key) -> Json | None:
         try:
-            return await self._request("GET", RESOURCES[key.kind].path(key.namespace, key.name), {})
+            return await self.request("GET", RESOURCES[key.kind].path(key.namespace, key.name), {})
         except KubeError as error:
             if error.status == 404:
                 return None
             raise
 
     async def apply(self, item: Json) -> Json:
-        return await self._request("PATCH", _path(item), _APPLY_QUERY, item, APPLY)
+        return await self.request("PATCH", _path(item), _APPLY_QUERY, item, APPLY)
 
     async def apply_status(self, item: Json) -> Json:
-        return await self._request("PATCH", _path(item) + "/status", _APPLY_QUERY, item, APPLY)
+        return await self.request("PATCH", _path(item) + "/status", _APPLY_QUERY, item, APPLY)
 
     async def merge(self, key: Key, patch: Json) -> Json:
         path = RESOURCES[key.kind].path(key.namespace, key.name)
-        return await self._request("PATCH", path, {"fieldManager": FIELD_MANAGER}, patch, MERGE)
+        return await self.request("PATCH", path, {"fieldManager": FIELD_MANAGER}, patch, MERGE)
 
     async def delete(self, key: Key, uid: str) -> None:
         options: Json = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
         try:
-            await self._request("DELETE", RESOURCES[key.kind].path(key.namespace, key.name), {}, options)
+            await self.request("DELETE", RESOURCES[key.kind].path(key.namespace, key.name), {}, options)
         except KubeError as error:
             if error.status not in (404, 409):
                 raise
@@ -117,17 +119,18 @@ class HttpKubeApi:
     async def create(self, item: Json) -> bool:
         path = RESOURCES[item["kind"]].path(item["metadata"]["namespace"])
         try:
-            await self._request("POST", path, {"fieldManager": FIELD_MANAGER}, item)
+            await self.request("POST", path, {"fieldManager": FIELD_MANAGER}, item)
         except KubeError as error:
             if error.status == 409:
                 return False
             raise
         return True
 
-    async def _request(
+    async def request(
         self, method: str, path: str, query: dict[str, str], body: Json | None = None,
         content_type: str = "application/json",
     ) -> Json:  # fmt: skip
+        """Any request; the answer's body. Raises `KubeError`."""
         headers = {"Accept": "application/json", "Content-Type": content_type}
         try:
             arguments = await self._client.param_serialize(
