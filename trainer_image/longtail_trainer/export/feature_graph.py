@@ -72,17 +72,12 @@ def _sequence(builder: _Builder, sequence: str, columns: SelectedColumns, featur
     table = f"behaviors.{sequence}"
     length = length_name(sequence)
     one = builder.integers(1)
-    names = [*columns.categorical, *columns.numeric]
-    if names:
-        present = builder.node("Shape", [names[0]], f"{table}/present", start=1, end=2)
-        missing = builder.node("Sub", [one, present], f"{table}/missing")
-        padding = builder.node("Max", [missing, builder.integers(0)], f"{table}/padding")
-        pads = builder.node("Concat", [builder.integers(0), padding], f"{table}/pads", axis=0)
-        padded = builder.node("Max", [present, one], f"{table}/padded")
-    else:
-        pads = None
-        longest = builder.node("ReduceMax", [length], f"{table}/longest", keepdims=1)
-        padded = builder.node("Max", [longest, one], f"{table}/padded")
+    first = [*columns.categorical, *columns.numeric][0]
+    present = builder.node("Shape", [first], f"{table}/present", start=1, end=2)
+    missing = builder.node("Sub", [one, present], f"{table}/missing")
+    padding = builder.node("Max", [missing, builder.integers(0)], f"{table}/padding")
+    pads = builder.node("Concat", [builder.integers(0), padding], f"{table}/pads", axis=0)
+    padded = builder.node("Max", [present, one], f"{table}/padded")
     _table(builder, table, columns, features, pads)
     zero, step = (builder.constant(f"scalar_{value}", np.array(value, dtype=np.int64)) for value in (0, 1))
     end = builder.node("Squeeze", [padded], f"{table}/end")

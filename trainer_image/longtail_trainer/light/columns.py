@@ -69,9 +69,7 @@ def light_columns(schema: DataSchema, names: Sequence[str] = ()) -> LightColumns
     sequences: dict[str, SelectedColumns] = {}
     for sequence in schema.behaviors:
         selected = select(sequence_columns(sequence), sequence.name)
-        named = sequence.name in wanted
-        used.update({sequence.name} & wanted)
-        if not wanted or named or selected.categorical or selected.numeric:
+        if selected.categorical or selected.numeric:
             sequences[sequence.name] = selected
     if unknown := sorted(wanted - used):
         raise ConfigInvalid(f"light.features: the schema has no feature or sequence {', '.join(unknown)}; correct it")

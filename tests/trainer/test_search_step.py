@@ -1,0 +1,166 @@
+"""search: an architecture inside the budget, in the store, once."""
+
+import json
+
+import pytest
+
+from longtail_api.light_model_search import Algorithm, GdasParameters, Objective
+from longtail_api.run_config import ExitCode
+from longtail_api.store_layout import architecture_key, metrics_key, result_key, step_prefix
+from longtail_api.store_objects import Metric, SearchResult
+from longtail_store import open_store, read_object
+from longtail_trainer.command import run
+from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid
+from longtail_trainer.heavy import load_heavy
+from longtail_trainer.light import LightModel
+from longtail_trainer.search.latency_gate import fast_enough
+from longtail_trainer.search.space import space_of
+from longtail_trainer.search.task import Candidate, goodness, objective_name, reached
+from tests.trainer.adapted_scenario import HEAVY_RESULT, SMALL_SPACE, adapt_one, copied, search_config
+from tests.trainer.prepared_data import SCHEMA
+from tests.trainer.training_steps import ARRIVAL, killed_after, started
+
+
+@pytest.fixture(scope="module")
+def adapted(tmp_path_factory):
+    return adapt_one(tmp_path_factory.mktemp("adapted") / "store")
+
+
+@pytest.fixture
+def address(adapted, tmp_path):
+    return copied(adapted, tmp_path / "store")
+
+
+def the_space(address):
+    return space_of(load_heavy(open_store(address), HEAVY_RESULT).features, SMALL_SPACE)
+
+
+def test_the_result_is_inside_the_budget_and_says_what_it_costs(address):
+    space = the_space(address)
+    budget = (space.smallest_flops() + space.largest_flops()) // 2
+    result = run("search", search_config(address, max_flops=budget))
+    store = open_store(address)
+    found = read_object(store, architecture_key(ARRIVAL, 1), SearchResult)
+    features = load_heavy(store, HEAVY_RESULT).features
+    assert found.flops == LightModel(features, found.architecture).flops() == result.flops <= budget
+    assert found.smallest_flops == space.smallest_flops()
+    assert result.outputs["architectureKey"] == architecture_key(ARRIVAL, 1)
+    assert result.outputs["flops"] == found.flops
+    assert result.metrics["validation"]["auc"].value is not None
+
+
+@pytest.mark.parametrize("algorithm", ["gdas", "random"])
+def test_the_tightest_budget_is_kept(address, algorithm):
+    tightest = the_space(address).smallest_flops()
+    chosen = Algorithm(name=algorithm, gdas=GdasParameters(epochs=1))
+    result = run("search", search_config(address, algorithm=chosen, max_flops=tightest, max_trials=1))
+    assert result.flops == tightest
+
+
+def test_a_budget_below_the_cheapest_fails_before_any_training(address):
+    smallest = the_space(address).smallest_flops()
+    with pytest.raises(BudgetUnreachable, match=f"needs {smallest} FLOPs") as caught:
+        run("search", search_config(address, max_flops=smallest - 1))
+    assert caught.value.exit_code == ExitCode.UNREACHABLE_GOAL
+    store = open_store(address)
+    assert not store.exists(metrics_key(step_prefix(ARRIVAL, 1, "search")))
+    assert not store.exists(architecture_key(ARRIVAL, 1))
+
+
+def test_the_history_of_the_distributions_is_in_the_metrics(address):
+    run("search", search_config(address))
+    lines = open_store(address).get(metrics_key(step_prefix(ARRIVAL, 1, "search"))).decode().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    probabilities = json.loads(rows[-1]["probabilities"])
+    assert set(probabilities) == {
+        "1.input", "1.operation", "1.residual.0", "2.input", "2.operation", "2.residual.0", "2.residual.1",
+    }  # fmt: skip
+    assert all(sum(values) == pytest.approx(1, abs=1e-3) for values in probabilities.values())
+
+
+def test_a_search_killed_with_sigkill_ends_as_an_uninterrupted_one(adapted, tmp_path):
+    whole = copied(adapted, tmp_path / "whole")
+    run("search", search_config(whole))
+    killed = copied(adapted, tmp_path / "killed")
+    config = search_config(killed)
+    killed_after(started(config, tmp_path), "epoch=2")
+    assert not open_store(killed).exists(result_key(ARRIVAL, 1, "search"))
+    run("search", config)
+    key = architecture_key(ARRIVAL, 1)
+    assert open_store(killed).get(key) == open_store(whole).get(key)
+
+
+def test_random_search_takes_the_best_of_its_trials_and_runs_none_twice(address):
+    config = search_config(address, algorithm=Algorithm(name="random"), max_trials=3)
+    result = run("search", config)
+    store = open_store(address)
+    prefix = step_prefix(ARRIVAL, 1, "search")
+    rows = [json.loads(line) for line in store.get(metrics_key(prefix)).decode().splitlines()]
+    assert len(rows) == 3
+    assert result.metrics["validation"]["auc"].value == max(row["validation.auc"] for row in rows)
+    store.delete(result_key(ARRIVAL, 1, "search"))
+    again = run("search", config)
+    assert again.outputs == result.outputs
+    assert len(store.get(metrics_key(prefix)).decode().splitlines()) == 3
+
+
+def test_a_reached_goal_ends_the_search(address):
+    run("search", search_config(address, objective=Objective(metric="auc", goal="0.01")))
+    lines = open_store(address).get(metrics_key(step_prefix(ARRIVAL, 1, "search"))).decode().splitlines()
+    assert len(lines) == 1
+
+
+def test_an_objective_that_the_label_has_not_is_refused():
+    assert objective_name(Objective(), SCHEMA) == "auc"
+    assert objective_name(Objective(metric="rmse", direction="Minimize", label="spent"), SCHEMA) == "spent.rmse"
+    assert objective_name(Objective(label="spent"), SCHEMA) == "spent.rmse"
+    with pytest.raises(ConfigInvalid, match="has no rmse; choose auc"):
+        objective_name(Objective(metric="rmse", direction="Minimize"), SCHEMA)
+    with pytest.raises(ConfigInvalid, match="no label 'sold'"):
+        objective_name(Objective(label="sold"), SCHEMA)
+
+
+def test_smaller_errors_and_larger_aucs_are_better():
+    metrics = {"auc": Metric(value=0.7), "rmse": Metric(value=2.0), "spent.auc": Metric(reason="MetricNotEstimable")}
+    assert goodness(metrics, "auc") == 0.7
+    assert goodness(metrics, "rmse") == -2.0
+    assert goodness(metrics, "spent.auc") == float("-inf")
+    assert reached(metrics, "rmse", 2.5)
+    assert not reached(metrics, "rmse", 1.5)
+    assert not reached(metrics, "auc", None)
+
+
+class Timed:
+    """A task whose architectures take as many milliseconds as they have FLOPs."""
+
+    def __init__(self, flops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.budget = float("inf")
+        self.space = self
+        self.order = flops
+        self.measured: list[int] = []
+        monkeypatch.setattr("longtail_trainer.search.latency_gate._p99", self.p99)
+
+    def flops(self, picks: tuple[int, ...]) -> int:
+        return self.order[picks[0]]
+
+    def p99(self, task: object, found: Candidate) -> float:
+        self.measured.append(self.flops(found.picks))
+        return float(self.measured[-1])
+
+    def rank(self, budget: float) -> Candidate | None:
+        picks = next((index for index, flops in enumerate(self.order) if flops <= budget), None)
+        return None if picks is None else Candidate((picks,), None, {})
+
+
+def test_the_latency_gate_skips_to_the_best_one_that_is_fast_enough(monkeypatch):
+    task = Timed([100, 95, 90, 60, 70, 30], monkeypatch)
+    found = fast_enough(task.rank, task, 65)
+    assert task.flops(found.picks) == 60
+    assert task.measured == [100, 60]
+
+
+def test_a_latency_that_nothing_reaches_is_said_with_the_fastest_seen(monkeypatch):
+    task = Timed([100, 60, 30], monkeypatch)
+    with pytest.raises(BudgetUnreachable, match=r"within 5 ms .* the fastest one tried took 30\.000 ms"):
+        fast_enough(task.rank, task, 5)
