@@ -9,7 +9,7 @@ from typing import Protocol
 
 from longtail_store.errors import InvalidKey
 
-_KEY = re.compile(r"^[A-Za-z0-9_=@+~-][A-Za-z0-9._=@+~-]*(/[A-Za-z0-9_=@+~-][A-Za-z0-9._=@+~-]*)*$")
+_KEY = re.compile(r"[A-Za-z0-9_=@+~-][A-Za-z0-9._=@+~-]*(/[A-Za-z0-9_=@+~-][A-Za-z0-9._=@+~-]*)*")
 _LONGEST_KEY = 900  # S3 allows 1,024 bytes, of which the store's own prefix takes some
 
 
@@ -80,6 +80,6 @@ class Store(Protocol):
 
 def checked_key(key: str) -> str:
     """`key`, where it is one: segments of letters, digits and ._=@+~-, none empty or starting with a dot."""
-    if len(key) > _LONGEST_KEY or not _KEY.match(key):
+    if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
         raise InvalidKey(f"{key[:200]!r} is no key of the store")
     return key
