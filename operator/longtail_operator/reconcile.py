@@ -30,6 +30,8 @@ from longtail_store import StoreError
 
 log = logging.getLogger(__name__)
 Now = Callable[[], datetime]
+_TAKEN_SECONDS = 15.0
+"""How often it is looked whether a taken name is free."""
 
 
 def utc_now() -> datetime:
@@ -51,6 +53,7 @@ class Reconciler:
         self._removal = removal
         self._settings = settings
         self._now = now
+        self._taken: dict[Key, str] = {}
         self._by_kind: dict[str, Callable[[Json], Awaitable[None]]] = {
             SCENARIO: self._scenario,
             HEAVY_MODEL: self._heavy_model,
@@ -100,7 +103,7 @@ class Reconciler:
             return
         try:
             await self._by_kind[key.kind](raw)
-        except (SpecInvalid, NameTaken) as error:
+        except SpecInvalid as error:
             await self._not_ready(raw, str(error))
 
     async def _scenario(self, raw: Json) -> None:
@@ -166,33 +169,52 @@ class Reconciler:
 
     async def _carry_out(self, raw: Json, before: Json, plan: Plan) -> None:
         key = Key(raw["kind"], raw["metadata"]["namespace"], raw["metadata"]["name"])
-        if plan.status != before:
-            await self._applier.status(raw, plan.status)
+        status = plan.status
+        if key in self._taken:
+            status = _with_obstacle(before, status, self._taken[key], self._now())
+        if status != before:
+            await self._applier.status(raw, status)
+        taken: list[str] = []
         for wanted in plan.children:
-            await self._applier.child(wanted)
+            try:
+                await self._applier.child(wanted)
+            except NameTaken as error:
+                taken.append(str(error))
         for unwanted in plan.deletions:
             await self._applier.remove(unwanted)
-        for note in (*plan.notes, *notes_of(before, plan.status)):
+        self._remember_taken(key, taken)
+        for note in (*plan.notes, *notes_of(before, status)):
             await self._applier.note(raw, note, self._now())
             log.info("%s: %s", note.reason, note.message, extra={"key": str(key)})
         if plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
 
+    def _remember_taken(self, key: Key, taken: list[str]) -> None:
+        """The plan knows only of children that are ours; what stands in their way is said in the next status."""
+        said = "; ".join(taken)
+        if said != self._taken.get(key, ""):
+            self._taken[key] = said
+            self._queue.add(key)
+        if taken:
+            self._queue.add_after(key, _TAKEN_SECONDS)
+        else:
+            self._taken.pop(key, None)
+
     async def _not_ready(self, raw: Json, message: str) -> None:
         """The status of a resource that can't be decided about: everything else of it stays."""
         before = section(raw, "status")
-        generation = int(raw["metadata"].get("generation", 0))
-        known = [Condition.model_validate(condition) for condition in entries(before, "conditions")]
-        conditions = Conditions(known, generation, self._now())
-        for condition in known:
-            conditions.keep(ConditionType(condition.type))
-        conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, message)
-        after = {
-            **before,
-            "observedGeneration": generation,
-            "conditions": [condition.to_json_dict() for condition in conditions.ordered()],
-        }
+        after = {**before, "observedGeneration": int(raw["metadata"].get("generation", 0))}
+        after = _with_obstacle(before, after, message, self._now())
         if after != before:
             await self._applier.status(raw, after)
             for note in notes_of(before, after):
                 await self._applier.note(raw, note, self._now())
+
+
+def _with_obstacle(before: Json, status: Json, message: str, now: datetime) -> Json:
+    """`status` with Ready=False for a reason that its plan does not know."""
+    previous = [Condition.model_validate(condition) for condition in entries(before, "conditions")]
+    conditions = Conditions(previous, int(status.get("observedGeneration") or 0), now)
+    conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, message)
+    others = [condition for condition in entries(status, "conditions") if condition["type"] != ConditionType.READY]
+    return {**status, "conditions": [*others, *(condition.to_json_dict() for condition in conditions.ordered())]}

@@ -67,7 +67,7 @@ def test_a_scenario_ends_in_a_light_model_that_serves(place: Place) -> None:
     play(place, story)
 
 
-@pytest.mark.parametrize("moment", ["prepare", "initialize", "adapt", "search", "train-light", "check"])
+@pytest.mark.parametrize("moment", ["initialize", "adapt", "check"])
 def test_a_killed_operator_carries_on_to_the_same_end(place: Place, moment: str) -> None:
     async def story(place: Place) -> None:
         place.node.hold = lambda role, name: role == moment
