@@ -22,8 +22,12 @@ SCENARIOS = 5
 def cluster() -> Cluster:
     """The cluster with the chart of this tree installed, its images built from this tree."""
     kubeconfig = installation.bring_up_cluster()
-    installation.install_chart(kubeconfig, installation.image_references(), print)
-    return Cluster(kubeconfig)
+    images = installation.image_references()
+    installation.install_chart(kubeconfig, images, print)
+    cluster = Cluster(kubeconfig)
+    # Waiting for a test's own deadline must not be waiting for gigabytes.
+    installation.pull_images(cluster, images, installation.SYSTEM_NAMESPACE)
+    return cluster
 
 
 @pytest.fixture(scope="session")

@@ -85,6 +85,8 @@ class Demo:
             self.endpoint = store.endpoint(self.cluster)
             installation.upload_tables(self.endpoint, tables)
         self.prepare_namespace()
+        self.say("pulling the training and serving images onto the node")
+        installation.pull_images(self.cluster, images, NAMESPACE)
         set_up = time.monotonic() - self.started
         applied = time.monotonic()
         model, scenarios = self.main_job(schema, choice)

@@ -1,5 +1,6 @@
 """Effects of the demo: the cluster, the chart, the bucket and the tables in it."""
 
+import json
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.demo.manifests import BUCKET
 from tests.devcluster import layout
 from tests.devcluster.binaries import binary
 from tests.devcluster.errors import ClusterError
+from tests.devcluster.kubernetes import Cluster
 from tests.devcluster.processes import end, free_port, listens
 from tests.devcluster.versitygw import Endpoint
 
@@ -63,8 +65,49 @@ def install_chart(kubeconfig: Path, images: dict[str, str], say: Callable[[str],
     for name, reference in images.items():
         repository, _, tag = reference.rpartition(":")
         command += ["--set", f"image.{name}.repository={repository}", "--set", f"image.{name}.tag={tag}"]
+    if pending(kubeconfig):
+        say("an interrupted installation is in the way: uninstalling it")
+        uninstall_chart(kubeconfig)
     say("installing the chart (helm upgrade --install)")
     run(command, {"KUBECONFIG": str(kubeconfig)})
+
+
+def pull_images(cluster: Cluster, images: dict[str, str], namespace: str) -> None:
+    """Have the node pull the images of training and serving, which takes minutes the first time."""
+    for name in ("trainer", "serving"):
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": f"pull-{name}", "namespace": namespace},
+            "spec": {
+                "restartPolicy": "Never",
+                "securityContext": {
+                    "runAsNonRoot": True,
+                    "runAsUser": 65532,
+                    "seccompProfile": {"type": "RuntimeDefault"},
+                },
+                "containers": [
+                    {
+                        "name": "pull",
+                        "image": images[name],
+                        "command": ["true"],
+                        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+                    }
+                ],
+            },
+        }
+        cluster.apply_text(json.dumps(pod))
+        done = "--for=jsonpath={.status.phase}=Succeeded"
+        cluster.kubectl("wait", "pod", f"pull-{name}", "-n", namespace, done, "--timeout=900s")
+        cluster.kubectl("delete", "pod", f"pull-{name}", "-n", namespace, "--wait=false")
+
+
+def pending(kubeconfig: Path) -> bool:
+    """Was Helm ended in the middle of installing? It refuses to go on then."""
+    command = [str(binary("helm")), "status", RELEASE, "--namespace", SYSTEM_NAMESPACE, "--output", "json"]
+    environment = os.environ | {"KUBECONFIG": str(kubeconfig)}
+    status = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return status.returncode == 0 and json.loads(status.stdout)["info"]["status"].startswith("pending")
 
 
 def uninstall_chart(kubeconfig: Path) -> None:
