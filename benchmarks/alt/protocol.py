@@ -1,0 +1,85 @@
+"""What a comparison is made with: sizes, training and search of every method. Part of each cached row's identity."""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from longtail_api.heavy_model import Architecture, Training
+from longtail_api.light_model_search import Algorithm, GdasParameters, SearchSpace, Teacher
+from longtail_api.run_config import LightTraining
+from longtail_api.store_objects import MetaUpdateParameters
+
+Encoder = Literal["LSTM", "Transformer"]
+LIGHT_OPERATIONS: dict[str, str] = {"LSTM": "lstm", "Transformer": "attention"}
+"""Operation of the predefined light model's layers, by the heavy model's encoder (ALT V-A)."""
+PAPER_OPERATIONS = [
+    "conv1", "conv3", "conv5", "conv7", "dilated3", "dilated5", "dilated7",
+    "average_pool3", "max_pool3", "lstm", "attention",
+]  # fmt: skip
+"""Candidates of the search in the paper's experiments (V-A; kernel 9 is in III-D only)."""
+
+
+class Frozen(BaseModel):
+    """A part of the protocol."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Folding(Frozen):
+    """How feedback reaches the agnostic model while scenarios arrive.
+
+    in_flight: scenarios that run at the same time. 1: each starts from the version that all before it left.
+    """
+
+    mode: Literal["Async", "Synchronous", "Frozen"] = "Async"
+    in_flight: int = 1
+    staleness_exponent: float = 0.5
+
+
+class Protocol(Frozen):
+    """Everything but the data set, the seed and the number of initial scenarios."""
+
+    test_share: float = 0.2
+    validation_share: float = 0.1
+    """Shares drawn anew by each seed where the data set's split is random."""
+    scenarios: int | None = None
+    """The first so many, by name; None: all."""
+    rows: int | None = None
+    """Rows of each scenario at most, drawn; None: all."""
+    # The paper's heavy model (V-A): six layers, 15 hidden units, 32 intermediate; three heads divide 15.
+    heavy: Architecture = Architecture(behavior_width=15, behavior_layers=6, behavior_heads=3, behavior_intermediate=32)
+    training: Training = Training()
+    single: LightTraining = LightTraining(learning_rate=0.002)
+    """SinH and profile-only: fresh weights on one scenario, so more and smaller steps than on a pool."""
+    light_width: int = 15
+    light_layers: int = 3
+    light_training: LightTraining = LightTraining()
+    algorithm: Algorithm = Algorithm()
+    operations: list[str] = PAPER_OPERATIONS
+    teacher: Teacher = Teacher()
+    meta_update: MetaUpdateParameters = MetaUpdateParameters(learning_rate=0.01, staleness_exponent=0.5, clip_norm=1)
+    """η and the clip norm of folding; the exponent is that of `Folding`."""
+    threads: int = 1
+
+    def search_space(self) -> SearchSpace:
+        return SearchSpace.model_validate(
+            {"layers": self.light_layers, "width": self.light_width, "operations": self.operations}
+        )
+
+
+QUICK = Protocol(
+    scenarios=3,
+    rows=300,
+    heavy=Architecture(
+        behavior_width=4, behavior_layers=2, embedding_size=3, profile_layers=[8], prediction_layers=[8]
+    ),
+    training=Training(epochs=3, fine_tune_epochs=2, batch_size=64, learning_rate=Decimal("0.01")),
+    single=LightTraining(epochs=3, learning_rate=0.01),
+    light_width=4,
+    light_layers=2,
+    light_training=LightTraining(epochs=4),
+    algorithm=Algorithm(gdas=GdasParameters(epochs=2)),
+    operations=["conv1", "conv3", "max_pool3", "lstm", "attention"],
+)
+"""Every part of the comparison, in seconds; its figures say nothing about the method."""

@@ -1,0 +1,54 @@
+"""pool: version 1 of the agnostic heavy model, from the training rows of the initial scenarios alone."""
+
+from benchmarks.alt.rows import Outcome, Row, Unit, figures
+from benchmarks.alt.units.repetition import arrival_order
+from benchmarks.alt.units.workplace import Prepared, Workplace, identity
+from longtail_api.run_config import InitializeConfig
+from longtail_store import Chain
+from longtail_trainer.evaluation import evaluate
+from longtail_trainer.heavy.teacher import load_version, predict
+from longtail_trainer.loading import load_manifest, load_split
+
+METHOD = "Initial agnostic"
+
+
+def run(unit: Unit, workplace: Workplace) -> Outcome:
+    """Rows: version 1 on the test rows of its own scenarios, none of which it was fine-tuned on."""
+    prepared = Prepared.of(workplace, unit.seed)
+    store = workplace.copied_store(prepared.unit, unit)
+    pool = arrival_order(list(prepared.manifests), unit.seed)[: unit.initial]
+    manifests = [prepared.manifests[scenario] for scenario in pool]
+    result = workplace.carry_out(
+        unit,
+        InitializeConfig(
+            store=workplace.address(unit),
+            identity=identity({"pool": manifests, "seed": unit.seed, "encoder": unit.encoder}),
+            owner="agnostic",
+            run=1,
+            seed=unit.seed,
+            threads=workplace.protocol.threads,
+            data_schema=load_manifest(store, manifests[0]).data_schema,
+            schema_hash=f"benchmark-{unit.encoder}",
+            encoder=unit.encoder or "LSTM",
+            architecture=workplace.protocol.heavy,
+            training=workplace.protocol.training,
+            pool=manifests,
+        ),
+    )
+    model = load_version(store, Chain(store).version(1))
+    rows: list[Row] = []
+    for scenario, key in zip(pool, manifests, strict=True):
+        test = load_split(store, load_manifest(store, key), "test", model.features)
+        rows.append(
+            Row(
+                seed=unit.seed,
+                scenario=scenario,
+                method=METHOD,
+                encoder=unit.encoder or "",
+                initial=unit.initial,
+                flops=result.flops,
+                seconds=result.seconds,
+                **figures(evaluate(predict(model, test), test, model.features)),
+            )
+        )
+    return Outcome(rows=rows, outputs={"pool": pool, "validation": result.to_json_dict()["metrics"]["validation"]})

@@ -1,0 +1,94 @@
+"""single: the heavy model trained from fresh weights on one scenario (SinH), and the same without its sequences."""
+
+import time
+
+import torch
+
+from benchmarks.alt.rows import Outcome, Row, Unit, figures
+from benchmarks.alt.units.workplace import Prepared, Workplace
+from longtail_api.store_layout import statistics_key
+from longtail_api.store_objects import Statistics
+from longtail_store import read_object
+from longtail_trainer.encoded import EncodedSplit, concatenate
+from longtail_trainer.evaluation import evaluate
+from longtail_trainer.features import fit_features
+from longtail_trainer.heavy.model import HeavyModel
+from longtail_trainer.heavy.teacher import predict
+from longtail_trainer.light.minibatch import minibatch
+from longtail_trainer.loading import load_split
+from longtail_trainer.training import LabelLosses, TrainingSettings, train
+from longtail_trainer.training.device import training_device
+
+SINGLE, SAME_SCHEDULE, PROFILE_ONLY = "SinH", "SinH, pooled schedule", "Profile only"
+"""SinH has the small scenario's schedule (`Protocol.single`); the second one trains exactly as the pool does, which is
+what the paper did, and which few rows can't fill with steps."""
+
+
+class NoResume:
+    """A training this short runs again when it is interrupted."""
+
+    def save(self, name: str, payload: bytes) -> None: ...
+
+    def load(self, name: str) -> bytes | None:
+        return None
+
+
+class NeverStop:
+    """Nobody asks it to stop."""
+
+    def raise_if_requested(self) -> None: ...
+
+
+def run(unit: Unit, workplace: Workplace) -> Outcome:
+    """One row: `unit.variant` is the method. Features, too, are fitted on the scenario's own training rows."""
+    prepared = Prepared.of(workplace, unit.seed)
+    store = workplace.store(prepared.unit)
+    manifest = prepared.manifest(workplace, unit.scenario)
+    started = time.monotonic()
+    schema = manifest.data_schema
+    if unit.variant == PROFILE_ONLY:
+        schema = schema.model_copy(update={"behaviors": []})
+    statistics = read_object(store, statistics_key(manifest.scenario, manifest.version), Statistics)
+    features = fit_features(schema, statistics)
+
+    def split(*names: str) -> EncodedSplit:
+        return concatenate([load_split(store, manifest, name, features) for name in names])  # type: ignore[arg-type]
+
+    rows, validation, test = split("support", "query"), split("validation"), split("test")
+    device = training_device(workplace.protocol.threads)
+    with torch.random.fork_rng():
+        torch.manual_seed(unit.seed)
+        model = HeavyModel(features, unit.encoder or "LSTM", workplace.protocol.heavy).to(device)
+    settings = _settings(unit, workplace, len(rows))
+    train(model, rows, validation, LabelLosses.of(schema), settings, NoResume(), NeverStop())
+    seconds = time.monotonic() - started
+    row = Row(
+        seed=unit.seed,
+        scenario=unit.scenario,
+        method=unit.variant,
+        encoder=unit.encoder or "",
+        training_rows=len(rows),
+        flops=model.flops(),
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        seconds=round(seconds, 3),
+        **figures(evaluate(predict(model, test), test, features)),
+    )
+    return Outcome(rows=[row])
+
+
+def _settings(unit: Unit, workplace: Workplace, rows: int) -> TrainingSettings:
+    pooled, single = workplace.protocol.training, workplace.protocol.single
+    if unit.variant == SAME_SCHEDULE:
+        return TrainingSettings(
+            epochs=pooled.epochs,
+            batch_size=pooled.batch_size,
+            learning_rate=float(pooled.learning_rate),
+            seed=unit.seed,
+        )
+    return TrainingSettings(
+        epochs=single.epochs,
+        batch_size=minibatch(rows, single.batch_size),
+        learning_rate=single.learning_rate,
+        seed=unit.seed,
+        patience=single.patience,
+    )
