@@ -1,0 +1,179 @@
+"""Decisions about what serves."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from longtail_api.store_objects import LightArchitecture, ModelCard
+from longtail_operator.objects import Key
+from tests.unit.operator_builders import SHA, Story, a_serving_scenario
+
+
+def with_a_candidate() -> Story:
+    """v1 serves, v2 is trained and its pods answer."""
+    story = a_serving_scenario().serves()
+    return story.annotate("again").trained().answers()
+
+
+def test_a_candidate_takes_no_traffic_before_its_check():
+    story = with_a_candidate()
+    story.settle()
+    assert story.condition("RolledOut") == ("False", "CheckingCandidate")
+    assert story.traffic_goes_to == "v1"
+    assert story.names("Deployment") == ["spring-v1", "spring-v2"]
+
+
+def test_a_passed_check_promotes_and_the_old_version_drains_first():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Passed").settle()
+    assert story.traffic_goes_to == "v2"
+    assert story.names("Deployment") == ["spring-v1", "spring-v2"]
+    story.later(16).settle()
+    assert story.names("Deployment") == ["spring-v2"]
+    assert story.names("Service") == ["spring"]
+
+
+def test_a_failed_check_keeps_the_stable_version():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Failed", "SLOCheckFailed", "p99 41 ms > 20 ms").settle()
+    assert story.condition("RolledOut") == ("False", "SLOCheckFailed")
+    assert story.traffic_goes_to == "v1"
+    assert story.names("Deployment") == ["spring-v1"]
+    assert story.condition("Ready") == ("True", "Serving")
+
+
+def test_inconclusive_is_never_a_pass():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Inconclusive", "Succeeded", "no requests").settle()
+    assert story.condition("RolledOut") == ("False", "CheckInconclusive")
+    assert story.traffic_goes_to == "v1"
+
+
+def test_a_first_candidate_that_is_refused_leaves_nothing_serving():
+    story = a_serving_scenario().trained().answers()
+    story.settle()
+    story.reports("Failed", "RegressionFound", "AUC .5").settle()
+    assert story.traffic_goes_to is None
+    assert story.names("Deployment") == []
+    assert story.condition("Ready") == ("False", "RegressionFound")
+
+
+def test_a_refused_version_is_checked_again_under_other_demands():
+    story = a_serving_scenario().trained().answers()
+    story.settle()
+    story.reports("Failed", "SLOCheckFailed", "p99 41 ms > 20 ms").settle()
+    story.change(serving={"slo": {"p99Milliseconds": 50}}).settle()
+    story.answers().settle()
+    assert story.condition("RolledOut") == ("False", "CheckingCandidate")
+    story.reports("Passed").settle()
+    assert story.traffic_goes_to == "v1"
+
+
+def test_a_pinned_version_serves_whatever_is_newer():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Passed").settle()
+    story.later(60).settle()
+    story.card = ModelCard(
+        scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
+        agnostic_version=1, architecture=LightArchitecture(width=1, layers=[]), flops=1, heavy_flops=1,
+        requests_key="r",
+    )  # fmt: skip
+    story.change(serving={"pinnedVersion": "v1"}).settle()
+    story.answers().settle()
+    assert story.traffic_goes_to == "v1"
+    assert story.status["lineage"]["dataVersion"] == "d1"
+
+
+def test_a_pinned_version_that_does_not_exist_changes_nothing():
+    story = a_serving_scenario().serves()
+    story.change(serving={"pinnedVersion": "v7"}).settle()
+    assert story.condition("RolledOut") == ("False", "InvalidSpec")
+    assert story.traffic_goes_to == "v1"
+
+
+def test_without_its_status_what_serves_still_serves():
+    story = a_serving_scenario().serves()
+    story.status = {}
+    story.settle()
+    assert story.status["serving"]["stable"] == "v1"
+    assert story.traffic_goes_to == "v1"
+
+
+def test_serving_that_is_no_longer_asked_for_goes():
+    story = a_serving_scenario().serves()
+    del story.raw["spec"]["serving"]
+    story.settle()
+    assert not story.names("Deployment")
+    assert not story.names("Service")
+
+
+def test_a_stable_deployment_that_does_not_answer_is_said():
+    story = a_serving_scenario().serves()
+    story.children[Key("Deployment", "shop", "spring-v1")]["status"] = {}
+    story.settle()
+    assert story.condition("Ready") == ("False", "DeploymentUnavailable")
+
+
+def get_on(story: Story) -> None:
+    """Whatever is under way ends well."""
+    step = story.status["run"].get("step")
+    if step == "search":
+        story.found_an_architecture()
+    elif step:
+        story.succeeds(step, modelSha256=SHA)
+    else:
+        story.answers().settle()
+        story.reports("Passed")
+
+
+ACTIONS = {
+    "it gets on": get_on,
+    "it gets on twice": lambda story: (get_on(story), story.settle(), get_on(story)),
+    "it gets on and on": lambda story: [(get_on(story), story.settle()) for _ in range(4)],
+    "time passes": lambda story: story.later(20),
+    "pods answer": lambda story: story.answers(),
+    "prepare fails": lambda story: story.fails("prepare", "DataInvalid", "no"),
+    "the check passes": lambda story: story.reports("Passed"),
+    "the check fails": lambda story: story.reports("Failed", "SLOCheckFailed", "slow"),
+    "the check is inconclusive": lambda story: story.reports("Inconclusive"),
+    "a person asks for a run": lambda story: story.annotate(str(story.now)),
+    "a person changes the budget": lambda story: story.change(budget={"maxFlops": 1 + len(story.jobs_ever)}),
+    "a person suspends": lambda story: story.change(suspend=True),
+    "a person resumes": lambda story: story.change(suspend=False),
+    "a Job is deleted": lambda story: story.children.pop(next(k for k in story.children if k.kind == "Job")),
+    "the stable Deployment is deleted": lambda story: story.children.pop(
+        next(k for k in story.children if k.kind == "Deployment")
+    ),
+    "the status is lost": lambda story: setattr(story, "status", {}),
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.booleans(), st.lists(st.sampled_from(sorted(ACTIONS)), max_size=25))
+def test_whatever_happens(begun: bool, actions: list[str]):
+    """Plans come to rest, a step never has two live Jobs, and what takes the traffic is never removed."""
+    story = a_serving_scenario()
+    if begun:
+        story.serves()
+    story.settle()
+    for action in actions:
+        story.removed.clear()
+        try:
+            ACTIONS[action](story)
+        except (AssertionError, StopIteration):
+            continue  # there is no such Job now
+        served = story.traffic_goes_to
+        story.settle()
+        assert story.plan().status == story.status
+        assert Key("Deployment", "shop", f"spring-{served}") not in story.removed
+        assert served is None or story.traffic_goes_to is not None
+        live = [
+            (child["metadata"]["labels"]["longtail.dev/role"], child["metadata"]["labels"].get("longtail.dev/run"))
+            for child in story.children.values()
+            if child["kind"] == "Job" and not child["status"].get("conditions")
+        ]
+        assert len(live) == len(set(live))
+        assert len(live) <= 2, "one step, and one check"
