@@ -81,6 +81,13 @@ def test_a_sample_without_events_has_a_finite_prediction_and_gradient(encoder):
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
+def test_a_sample_without_events_is_summarized_by_zeros(encoder):
+    events = full_sample().sequences["items"]
+    events.mask[:] = False
+    assert model(encoder).behaviors["sequence_items"](events).eq(0).all()
+
+
+@pytest.mark.parametrize("encoder", ENCODERS)
 def test_the_order_of_events_matters(encoder):
     heavy, batch = model(encoder), full_sample()
     batch.sequences["items"].numeric = torch.linspace(-1, 1, 12).reshape(1, 6, 2)

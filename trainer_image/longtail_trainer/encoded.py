@@ -14,7 +14,8 @@ class EncodedSequence:
     """The events of all samples, one after the other.
 
     categorical: (events, columns) int32
-    numeric: (events, 2 × columns) float32: the normalized values, then their null indicators
+    numeric: (events, columns) float32: the normalized values, NaN where null (batches have the indicators beside
+        them; kept for all events, those would double the memory)
     offsets: (samples + 1,) int64: the events of sample i are rows offsets[i] to offsets[i + 1]
     """
 
@@ -29,16 +30,21 @@ class EncodedSequence:
         longest = max(1, int(lengths.max())) if len(samples) else 1
         positions = torch.arange(longest)
         mask = positions < lengths[:, None]
-        if not len(self.categorical):
-            shape = (len(samples), longest)
-            return SequenceBatch(
-                torch.zeros(*shape, self.categorical.shape[1], dtype=torch.int64),
-                torch.zeros(*shape, self.numeric.shape[1]),
-                mask,
-            )
+        # Padding reads any row, and is masked; without a single event there is none to read.
         rows = torch.where(mask, starts[:, None] + positions, 0)
+        events = self if len(self.numeric) else self._one_empty_event()
+        numbers = events.numeric[rows]
+        missing = numbers.isnan()
+        numeric = torch.cat([numbers.masked_fill(missing, 0), missing.to(numbers.dtype)], dim=-1)
         return SequenceBatch(
-            self.categorical[rows].to(torch.int64) * mask[:, :, None], self.numeric[rows] * mask[:, :, None], mask
+            events.categorical[rows].to(torch.int64) * mask[:, :, None], numeric * mask[:, :, None], mask
+        )
+
+    def _one_empty_event(self) -> "EncodedSequence":
+        return EncodedSequence(
+            torch.zeros(1, self.categorical.shape[1], dtype=torch.int32),
+            torch.zeros(1, self.numeric.shape[1]),
+            self.offsets,
         )
 
 

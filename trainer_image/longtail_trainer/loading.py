@@ -62,7 +62,7 @@ def empty_split(features: Features) -> EncodedSplit:
         columns = sequence_columns(sequence)
         sequences[sequence.name] = EncodedSequence(
             torch.zeros(0, len(columns.categorical), dtype=torch.int32),
-            torch.zeros(0, 2 * len(columns.numeric)),
+            torch.zeros(0, len(columns.numeric)),
             torch.zeros(1, dtype=torch.int64),
         )
     return EncodedSplit(
@@ -95,13 +95,15 @@ def _read(store: Store, part: DataPart) -> pl.DataFrame:
 
 
 def _encode_table(frame: pl.DataFrame, columns: TableColumns, features: Features) -> tuple[Tensor, Tensor]:
-    """Categorical (rows, columns) int32, numeric (rows, 2 × columns) float32."""
-    indices = [encode_categorical(frame[name], features.vocabularies[name]) for name in columns.categorical]
+    """Categorical (rows, columns) int32, numeric (rows, 2 × columns) float32: values, then null indicators."""
     numbers = [encode_numeric(frame[name], features.numeric[name]) for name in columns.numeric]
-    return (
-        _stack(indices, len(frame), np.int32),
-        _stack([value for value, _ in numbers] + [missing for _, missing in numbers], len(frame), np.float32),
-    )
+    numeric = [value for value, _ in numbers] + [missing for _, missing in numbers]
+    return _encode_categories(frame, columns, features), _stack(numeric, len(frame), np.float32)
+
+
+def _encode_categories(frame: pl.DataFrame, columns: TableColumns, features: Features) -> Tensor:
+    indices = [encode_categorical(frame[name], features.vocabularies[name]) for name in columns.categorical]
+    return _stack(indices, len(frame), np.int32)
 
 
 def _encode_sequence(frame: pl.DataFrame, sequence: BehaviorSequence, features: Features) -> EncodedSequence:
@@ -119,8 +121,12 @@ def _encode_sequence(frame: pl.DataFrame, sequence: BehaviorSequence, features: 
             f"behaviors.{sequence.name}: the lists hold {len(events)} events, their lengths say {total}; "
             "prepare the data again"
         )
-    categorical, numeric = _encode_table(events, columns, features)
-    return EncodedSequence(categorical, numeric, offsets_of(torch.from_numpy(lengths.to_numpy().copy())))
+    numbers = [encode_numeric(events[name], features.numeric[name]) for name in columns.numeric]
+    return EncodedSequence(
+        _encode_categories(events, columns, features),
+        _stack([np.where(missing > 0, np.float32(np.nan), value) for value, missing in numbers], total, np.float32),
+        offsets_of(torch.from_numpy(lengths.to_numpy().copy())),
+    )
 
 
 def _encode_labels(frame: pl.DataFrame, schema: DataSchema, features: Features) -> tuple[Tensor, Tensor]:

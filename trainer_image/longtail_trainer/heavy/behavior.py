@@ -1,5 +1,7 @@
 """The behavior encoder: one sequence of events into one vector."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -61,5 +63,5 @@ def summary(states: Tensor, embedded: Tensor, mask: Tensor, scores: Tensor, long
     maximum = states.masked_fill(~mask.unsqueeze(-1), LOWEST).amax(1) * some
     weights = scores.masked_fill(~mask, LOWEST).softmax(-1)
     attentive = (states * weights.unsqueeze(-1)).sum(1)
-    events = torch.log1p(count.to(states.dtype)) / torch.log1p(torch.tensor(float(longest), dtype=states.dtype))
+    events = torch.log1p(count.to(states.dtype)) / math.log1p(longest)
     return torch.cat([last, states.sum(1) * share, maximum, attentive, embedded.sum(1) * share, events], dim=-1)
