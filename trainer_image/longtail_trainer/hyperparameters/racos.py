@@ -1,0 +1,162 @@
+"""RACOS, ALT's default algorithm (IV-C), as an optuna sampler.
+
+Classification-based derivative-free optimization: tell good solutions from the rest by a simple region, and draw the
+next one from it. Yu, Qian, Hu, AAAI 2016; in its sequential form, one solution at a time, Hu, Qian, Yu, AAAI 2017.
+"""
+
+import hashlib
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.samplers import BaseSampler
+from optuna.search_space import intersection_search_space
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from longtail_trainer.hyperparameters.axes import Axis, axis_of
+from longtail_trainer.hyperparameters.coverage import Solution, covering_box, draw
+
+ATTEMPTS = 100
+"""Draws after which a solution that was asked for before is asked for again (ZOOpt's figure)."""
+
+
+class RacosSampler(BaseSampler):
+    """Sequential RACOS whose worst negative is the one to be replaced.
+
+    The best `positives` trials are the positive set and the next best `negatives` the negative one: that is what the
+    sequential algorithm's replacement of the worst leaves of any history, in whatever order it came, so nothing but
+    the trials themselves is kept. The first `positives + negatives` solutions, and later a share of `exploration`,
+    are drawn from the whole space. A pruned trial ranks below every complete one, and the later it was pruned the
+    better; failed ones teach nothing; neither failed nor running ones are asked for again.
+
+    Parameters that not every trial has (conditional spaces) are drawn each by its own one-dimensional classifier.
+
+    The draw of a trial follows from `seed`, the trial's number and the finished trials alone: a study that is resumed
+    goes on as it would have. Workers that share a study need no coordination beyond it.
+    """
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        positives: int = 2,
+        negatives: int = 10,
+        exploration: float = 0.05,
+        free_axes: int = 1,
+    ) -> None:
+        """`free_axes`: axes on which a draw may differ from its positive solution.
+
+        Raises `ValueError` where a set would be empty, no axis free, or the exploration no probability.
+        """
+        if min(positives, negatives, free_axes) < 1:
+            raise ValueError(
+                f"positives ({positives}), negatives ({negatives}) and free_axes ({free_axes}) must be at least 1"
+            )
+        if not 0 <= exploration <= 1:
+            raise ValueError(f"exploration is {exploration}; give a probability")
+        self._seed = secrets.randbits(64) if seed is None else seed
+        self._positives = positives
+        self._negatives = negatives
+        self._exploration = exploration
+        self._free_axes = free_axes
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The parameters that all trials have, in the same range."""
+        space = intersection_search_space(study.get_trials(deepcopy=False), include_pruned=True)
+        return {name: distribution for name, distribution in space.items() if not distribution.single()}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """One draw of these parameters together. Raises `ValueError` where the study has several objectives."""
+        direction = _direction(study)
+        if not search_space:
+            return {}
+        names = list(search_space)
+        axes = [axis_of(search_space[name]) for name in names]
+        trials = study.get_trials(deepcopy=False)
+        asked = {_solution(search_space, axes, one) for one in trials if _has(search_space, one)}
+        random = self._random(trial, *names)
+        best = self._best(trials, search_space, axes, direction)
+        solution = self._draw(axes, best, random)
+        for _ in range(ATTEMPTS):
+            if solution not in asked:
+                break
+            solution = self._draw(axes, best, random)
+        return {name: axis.value(at) for name, axis, at in zip(names, axes, solution, strict=True)}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """One draw of a parameter by itself; its values may well be those of earlier trials."""
+        space = {param_name: param_distribution}
+        axes = [axis_of(param_distribution)]
+        best = self._best(study.get_trials(deepcopy=False), space, axes, _direction(study))
+        return axes[0].value(self._draw(axes, best, self._random(trial, param_name))[0])
+
+    def _best(
+        self,
+        trials: Sequence[FrozenTrial],
+        space: Mapping[str, BaseDistribution],
+        axes: Sequence[Axis],
+        direction: StudyDirection,
+    ) -> list[Solution]:
+        """The positive set, then the negative one; fewer where there are not so many trials yet."""
+        known = [one for one in trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED) and _has(space, one)]
+        known.sort(key=lambda one: _rank(one, direction))
+        return [_solution(space, axes, one) for one in known[: self._positives + self._negatives]]
+
+    def _draw(self, axes: Sequence[Axis], best: Sequence[Solution], random: np.random.Generator) -> Solution:
+        if len(best) < self._positives + self._negatives or random.random() < self._exploration:
+            return draw(axes, tuple(axis.whole for axis in axes), random)
+        positive = best[int(random.integers(self._positives))]
+        return draw(axes, covering_box(axes, positive, best[self._positives :], self._free_axes, random), random)
+
+    def _random(self, trial: FrozenTrial, *names: str) -> np.random.Generator:
+        """A stream for each trial and group of parameters, whichever process asks."""
+        text = f"{self._seed}:{trial.number}:{':'.join(names)}"
+        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
+
+
+def _direction(study: Study) -> StudyDirection:
+    if len(study.directions) > 1:
+        raise ValueError("RACOS ranks solutions by one objective; this study has several, choose another sampler")
+    return study.direction
+
+
+def _has(space: Mapping[str, BaseDistribution], trial: FrozenTrial) -> bool:
+    """Whether the trial has all of these parameters, of the same kind and within these ranges."""
+    return all(
+        name in trial.params
+        and type(trial.distributions[name]) is type(distribution)
+        and _within(distribution, trial.params[name])
+        for name, distribution in space.items()
+    )
+
+
+def _within(distribution: BaseDistribution, value: Any) -> bool:
+    match distribution:
+        case CategoricalDistribution():
+            return value in distribution.choices
+        case IntDistribution() | FloatDistribution():
+            return distribution.low <= value <= distribution.high
+        case _:
+            return False
+
+
+def _solution(space: Mapping[str, BaseDistribution], axes: Sequence[Axis], trial: FrozenTrial) -> Solution:
+    return tuple(axis.coordinate(trial.params[name]) for name, axis in zip(space, axes, strict=True))
+
+
+def _rank(trial: FrozenTrial, direction: StudyDirection) -> tuple[bool, float, float, int]:
+    """Lower is better: complete before pruned, pruned late before pruned early, then by value, then by age."""
+    pruned = trial.state == TrialState.PRUNED
+    step = trial.last_step
+    value = trial.intermediate_values.get(step, math.nan) if pruned and step is not None else trial.value
+    if value is None or math.isnan(value):
+        return pruned, -(step or 0), math.inf, trial.number
+    loss = -value if direction == StudyDirection.MAXIMIZE else value
+    return pruned, -(step or 0) if pruned else 0, loss, trial.number
