@@ -16,8 +16,7 @@ from tests.trainer.training_steps import ARRIVAL, POOL, adapt_config, initialize
 SMALL_SPACE = SearchSpace(width=4, layers=2, operations=["conv1", "conv3", "max_pool3", "lstm"])
 ARCHITECTURE = LightArchitecture(
     width=4,
-    layers=[Layer(input=0, operation="conv3", residuals=[0]), Layer(input=1, operation="attention")],
-    attention_heads=2,
+    layers=[Layer(input=0, operation="conv3", residuals=[0]), Layer(input=1, operation="max_pool3")],
 )
 MANIFEST = manifest_key(ARRIVAL, "v1")
 HEAVY_RESULT = result_key(ARRIVAL, 1, "adapt")
