@@ -119,7 +119,7 @@ def test_a_stable_deployment_that_does_not_answer_is_said():
 
 def get_on(story: Story) -> None:
     """Whatever is under way ends well."""
-    step = story.status["run"].get("step")
+    step = story.status.get("run", {}).get("step")
     if step == "search":
         story.found_an_architecture()
     elif step:

@@ -94,7 +94,12 @@ def fold(
     """
     chain = Chain(store)
     while True:
-        gives_up = monotonic() + orphans_seconds / 2
+        started = monotonic()
+
+        def in_time(started: float = started) -> None:
+            if monotonic() - started > orphans_seconds / 2:
+                raise AttemptExpired(f"{store!r}: a fold took more than {orphans_seconds / 2:.0f} s; start it again")
+
         head = chain.head()
         if head is None:
             raise NotInitialized(f"{store!r}: there is no version of the agnostic model yet")
@@ -121,9 +126,7 @@ def fold(
                 _write_updated(updated, base, accepted, parameters.learning_rate)
                 checkpoint = chain.write_checkpoint(head.number + 1, nonce, updated)
             version = _next_version(head, checkpoint, accepted, rejected, parameters, epoch, nonce)
-            if monotonic() > gives_up:
-                raise AttemptExpired(f"{store!r}: a fold took more than {orphans_seconds / 2:.0f} s; start it again")
-            result = chain.commit(version)
+            result = chain.commit(version, in_time)
         if isinstance(result, Committed):
             return FoldOutcome(result.version, True, duplicates, missing)
 

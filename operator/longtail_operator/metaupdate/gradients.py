@@ -43,7 +43,9 @@ class Dense:
         return _squared_norm(self.file, self.name)
 
     def add(self, factor: float, start: int, stop: int, total: Accumulator) -> None:
-        total += factor * self.file.rows(self.name, start, stop).astype(np.float64)
+        part = self.file.rows(self.name, start, stop).astype(np.float64)
+        part *= factor
+        total += part
 
 
 class Sparse:
@@ -72,9 +74,9 @@ class Sparse:
         rows = self.file.whole(self.rows_name)
         first, last = np.searchsorted(rows, (start, stop))
         # Rows are distinct (checked), so that indexed addition adds each of them.
-        total[rows[first:last] - start] += factor * self.file.rows(self.values_name, int(first), int(last)).astype(
-            np.float64
-        )
+        part = self.file.rows(self.values_name, int(first), int(last)).astype(np.float64)
+        part *= factor
+        total[rows[first:last] - start] += part
 
 
 def gradients(file: TensorFile, parameters: dict[str, TensorSpec]) -> dict[str, ParameterGradient]:

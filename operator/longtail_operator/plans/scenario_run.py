@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from longtail_api.labels import RUN_LABEL, VERSION_LABEL
 from longtail_api.scenario import RunStatus, ScenarioStatus
 from longtail_operator import schedule
 from longtail_operator.clock import read, written
+from longtail_operator.objects import labels_of
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, source_hash, trigger_hash
 
 DATA_SCHEDULE = "DataSchedule"
@@ -33,7 +35,9 @@ def decide_run(world: ScenarioWorld, heavy_model: HeavyModelView, now: datetime)
     digest = trigger_hash(world, heavy_model)
     if run is None:
         handled = {name: written(now) for name in _crons(world)}
-        return RunDecision(_run(world, 1, "Created", digest, now), True, handled, _next(world, handled, now))
+        return RunDecision(
+            _run(world, _first_number(world), "Created", digest, now), True, handled, _next(world, handled, now)
+        )
     if run.spec_hash != digest:
         return RunDecision(
             _run(world, run.number + 1, "SpecChanged", digest, now),
@@ -93,6 +97,17 @@ def _run(world: ScenarioWorld, number: int, trigger: str, digest: str, now: date
     return RunStatus(
         number=number, trigger=trigger, annotation=world.run_annotation, spec_hash=digest, started=written(now)
     )
+
+
+def _first_number(world: ScenarioWorld) -> int:
+    """1; or, where a status was lost, one that no child bears yet: a run must not meet another one's objects."""
+    numbers = [0]
+    for item in world.children:
+        marks = labels_of(item)
+        numbers += [
+            int(mark) for mark in (marks.get(RUN_LABEL, ""), marks.get(VERSION_LABEL, "")[1:]) if mark.isdecimal()
+        ]
+    return max(numbers) + 1
 
 
 def _crons(world: ScenarioWorld) -> dict[str, str]:

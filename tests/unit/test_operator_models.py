@@ -1,0 +1,301 @@
+"""Decisions about a HeavyModel, a LightModelSearch, and when feedback is folded."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from longtail_api.heavy_model import Architecture, HeavyModelStatus
+from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
+from longtail_api.store_objects import Checkpoint, Termination, Version
+from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
+from longtail_operator.jobs import judge
+from longtail_operator.objects import Json, Key, key_of
+from longtail_operator.plan import Plan
+from longtail_operator.plans.heavy_model import HeavyModelWorld, StoreView, plan_heavy_model
+from longtail_operator.plans.light_model_search import SearchWorld, plan_search
+from longtail_operator.plans.scenario_world import ScenarioWorld, schema_hash
+from longtail_operator.pods import Trouble
+from tests.unit.operator_builders import NOON, SETTINGS, SHA, Story, a_heavy_model, a_pod, a_serving_scenario
+
+SPEC = a_heavy_model(initialization={"scenarioSelector": {"matchLabels": {"pool": "yes"}}, "minScenarios": 2})
+
+
+def a_version(number: int = 1, generation: int = 1, digest: str | None = None) -> Version:
+    return Version(
+        number=number, kind="initial", generation=generation, checkpoint=Checkpoint(key="k", sha256=SHA, bytes=1),
+        features_sha256=SHA, encoder="LSTM", architecture=Architecture(), schema_hash=digest or schema_hash(SPEC),
+        nonce="n", created=NOON, folded_count=3, rejected_count=1,
+    )  # fmt: skip
+
+
+def member(name: str, prepared: bool = True, outcome: str | None = None, **labels: str) -> ScenarioWorld:
+    """A Scenario of the pool."""
+    story = Story(name=name)
+    story.raw["metadata"]["labels"] = {"pool": "yes", **labels}
+    story.raw["metadata"]["uid"] = name * 8
+    story.settle()
+    if prepared:
+        story.succeeds("prepare").settle()
+    world = story.world()
+    if outcome and world.status.run:
+        world.status.run.outcome = outcome
+    return replace(world, heavy_model=None, children=[], pods=[])
+
+
+class Model:
+    """A HeavyModel and the world around it."""
+
+    def __init__(self, *members: ScenarioWorld, store: StoreView | None = None) -> None:
+        self.members = list(members)
+        self.spec = SPEC
+        self.store: StoreView | None = store or StoreView()
+        self.status: Json = {}
+        self.children: dict[Key, Json] = {}
+        self.pods: list[Json] = []
+        self.raw: Json = {
+            "apiVersion": "longtail.dev/v1alpha1", "kind": "HeavyModel", "spec": {},
+            "metadata": {"name": "shared", "namespace": "shop", "uid": "m", "generation": 1, "annotations": {}},
+        }  # fmt: skip
+
+    def settle(self) -> Plan:
+        for _ in range(10):
+            world = HeavyModelWorld(
+                self.raw, self.spec, HeavyModelStatus.model_validate(self.status), self.members,
+                list(self.children.values()), self.pods, SETTINGS, self.store,
+            )  # fmt: skip
+            plan = plan_heavy_model(world, NOON)
+            before = (self.status, dict(self.children))
+            self.status = plan.status
+            for child in plan.children:
+                self.children.setdefault(key_of(child), {**child, "status": {}})
+            for key in plan.deletions:
+                self.children.pop(key, None)
+            if (self.status, self.children) == before:
+                return plan
+        raise AssertionError("the plans never come to rest")
+
+    def jobs(self) -> list[Json]:
+        return [child for child in self.children.values() if child["kind"] == "Job"]
+
+    def pool(self) -> list[str]:
+        """Names of the Scenarios whose data the running Job reads."""
+        config = self.children[Key("ConfigMap", "shop", self.jobs()[0]["metadata"]["name"])]
+        return [key.split(".")[1] for key in json.loads(config["data"]["config.json"])["pool"]]
+
+    def ends(self, **said: Any) -> None:
+        job = self.jobs()[-1]
+        failed = said.get("status") == "Failed"
+        condition = {
+            "type": "Failed" if failed else "Complete",
+            "status": "True",
+            "lastTransitionTime": "2026-06-01T12:00:00Z",
+        }
+        job["status"] = {"conditions": [condition]}
+        message = Termination.model_validate(said).model_dump_json(by_alias=True)
+        self.pods.append(a_pod(job, {"terminated": {"exitCode": 65 if failed else 0, "message": message}}))
+
+    def condition(self, type_: str) -> tuple[str, str]:
+        return next((c["status"], c["reason"]) for c in self.status["conditions"] if c["type"] == type_)
+
+    def message(self, type_: str) -> str:
+        return next(c["message"] for c in self.status["conditions"] if c["type"] == type_)
+
+
+def test_a_store_that_lets_two_writers_win_is_not_used():
+    model = Model(member("a"), member("b"), store=StoreView(Trouble("StoreNotAtomic", "two writers won")))
+    model.settle()
+    assert model.condition("StoreReady") == ("False", "StoreNotAtomic")
+    assert model.condition("Ready") == ("False", "StoreNotAtomic")
+    assert not model.children
+
+
+def test_initialization_waits_for_every_member_that_is_still_preparing():
+    model = Model(member("a"), member("b"), member("c", prepared=False))
+    model.settle()
+    assert model.condition("PoolPrepared") == ("False", "Waiting")
+    assert not model.jobs()
+    model.members[2] = member("c")
+    model.settle()
+    assert model.pool() == ["a", "b", "c"]
+
+
+def test_initialization_goes_on_without_a_member_whose_data_is_invalid():
+    model = Model(member("a"), member("b"), member("c", prepared=False, outcome="Failed"))
+    model.settle()
+    assert model.pool() == ["a", "b"]
+    assert "without shop/c" in model.message("PoolPrepared")
+
+
+def test_too_few_members_are_waited_for():
+    model = Model(member("a"))
+    model.settle()
+    assert "1 of 1 scenarios of the pool are prepared, at least 2 are needed" in model.message("Ready")
+
+
+def test_who_is_not_selected_is_in_no_pool():
+    model = Model(member("a"), member("b"), member("c", pool="no"))
+    model.settle()
+    assert model.pool() == ["a", "b"]
+
+
+def test_the_pool_is_frozen_once_the_job_exists():
+    model = Model(member("a"), member("b"))
+    model.settle()
+    model.members.append(member("c"))
+    model.settle()
+    assert len(model.jobs()) == 1
+    assert model.pool() == ["a", "b"]
+
+
+def test_a_finished_initialization_has_the_store_read_and_is_then_ready():
+    model = Model(member("a"), member("b"))
+    model.settle()
+    model.ends(status="Succeeded", resultSha256=SHA)
+    assert model.settle().refresh_store
+    assert model.condition("Ready")[0] == "False"
+    model.store = StoreView(head=a_version(), pending=2)
+    model.settle()
+    assert model.condition("Ready") == ("True", "Succeeded")
+    assert model.status["version"] == {"number": 1, "generation": 1, "sha256": SHA}
+    assert model.status["feedback"] == {"folded": 3, "pending": 2, "rejected": 1}
+
+
+def test_a_failed_initialization_says_why_and_is_tried_again_for_a_person():
+    model = Model(member("a"), member("b"))
+    model.settle()
+    model.ends(status="Failed", reason="DataInvalid", message="the pool has no rows")
+    model.settle()
+    assert model.condition("Ready") == ("False", "DataInvalid")
+    model.children.clear()
+    model.settle()
+    assert not model.jobs(), "its time to live removed the Job; that is no reason to run it again"
+    model.raw["metadata"]["annotations"]["longtail.dev/run"] = "again"
+    model.settle()
+    assert len(model.jobs()) == 1
+
+
+def test_another_schema_starts_the_next_generation():
+    model = Model(member("a"), member("b"), store=StoreView(head=a_version(number=5, digest="the schema before")))
+    model.settle()
+    assert model.condition("Ready") == ("False", "Running")
+    config = next(child for child in model.children.values() if child["kind"] == "ConfigMap")
+    assert json.loads(config["data"]["config.json"])["generation"] == 2
+    assert model.status["version"]["number"] == 5, "Scenarios go on with what there is"
+
+
+def a_search(story: Story, run: str | None = "1", **spec: Any) -> SearchWorld:
+    """A search for the Scenario of `story`: made for its run, or by a person where `run` is None."""
+    reference = {
+        "apiVersion": "longtail.dev/v1alpha1",
+        "kind": "Scenario",
+        "name": "spring",
+        "uid": "u",
+        "controller": True,
+    }
+    raw = {
+        "apiVersion": "longtail.dev/v1alpha1", "kind": "LightModelSearch",
+        "metadata": {
+            "name": "spring-1234", "namespace": "shop", "uid": "9876-5432", "generation": 1,
+            "labels": {"longtail.dev/run": run} if run else {}, "ownerReferences": [reference] if run else [],
+        },
+    }  # fmt: skip
+    parsed = LightModelSearchSpec.model_validate({"targetRef": {"name": "spring"}, **spec})
+    return SearchWorld(raw, parsed, LightModelSearchStatus(), story.world(), [], [], SETTINGS)
+
+
+def adapted() -> Story:
+    story = a_serving_scenario()
+    story.settle()
+    story.succeeds("prepare").settle()
+    story.succeeds("adapt").settle()
+    return story
+
+
+def search_config(plan: Plan) -> Json:
+    return json.loads(next(c for c in plan.children if c["kind"] == "ConfigMap")["data"]["config.json"])
+
+
+def test_a_search_starts_from_the_runs_heavy_model():
+    config = search_config(plan_search(a_search(adapted(), budget={"maxFlops": "2k"}), NOON))
+    assert config["heavyResult"] == "runs/shop.spring.01234567/1/adapt/result.json"
+    assert (config["owner"], config["run"], config["maxFlops"]) == ("shop.spring.01234567", 1, 2000)
+
+
+def test_a_persons_search_writes_to_a_folder_of_its_own():
+    config = search_config(plan_search(a_search(adapted(), run=None), NOON))
+    assert (config["owner"], config["run"]) == ("shop.spring-1234.98765432", 1)
+
+
+def test_a_search_waits_until_its_target_is_adapted():
+    story = a_serving_scenario()
+    story.settle()
+    plan = plan_search(a_search(story, run=None), NOON)
+    assert not plan.children
+    assert plan.status["conditions"][-1]["message"] == "waiting for Scenario spring to be adapted"
+
+
+def test_a_search_without_its_target_says_so():
+    world = replace(a_search(adapted()), target=None)
+    assert plan_search(world, NOON).status["conditions"][-1]["reason"] == "TargetNotFound"
+
+
+def test_a_search_that_is_suspended_starts_no_job():
+    assert not plan_search(a_search(adapted(), suspend=True), NOON).children
+
+
+def test_a_finished_search_has_its_result_in_its_status_for_ever():
+    world = a_search(adapted())
+    started = plan_search(world, NOON)
+    job = next(child for child in started.children if child["kind"] == "Job")
+    done = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-06-01T12:00:00Z"}
+    said = Termination(status="Succeeded", result_sha256=SHA, flops=900, outputs={"architecture": "conv3"})
+    pod = a_pod(job, {"terminated": {"exitCode": 0, "message": said.model_dump_json(by_alias=True)}})
+    finished = replace(world, children=[{**job, "status": {"conditions": [done]}}], pods=[pod])
+    status = plan_search(finished, NOON).status
+    assert status["resultKey"] == "runs/shop.spring.01234567/1/search/architecture.json"
+    assert status["best"] == {"architecture": "conv3", "flops": 900}
+    later = replace(world, status=LightModelSearchStatus.model_validate(status), children=[], pods=[])
+    assert plan_search(later, NOON).status == status
+    assert not plan_search(later, NOON).children
+
+
+def test_a_search_shows_how_far_it_is():
+    world = a_search(adapted())
+    job = next(child for child in plan_search(world, NOON).children if child["kind"] == "Job")
+    running = replace(world, children=[{**job, "status": {}}], progress=0.5)
+    plan = plan_search(running, NOON)
+    assert plan.status["trials"] == {"planned": 8, "completed": 4, "failed": 0}
+    assert plan.requeue_after == 15.0
+
+
+def test_a_failed_job_without_words_of_its_container_gives_those_of_kubernetes():
+    job: Json = {"metadata": {"name": "j"}, "status": {"conditions": [
+        {"type": "Failed", "status": "True", "reason": "DeadlineExceeded", "message": "Job was active too long"},
+    ]}}  # fmt: skip
+    state = judge(job, [], NOON)
+    assert (state.state, state.reason) == ("Failed", "DeadlineExceeded")
+    assert "Job was active too long" in state.message
+
+
+def test_a_container_that_ran_out_of_memory_says_what_to_do():
+    job: Json = {
+        "metadata": {"name": "j"},
+        "status": {"conditions": [{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}]},
+    }
+    state = judge(job, [a_pod(job, {"terminated": {"exitCode": 137, "reason": "OOMKilled"}})], NOON)
+    assert state.reason == "OutOfMemory"
+    assert "give it more memory" in state.message
+
+
+def test_feedback_comes_from_runs_that_have_adapted():
+    story = adapted()
+    raw = {**story.raw, "status": story.status}
+    found = feedback_of(raw, NOON)
+    assert found is not None
+    assert found.key == "agnostic/feedback/shop.spring.01234567/1.safetensors"
+    fresh = Story()
+    fresh.settle()
+    waiting = {**fresh.raw, "status": fresh.status}
+    assert feedback_of(waiting, NOON + timedelta(1)) is None
+    assert runs_ahead_of_feedback([raw, waiting]) == 1

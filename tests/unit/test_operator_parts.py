@@ -1,0 +1,255 @@
+"""The operator's smaller parts: queue, schedule, conditions, names, gate, snapshot, what to change on the server."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from longtail_api.conditions import Condition, ConditionType
+from longtail_operator import schedule
+from longtail_operator.apply import covers, difference
+from longtail_operator.gate import WAITING_MESSAGE, is_admitted
+from longtail_operator.identity import child_base, child_name, identity, label_value
+from longtail_operator.notes import notes_of
+from longtail_operator.objects import Json, Key
+from longtail_operator.settings import SettingsInvalid, settings_from
+from longtail_operator.snapshot import Snapshot
+from longtail_operator.status import Conditions
+from longtail_operator.work_queue import WorkQueue
+from tests.unit.operator_builders import NOON, a_serving_scenario
+
+READY = ConditionType.READY
+
+
+def test_a_key_is_queued_once_and_again_when_it_changes_while_worked_on():
+    async def story() -> list[str]:
+        queue: WorkQueue[str] = WorkQueue()
+        seen: list[str] = []
+        for key in ("a", "b", "a"):
+            queue.add(key)
+        seen.append(await queue.get())
+        queue.add("a")
+        assert len(queue) == 1, "a waits until its worker is done with it"
+        queue.done("a")
+        seen += [await queue.get(), await queue.get()]
+        return seen
+
+    assert asyncio.run(story()) == ["a", "b", "a"]
+
+
+def test_the_back_off_of_one_key_leaves_the_others_alone():
+    async def story() -> None:
+        queue: WorkQueue[str] = WorkQueue()
+        delays = [queue.failed("bad") for _ in range(12)]
+        assert delays == sorted(delays)
+        assert delays[-1] == 120.0
+        assert queue.failed("other") == delays[0]
+        queue.succeeded("bad")
+        assert queue.failed("bad") == delays[0]
+
+    asyncio.run(story())
+
+
+def test_the_earliest_time_asked_for_counts():
+    async def story() -> str:
+        queue: WorkQueue[str] = WorkQueue()
+        queue.add_after("a", 3600)
+        queue.add_after("a", 0.01)
+        queue.add_after("a", 1800)
+        return await queue.get()
+
+    assert asyncio.run(story()) == "a"
+
+
+def decide(
+    handled: datetime,
+    now: datetime,
+    cron: str = "0 3 * * *",
+    zone: str = "UTC",
+    deadline: float = 3600,
+    delay: float = 0,
+):
+    return schedule.decide(cron, zone, handled, now, timedelta(seconds=deadline), timedelta(seconds=delay))
+
+
+def test_a_schedule_starts_once_for_each_time():
+    at_three = datetime(2026, 6, 2, 3, 0, tzinfo=UTC)
+    decision = decide(NOON, at_three)
+    assert decision.start
+    assert decision.handled == at_three
+    assert not decide(decision.handled, at_three + timedelta(minutes=1)).start
+
+
+def test_a_start_missed_by_too_much_is_skipped_and_settled():
+    decision = decide(NOON, datetime(2026, 6, 2, 5, 0, tzinfo=UTC))
+    assert not decision.start
+    assert decision.handled == datetime(2026, 6, 2, 3, 0, tzinfo=UTC)
+
+
+def test_of_several_missed_starts_one_is_made_good():
+    decision = decide(NOON, datetime(2026, 6, 9, 3, 30, tzinfo=UTC))
+    assert decision.start
+    assert decision.handled == datetime(2026, 6, 9, 3, 0, tzinfo=UTC)
+
+
+def test_a_schedule_follows_its_time_zone_across_the_change_of_clocks():
+    before = decide(NOON, datetime(2026, 10, 24, 1, 0, tzinfo=UTC), zone="Europe/Berlin")
+    after = decide(NOON, datetime(2026, 10, 26, 2, 0, tzinfo=UTC), zone="Europe/Berlin")
+    assert before.start
+    assert after.start, "three o'clock in Berlin is an hour later in UTC"
+
+
+def test_jitter_depends_on_the_name_alone_and_delays_the_start():
+    assert schedule.jitter("a", 600) == schedule.jitter("a", 600)
+    assert len({schedule.jitter(name, 600) for name in "abcdefgh"}) > 4
+    assert not decide(NOON, datetime(2026, 6, 2, 3, 0, tzinfo=UTC), delay=60).start
+    assert decide(NOON, datetime(2026, 6, 2, 3, 1, tzinfo=UTC), delay=60).start
+
+
+def test_an_unknown_time_zone_is_refused_by_its_field():
+    with pytest.raises(schedule.ScheduleInvalid, match=r"refresh\.timeZone: 'Mars/Olympus'"):
+        decide(NOON, NOON, zone="Mars/Olympus")
+
+
+def condition(status: str, at: datetime, reason: str = "Running") -> Condition:
+    return Condition.model_validate({"type": "Ready", "status": status, "reason": reason, "lastTransitionTime": at})
+
+
+def test_the_transition_time_moves_only_when_the_status_does():
+    later = NOON + timedelta(hours=1)
+    kept = Conditions([condition("False", NOON)], 2, later)
+    kept.set(READY, False, "Waiting", "another reason")
+    moved = Conditions([condition("False", NOON)], 2, later)
+    moved.set(READY, True, "Serving")
+    assert kept.ordered()[0].last_transition_time == NOON
+    assert moved.ordered()[0].last_transition_time == later
+    assert moved.ordered()[0].observed_generation == 2
+
+
+def test_conditions_end_in_ready_and_messages_have_a_limit():
+    conditions = Conditions([], 1, NOON)
+    conditions.set(READY, False, "Waiting", "x" * 5000)
+    conditions.set(ConditionType.ROLLED_OUT, False, "Waiting")
+    assert [item.type for item in conditions.ordered()] == ["RolledOut", "Ready"]
+    assert len(conditions.ordered()[-1].message) == 1024
+
+
+def test_an_event_is_worth_telling_once_and_everyday_life_is_not():
+    before = {"conditions": [condition("False", NOON).to_json_dict()]}
+    after = {"conditions": [condition("True", NOON, "Serving").to_json_dict()]}
+    assert [note.reason for note in notes_of(before, after)] == ["Serving"]
+    assert not notes_of(after, after)
+    assert not notes_of({}, before)
+
+
+@given(st.text(alphabet="abz09.-", min_size=1, max_size=250))
+def test_names_of_children_fit_whatever_their_owner_is_called(name: str):
+    base = child_base(name)
+    assert len(child_name(name, "train-light", "0" * 8)) <= 63
+    assert base[0].isalpha()
+    assert set(base) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
+    assert len(label_value(name)) <= 63
+
+
+def test_names_that_had_to_be_changed_stay_apart():
+    assert child_base("a.b") != child_base("a-b")
+    assert identity(a=1, b=2) == identity(b=2, a=1) != identity(a=1, b=3)
+
+
+def scenario(name: str, step: str | None = None, started: str = "2026-06-01T12:00:00Z", waits: bool = False) -> Json:
+    run: Json = {"number": 1, "started": started} | ({"step": step} if step else {})
+    conditions = [{"type": "Adapted", "message": WAITING_MESSAGE}] if waits else []
+    return {
+        "kind": "Scenario",
+        "metadata": {"name": name, "namespace": "shop"},
+        "status": {"run": run, "conditions": conditions},
+    }
+
+
+def admitted(names: str, scenarios: list[Json], limit: int) -> list[str]:
+    return [name for name in names if is_admitted(Key("Scenario", "shop", name), scenarios, limit)]
+
+
+def test_places_go_to_those_who_came_first():
+    waiting = [scenario(name, started=f"2026-06-01T12:00:0{n}Z", waits=True) for n, name in enumerate("cba")]
+    assert admitted("abc", waiting, 2) == ["b", "c"]
+
+
+def test_who_has_a_place_keeps_it_and_counts():
+    scenarios = [scenario("a", "adapt"), scenario("b", waits=True), scenario("c", waits=True)]
+    assert admitted("abc", scenarios, 2) == ["a", "b"]
+    assert admitted("abc", scenarios, 1) == ["a"]
+
+
+def test_who_waits_for_the_model_takes_no_place():
+    scenarios = [scenario("a"), scenario("b", waits=True)]
+    assert admitted("b", scenarios, 1) == ["b"]
+
+
+def item(version: int, uid: str = "u", owner: str | None = None) -> Json:
+    references = (
+        [{"apiVersion": "longtail.dev/v1alpha1", "kind": "Scenario", "name": owner, "controller": True}]
+        if owner
+        else []
+    )
+    metadata = {
+        "name": "j",
+        "namespace": "shop",
+        "uid": uid,
+        "resourceVersion": str(version),
+        "ownerReferences": references,
+    }
+    return {"kind": "Job", "metadata": metadata}
+
+
+def test_an_older_state_does_not_replace_a_newer_one():
+    snapshot = Snapshot()
+    assert snapshot.observe(item(9))
+    assert not snapshot.observe(item(7))
+    assert snapshot.observe(item(10, uid="made anew"))
+
+
+def test_an_answer_that_comes_after_the_deletion_brings_nothing_back():
+    snapshot = Snapshot()
+    snapshot.observe(item(3))
+    snapshot.forget(item(5))
+    assert not snapshot.observe(item(4))
+    assert snapshot.get(Key("Job", "shop", "j")) is None
+
+
+def test_children_follow_their_owner_reference():
+    snapshot = Snapshot()
+    snapshot.observe(item(1, owner="spring"))
+    owner = Key("Scenario", "shop", "spring")
+    assert len(snapshot.children(owner)) == 1
+    snapshot.observe(item(2))
+    assert snapshot.children(owner) == []
+
+
+def test_fields_and_quantities_that_the_server_writes_its_own_way_are_no_difference():
+    known = {"cpu": "500m", "memory": "2Gi", "defaulted": True, "list": [{"a": 1, "b": 2}]}
+    assert covers(known, {"cpu": "0.5", "memory": "2048Mi", "list": [{"a": 1}]})
+    assert not covers(known, {"cpu": "0.6"})
+    assert not covers(known, {"list": []})
+
+
+def test_a_jobs_template_is_never_applied_again_but_it_is_suspended():
+    job = a_serving_scenario().plan().children[1]
+    assert job["kind"] == "Job"
+    changed = {**job, "spec": {**job["spec"], "template": {"other": "image"}}}
+    assert difference(job, changed) is None
+    changed["spec"]["suspend"] = True
+    assert difference(job, changed) == {"spec": {"suspend": True}}
+    finished = {**job, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
+    assert difference(finished, changed) is None
+
+
+def test_settings_name_the_variable_that_is_wrong():
+    given_ = {"LONGTAIL_TRAINER_IMAGE": "t", "LONGTAIL_SERVING_IMAGE": "s"}
+    assert settings_from(given_ | {"LONGTAIL_NAMESPACES": "a,b"}).namespaces == ("a", "b")
+    with pytest.raises(SettingsInvalid, match="LONGTAIL_SERVING_IMAGE is not set"):
+        settings_from({"LONGTAIL_TRAINER_IMAGE": "t"})
+    with pytest.raises(SettingsInvalid, match="LONGTAIL_WORKERS='many'"):
+        settings_from(given_ | {"LONGTAIL_WORKERS": "many"})
