@@ -8,6 +8,7 @@ import hashlib
 import logging
 import secrets
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,8 +76,10 @@ class Chain:
             known, absent = (middle, absent) if exists(middle) else (known, middle)
         return known
 
-    def commit(self, version: Version) -> Committed | Lost:
+    def commit(self, version: Version, in_time: Callable[[], None] = lambda: None) -> Committed | Lost:
         """Put `version` at the end of the chain, once and for all.
+
+        `in_time` is called right before the record is put: raise there where it has become too late for that.
 
         A lost response is resolved by reading back: the record with one's own nonce and checkpoint is one's own. Where
         that can't be told either, `StoreUnreachable` is raised, and the version may be committed or not.
@@ -86,6 +89,7 @@ class Chain:
             raise Conflict(
                 f"{self.store!r}: version {version.number - 1} is not committed, so {version.number} can't be"
             )
+        in_time()
         try:
             won = write_object_if_absent(self.store, version_key(version.number), version)
         except StoreUnreachable:

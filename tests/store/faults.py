@@ -50,10 +50,10 @@ class World:
     def now(self) -> datetime:
         return self.store.now() + self.elapsed
 
-    def put_if_absent(self, key: str, data: bytes | Path, writer: object) -> bool:
+    def put_if_absent(self, key: str, data: bytes | Path, began: timedelta, writer: object) -> bool:
         won = self.store.put_if_absent(key, data)
         if won:
-            self._written_at[key] = self.elapsed
+            self._written_at[key] = began
             self.won[key] = writer
         return won
 
@@ -92,7 +92,8 @@ class FaultyStore:
 
     def put_if_absent(self, key: str, data: bytes | Path) -> bool:
         content = data.read_bytes() if isinstance(data, Path) else data  # a late write outlives the writer's files
-        return self._write("put_if_absent", key, lambda: self.world.put_if_absent(key, content, self))
+        began = self.world.elapsed  # S3 dates an object by the start of its upload
+        return self._write("put_if_absent", key, lambda: self.world.put_if_absent(key, content, began, self))
 
     def put_advisory(self, key: str, data: bytes | Path) -> None:
         content = data.read_bytes() if isinstance(data, Path) else data

@@ -211,7 +211,9 @@ def _updated_block(
     total = np.zeros(values.shape, np.float64)
     for feedback in touching:
         feedback.gradients[spec.name].add(feedback.weight * feedback.clip_scale, start, stop, total)
-    return (values - learning_rate * total).astype(values.dtype)
+    total *= -learning_rate
+    total += values
+    return total.astype(values.dtype)
 
 
 def _next_version(
