@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from longtail_api.conditions import Condition, ConditionType, Reason
+from longtail_api.store_objects import ModelCard
 from longtail_operator import metrics
 from longtail_operator.apply import Applier, NameTaken, Outdated
 from longtail_operator.feedback import Folding, feedback_of
@@ -19,6 +20,7 @@ from longtail_operator.plan import Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import STEP, plan_search, running_progress_key
 from longtail_operator.plans.scenario import plan_scenario
+from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
 from longtail_operator.removal import Removal
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot, heavy_model_key
@@ -54,6 +56,7 @@ class Reconciler:
         self._settings = settings
         self._now = now
         self._taken: dict[Key, str] = {}
+        self._claimed: set[Key] = set()
         self._by_kind: dict[str, Callable[[Json], Awaitable[None]]] = {
             SCENARIO: self._scenario,
             HEAVY_MODEL: self._heavy_model,
@@ -111,18 +114,29 @@ class Reconciler:
         state = self._hub.known(heavy_key)
         heavy_model = heavy_model_view(self._snapshot, heavy_key, state.view if state else None)
         card = None
-        world = scenario_world(raw, heavy_model, self._snapshot, self._settings)
+        world = self._scenario_world(raw, heavy_model)
         pinned = world.spec.serving.pinned_version if world.spec.serving else None
         if pinned and heavy_model is not None and world.status.serving.stable != pinned:
             card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned)
             raw = self._snapshot.get(world.key) or raw
-            world = scenario_world(raw, heavy_model, self._snapshot, self._settings, card)
+            world = self._scenario_world(raw, heavy_model, card)
         plan = plan_scenario(world, self._now())
-        await self._carry_out(raw, world.status.to_json_dict(), plan)
+        # From the decision until its status is in the snapshot nothing else shows that a place is taken.
+        if section(plan.status, "run").get("step") is not None:
+            self._claimed.add(world.key)
+        try:
+            await self._carry_out(raw, world.status.to_json_dict(), plan)
+        finally:
+            self._claimed.discard(world.key)
         handed_in = feedback_of(self._snapshot.get(world.key), self._now())
         if handed_in is not None:
             self._hub.add_feedback(heavy_key, handed_in)
             self._queue.add_after(heavy_key, 0.5)
+
+    def _scenario_world(
+        self, raw: Json, heavy_model: HeavyModelView | None, card: ModelCard | None = None
+    ) -> ScenarioWorld:
+        return scenario_world(raw, heavy_model, self._snapshot, self._settings, card, frozenset(self._claimed))
 
     async def _heavy_model(self, raw: Json) -> None:
         await self._removal.prepare(raw)

@@ -40,9 +40,12 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
-    card: ModelCard | None = None,
+    card: ModelCard | None = None, claimed: frozenset[Key] = frozenset(),
 ) -> ScenarioWorld:  # fmt: skip
-    """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`."""
+    """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`.
+
+    claimed: other Scenarios that were just given a place among maxConcurrentRuns.
+    """
     key = key_of(raw)
     children = snapshot.children(key) if snapshot is not None else []
     try:
@@ -51,7 +54,8 @@ def scenario_world(
         raise _explained(error) from None
     admitted = True
     if snapshot is not None and heavy_model is not None:
-        admitted = is_admitted(key, snapshot.scenarios(heavy_model.key), heavy_model.spec.trainer.max_concurrent_runs)
+        limit = heavy_model.spec.trainer.max_concurrent_runs
+        admitted = is_admitted(key, snapshot.scenarios(heavy_model.key), limit, claimed)
     return ScenarioWorld(
         raw=raw,
         spec=spec,
