@@ -151,13 +151,18 @@ ACTIONS = {
 }
 
 
+BEGINNINGS = {
+    "new": a_serving_scenario,
+    "serving": lambda: a_serving_scenario().serves(),
+    "a candidate under check": with_a_candidate,
+}
+
+
 @settings(max_examples=150, deadline=None)
-@given(st.booleans(), st.lists(st.sampled_from(sorted(ACTIONS)), max_size=25))
-def test_whatever_happens(begun: bool, actions: list[str]):
+@given(st.sampled_from(sorted(BEGINNINGS)), st.lists(st.sampled_from(sorted(ACTIONS)), max_size=25))
+def test_whatever_happens(beginning: str, actions: list[str]):
     """Plans come to rest, a step never has two live Jobs, and what takes the traffic is never removed."""
-    story = a_serving_scenario()
-    if begun:
-        story.serves()
+    story = BEGINNINGS[beginning]()
     story.settle()
     for action in actions:
         story.removed.clear()
