@@ -132,7 +132,12 @@ class Workspace:
                     "endpoint": store.INSIDE_URL,
                     "credentialsSecretRef": {"name": CREDENTIALS},
                 },
-                "trainer": {"resources": {"requests": {"cpu": "100m", "memory": "256Mi"}, "limits": {"memory": "3Gi"}}},
+                "trainer": {
+                    "resources": {
+                        "requests": {"cpu": "100m", "memory": "256Mi"},
+                        "limits": {"cpu": "1", "memory": "3Gi"},
+                    }
+                },
                 **spec,
             },
         }
@@ -149,7 +154,7 @@ class Workspace:
     def pool_scenario(self, name: str) -> Resource:
         return self.scenario(name, labels=POOL)
 
-    def served_scenario(self, name: str, p99: int | str = 500, **spec: Any) -> Resource:
+    def served_scenario(self, name: str, p99: int | str = 1000, **spec: Any) -> Resource:
         """A Scenario to be served, with a search of one epoch."""
         search = {"layers": 2, "operations": ["conv1", "conv3", "max_pool3"]}
         light = {"algorithm": {"name": "gdas", "gdas": {"epochs": 1}}, "searchSpace": search}

@@ -39,7 +39,11 @@ def heavy_model(schema: dict[str, Any], endpoint: str, pool_size: int, seed: int
             },
             "trainer": {
                 "maxConcurrentRuns": 3,
-                "resources": {"requests": {"cpu": "250m", "memory": "512Mi"}, "limits": {"memory": "3Gi"}},
+                # One core each: torch takes as many threads as the limit says, and two cores serve three runs.
+                "resources": {
+                    "requests": {"cpu": "250m", "memory": "512Mi"},
+                    "limits": {"cpu": "1", "memory": "3Gi"},
+                },
             },
         },
     }
