@@ -34,7 +34,7 @@ def encode_numeric(values: pl.Series, encoding: NumericEncoding) -> tuple[Float3
 def encode_label(values: pl.Series, encoding: NumericEncoding | None) -> tuple[Float32, NDArray[np.bool_]]:
     """The label in float32 (a regression label standardized, 0 where null), and whether it is observed."""
     raw = values.cast(pl.Float64).to_numpy().astype(np.float64)
-    observed = ~np.isnan(raw)
+    observed = np.isfinite(raw)
     if encoding is not None:
         raw = (raw - encoding.center) / encoding.scale
     return np.where(observed, raw, 0.0).astype(np.float32), observed

@@ -10,11 +10,12 @@ from longtail_store import Chain, Committed, file_sha256
 
 def first_of_generation(chain: Chain, generation: int) -> Version | None:
     """The version a generation began with; None where it hasn't begun. Generations never fall along the chain."""
-    low, high = 1, chain.head_number() + 1
+    head = chain.head_number()
+    low, high = 1, head + 1
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if chain.version(middle).generation >= generation else (middle + 1, high)
-    version = chain.version(low) if low <= chain.head_number() else None
+    version = chain.version(low) if low <= head else None
     return version if version is not None and version.generation == generation else None
 
 

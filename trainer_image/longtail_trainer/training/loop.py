@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail_trainer.encoded import EncodedSplit, batches
+from longtail_trainer.errors import ConfigInvalid
 from longtail_trainer.training.loss import LabelLosses, mean_loss
 
 WEIGHT_DECAY = 1e-2
@@ -68,7 +69,7 @@ def train(
     """Train `model` in place; it ends with the weights of the epoch whose validation loss is lowest.
 
     Without validation rows the last epoch's weights are kept. `report(epoch, training loss, validation loss)` is
-    called after each epoch.
+    called after each epoch. Raises `ConfigInvalid` (TrainingDiverged) where the loss is no longer a number.
 
     After each epoch the whole state is saved. An epoch's random choices follow from the seed and its number alone,
     so a run that is killed and resumed gives bit for bit what it would have given uninterrupted, on the same
@@ -79,11 +80,17 @@ def train(
     if state is None:
         start_loss = mean_loss(model, validation, losses) if settings.keep_start else math.inf
         state = _State(0, 0, start_loss, _copy(model))
+    without_validation = float(validation.weight.sum()) <= 0
     while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
         state.epoch += 1
         training_loss = _epoch(model, optimizer, training, losses, settings, state.epoch, stop)
+        if not math.isfinite(training_loss):
+            raise ConfigInvalid(
+                f"the training loss of epoch {state.epoch} is {training_loss}; lower the learning rate under training",
+                reason="TrainingDiverged",
+            )
         validation_loss = mean_loss(model, validation, losses)
-        if validation_loss < state.best_loss or math.isnan(validation_loss):
+        if validation_loss < state.best_loss or without_validation:
             state.best_epoch, state.best_loss, state.best = state.epoch, validation_loss, _copy(model)
         resume.save(RESUME_POINT, _serialized(state, model, optimizer))
         report(state.epoch, training_loss, validation_loss)
