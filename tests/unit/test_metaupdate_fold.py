@@ -298,23 +298,23 @@ def test_a_fault_at_any_call_leaves_each_feedback_settled_once_after_the_next_fo
 
 def test_memory_follows_neither_the_model_nor_the_number_of_feedbacks(tmp_path: Path) -> None:
     store = FileStore(tmp_path / "store")
-    wide = (8 * BLOCK_BYTES // 4 // 64, 64)
-    assert TensorSpec("wide", "F32", wide).bytes == 8 * BLOCK_BYTES
+    wide = (10 * BLOCK_BYTES // 4 // 64, 64)
+    assert TensorSpec("wide", "F32", wide).bytes == 10 * BLOCK_BYTES
     commit_generation(store, {"wide": np.zeros(wide, np.float32)})
     touched = np.arange(0, wide[0], 100)
-    for run in range(1, 6):
+    for run in (1, 2, 3):
         hand_in(store, run=run, gradients={"wide": np.full(wide, 1e-4, np.float32)})
-    hand_in(store, run=6, gradients={"wide": RowSparse(touched, np.full((len(touched), 64), 0.01, np.float32))})
+    hand_in(store, run=4, gradients={"wide": RowSparse(touched, np.full((len(touched), 64), 0.01, np.float32))})
     tracemalloc.start()
     try:
-        outcome = folded(store, *[(ADS, run) for run in range(1, 7)])
+        outcome = folded(store, *[(ADS, run) for run in (1, 2, 3, 4)])
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 7 * BLOCK_BYTES, f"{peak} bytes, where one of the seven files has {8 * BLOCK_BYTES}"
+    assert peak < 8 * BLOCK_BYTES, f"{peak} bytes, where one of five such files has {10 * BLOCK_BYTES}"
     Chain(store).load_checkpoint(outcome.version.checkpoint, tmp_path / "new")
     values = load_file(tmp_path / "new")["wide"]
     scales = [item.clip_scale for item in outcome.version.folded]
-    everywhere = -0.1 * sum(scales[:5]) * 1e-4
+    everywhere = -0.1 * sum(scales[:3]) * 1e-4
     np.testing.assert_allclose(values[1], everywhere, rtol=1e-6)
-    np.testing.assert_allclose(values[touched], everywhere - 0.1 * scales[5] * 0.01, rtol=1e-6)
+    np.testing.assert_allclose(values[touched], everywhere - 0.1 * scales[3] * 0.01, rtol=1e-6)
