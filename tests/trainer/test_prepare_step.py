@@ -294,3 +294,29 @@ def test_tables_that_changed_under_an_unfinished_version_are_not_mixed(tables: P
         prepare(other, tmp_path / "work 2")
     assert raised.value.reason == "DataChanged"
     assert manifest.parts
+
+
+def test_types_that_mean_the_same_give_the_same_rows(
+    tables: Path, config: PrepareConfig, manifest: Manifest, tmp_path: Path
+):
+    samples = pl.read_parquet(tables / "samples.parquet").with_columns(
+        pl.col("time").dt.convert_time_zone("Asia/Tokyo").dt.cast_time_unit("ns"),
+        pl.col("scenario", "entity", "slot").cast(pl.Categorical),
+        pl.col("clicked").cast(pl.Boolean),
+        pl.col("position").cast(pl.Decimal(10, 2)),
+    )
+    profile = pl.read_parquet(tables / "profile.parquet").with_columns(
+        pl.col("time").dt.cast_time_unit("ms"), pl.col("age").cast(pl.UInt8)
+    )
+    visits = {"visits": pl.read_parquet(tables / "behaviors" / "visits.parquet").with_columns(extra=pl.lit(1))}
+    write_three_tables(tmp_path, samples, profile, visits)
+    assert prepare(prepare_config(tmp_path, tmp_path / "store"), tmp_path / "work").parts == manifest.parts
+
+
+def test_whole_numbers_are_categories_by_their_digits(tables: Path, tmp_path: Path):
+    samples = pl.read_parquet(tables / "samples.parquet").with_columns(slot=pl.int_range(pl.len()) % 3)
+    visits = {"visits": pl.read_parquet(tables / "behaviors" / "visits.parquet")}
+    write_three_tables(tmp_path, samples, pl.read_parquet(tables / "profile.parquet"), visits)
+    config = prepare_config(tmp_path, tmp_path / "store")
+    rows = read_parts(config, prepare(config, tmp_path / "work"), *ALL)
+    assert set(rows["context.slot"]) == {"0", "1", "2"}

@@ -72,6 +72,9 @@ def _opened(name: str, uri: str, location: str, address: StoreAddress) -> Table:
 def _scan(uri: str, address: StoreAddress, partitions: dict[str, pl.DataType]) -> pl.LazyFrame:
     parts = urlsplit(uri)
     local = parts.scheme == "file"
+    if not local and address.ca_bundle_file:
+        os.environ["SSL_CERT_FILE"] = address.ca_bundle_file  # polars' TLS takes its authorities from nowhere else
+    in_environment = local or "AWS_ACCESS_KEY_ID" in os.environ
     return pl.scan_parquet(
         unquote(parts.path) if local else uri,
         hive_schema={SCENARIO: pl.String(), **partitions},
@@ -79,12 +82,13 @@ def _scan(uri: str, address: StoreAddress, partitions: dict[str, pl.DataType]) -
         extra_columns="ignore",
         glob=True,
         storage_options=None if local else storage_options(address),
-        credential_provider=None,
+        # Without a key pair, boto3's chain finds credentials (pod identity), as it does for the store.
+        credential_provider=None if in_environment else "auto",
     )
 
 
 def storage_options(address: StoreAddress) -> dict[str, str]:
-    """polars' options for S3 at this address; the credentials are those of the environment."""
+    """polars' options for S3 at this address, with the environment's credentials where it has some."""
     options = {
         "aws_region": address.region,
         "aws_virtual_hosted_style_request": str(not address.path_style).lower(),
@@ -96,8 +100,6 @@ def storage_options(address: StoreAddress) -> dict[str, str]:
         value = os.environ.get(variable)
         if value:
             options[variable.lower()] = value
-    if address.ca_bundle_file:
-        os.environ.setdefault("SSL_CERT_FILE", address.ca_bundle_file)  # where polars' TLS looks for authorities
     return options
 
 
@@ -111,6 +113,11 @@ def reading(name: str, uri: str) -> Generator[None]:
         short = text.partition("\n")[0][:300]
         where = f"{name} ({uri})"
         lower = text.lower()
+        if "certificate" in lower:
+            raise ConfigInvalid(
+                f"{where}: the server's certificate is not trusted; give its authority in storage.caBundle",
+                reason="CertificateNotTrusted",
+            ) from error
         if any(sign in lower for sign in _DENIED):
             raise ConfigInvalid(
                 f"{where}: access denied ({short}); give the credentials leave to read it", reason="AccessDenied"
