@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import polars as pl
 import yaml
 
 from longtail_api.data_schema import DataSchema
@@ -40,10 +41,10 @@ class Measured:
 
 
 def make_tables(folder: Path, events: int) -> None:
-    """Synthetic tables of so many events, and a tenth as many samples, in one scenario."""
-    samples = events // EVENTS_PER_SAMPLE
+    """Synthetic tables of so many events, and a tenth as many training samples, in one scenario."""
+    training = events // EVENTS_PER_SAMPLE
     command = [sys.executable, "-m", "benchmarks.datasets", "synthetic", str(folder), "--scenarios", "1"]
-    command += ["--clusters", "1", "--events", str(events), "--rows", str(samples)]
+    command += ["--clusters", "1", "--events", str(events), "--rows", str(training)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
@@ -86,7 +87,7 @@ def measured(events: int, folder: Path) -> Measured:
         raise subprocess.CalledProcessError(process.returncode, command)
     return Measured(
         events=events,
-        samples=events // EVENTS_PER_SAMPLE,
+        samples=int(pl.scan_parquet(tables / "samples.parquet").select(pl.len()).collect().item()),
         seconds=round(seconds, 1),
         cpu_seconds=round(usage.ru_utime + usage.ru_stime, 1),
         peak_mib=round(usage.ru_maxrss / 1024, 1),  # Linux counts in KiB
