@@ -3,17 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from benchmarks.alt.methods import (
+    BOOSTING,
+    FOLDING_ABLATIONS,
+    LIGHT_ABLATIONS,
+    LIGHT_METHODS,
+    POOLED_BOOSTING,
+    PROFILE_ONLY,
+    SINGLE_METHODS,
+)
 from benchmarks.alt.protocol import Encoder, Folding
-from benchmarks.alt.rows import Unit
+from benchmarks.alt.rows import Kind, Unit
 from benchmarks.alt.units.repetition import ablation_scenarios
 
-METHODS = ("MeL", "Ours")
-SINGLE_METHODS = ("SinH", "SinH, pooled schedule")
-PROFILE_ONLY = "Profile only"
-POOLED_BOOSTING, BOOSTING = "Boosting, pooled rows", "Boosting, all rows"
-LIGHT_ABLATIONS = ("no-distillation", "no-flops-term", "random-architecture")
-FOLDING_ABLATIONS = ("frozen-agnostic", "synchronous", "asynchronous", "staleness-0", "staleness-1")
-ABLATIONS = LIGHT_ABLATIONS + FOLDING_ABLATIONS
+LAST_KINDS: tuple[Kind, ...] = ("latency", "budgets")
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ def phases(wanted: Wanted, scenarios: Sequence[str], seed: int) -> list[list[Uni
         Unit(kind="light", seed=seed, encoder=encoder, initial=initial, scenario=scenario, variant=method)
         for encoder, initial in pairs
         for scenario in scenarios
-        for method in METHODS
+        for method in LIGHT_METHODS
     ]
     drawn = ablation_scenarios(scenarios, seed, wanted.ablation_scenarios)
     ablated = [
@@ -67,8 +70,10 @@ def phases(wanted: Wanted, scenarios: Sequence[str], seed: int) -> list[list[Uni
         for encoder in wanted.encoders
         for scenario in drawn
     ]
-    latencies = [Unit(kind="latency", seed=seed, encoder=encoder, initial=main) for encoder in wanted.encoders]
-    return [pools + _baselines(wanted, scenarios, seed), chains, lights, ablated, latencies]
+    last = [
+        Unit(kind=kind, seed=seed, encoder=encoder, initial=main) for encoder in wanted.encoders for kind in LAST_KINDS
+    ]
+    return [pools + _baselines(wanted, scenarios, seed), chains, lights, ablated, last]
 
 
 def _baselines(wanted: Wanted, scenarios: Sequence[str], seed: int) -> list[Unit]:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from benchmarks.alt.protocol import Encoder, Folding, Frozen
 from longtail_api.store_objects import Metric
 
-Kind = Literal["prepare", "pool", "chain", "single", "boosting", "light", "latency"]
+Kind = Literal["prepare", "pool", "chain", "single", "boosting", "light", "latency", "budgets"]
 
 
 class Unit(Frozen):
@@ -60,6 +60,8 @@ class Outcome(Frozen):
 
     rows: list[Row] = []
     outputs: dict[str, Any] = {}
+    seconds: float = 0.0
+    """Of the whole unit, by the clock of the machine that did it."""
 
 
 def folding_name(folding: Folding) -> str:

@@ -15,13 +15,25 @@ from benchmarks.alt.units.workplace import Workplace
 
 @dataclass
 class Gathered:
-    """All rows so far. skipped: by seed and scenario. failed: by unit. complete: seeds with nothing missing."""
+    """All rows so far.
+
+    skipped: reasons by seed and scenario; failed: by unit. budgets: what each unit of that kind found. missing: units
+    not done. seconds: of all units done, now or before. complete: seeds with nothing missing.
+    """
 
     rows: list[Row] = field(default_factory=list[Row])
     skipped: dict[str, str] = field(default_factory=dict[str, str])
     failed: dict[str, str] = field(default_factory=dict[str, str])
+    budgets: list[dict[str, int]] = field(default_factory=list[dict[str, int]])
     missing: int = 0
+    seconds: float = 0.0
     complete: list[int] = field(default_factory=list[int])
+
+    def add(self, unit: Unit, outcome: Outcome) -> None:
+        self.rows += outcome.rows
+        self.seconds += outcome.seconds
+        if unit.kind == "budgets":
+            self.budgets.append(outcome.outputs)
 
 
 class Runner:
@@ -57,8 +69,8 @@ class Runner:
     def _phase(self, units: Sequence[Unit], gathered: Gathered) -> None:
         cache = self.workplace.cache
         found = {unit: outcome for unit in units if (outcome := cache.outcome(unit)) is not None}
-        for outcome in found.values():
-            gathered.rows += outcome.rows
+        for unit, outcome in found.items():
+            gathered.add(unit, outcome)
         left = [unit for unit in units if unit not in found]
         if self.only_cached:
             gathered.missing += len(left)
@@ -78,7 +90,7 @@ class Runner:
         """One failure doesn't end a run of hours: it is told at once, and again in the report."""
         started = time.monotonic()
         try:
-            gathered.rows += outcome().rows
+            gathered.add(unit, outcome())
         except Exception as error:
             gathered.failed[unit.title()] = f"{type(error).__name__}: {error}"
             print(f"FAILED {unit.title()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)

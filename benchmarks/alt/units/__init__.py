@@ -4,6 +4,7 @@ Each is a function from a unit to its outcome; it may be stopped anywhere and ru
 """
 
 import importlib
+import time
 
 from benchmarks.alt.rows import Outcome, Unit
 
@@ -15,6 +16,7 @@ KINDS = {
     "boosting": "benchmarks.alt.units.boosting",
     "light": "benchmarks.alt.units.light",
     "latency": "benchmarks.alt.units.latency",
+    "budgets": "benchmarks.alt.units.budgets",
 }
 
 
@@ -25,6 +27,8 @@ def carry_out(unit: Unit, workplace: object) -> Outcome:
     assert isinstance(workplace, Workplace)
     found = workplace.cache.outcome(unit)
     if found is None:
+        started = time.monotonic()
         found = importlib.import_module(KINDS[unit.kind]).run(unit, workplace)
+        found = found.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
         workplace.cache.keep(unit, found)
     return found

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from benchmarks.alt.methods import POOLED_BOOSTING
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace
@@ -24,8 +25,6 @@ from longtail_trainer.features.columns import sequence_columns, static_columns
 from longtail_trainer.loading import load_manifest
 from longtail_trainer.prepare.statistics import merge
 
-POOLED, EVERY = "Boosting, pooled rows", "Boosting, all rows"
-"""On exactly the rows that pooled training sees; on the training rows of every scenario."""
 LARGEST_VOCABULARY = 250
 """scikit-learn takes 255 categories at most."""
 COUNTED_VALUES = 12
@@ -43,7 +42,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
     prepared = Prepared.of(workplace, unit.seed)
     store = workplace.store(prepared.unit)
     order = arrival_order(list(prepared.manifests), unit.seed)
-    trained_on = order[: unit.initial] if unit.variant == POOLED else order
+    trained_on = order[: unit.initial] if unit.variant == POOLED_BOOSTING else order
     schema = prepared.manifest(workplace, order[0]).data_schema
     started = time.monotonic()
     table = FeatureTable(schema, _statistics(store, [prepared.manifests[name] for name in trained_on]), trained_on)

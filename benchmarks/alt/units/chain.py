@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from benchmarks.alt.methods import ADAPTED, BEFORE, FINAL
 from benchmarks.alt.rows import Outcome, Row, Unit, figures, folding_name
 from benchmarks.alt.units.arrivals import Fold, events
 from benchmarks.alt.units.repetition import arrival_order
@@ -17,8 +18,6 @@ from longtail_trainer.heavy.teacher import load_version, predict
 from longtail_trainer.loading import load_manifest, load_split
 
 RUN = 1
-ADAPTED, BEFORE, FINAL = "MeH", "Agnostic", "Final agnostic"
-"""Fine-tuned heavy model; the version it started from; the last version, on every scenario."""
 ORPHANS_SECONDS = 86_400.0
 
 

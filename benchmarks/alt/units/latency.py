@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.alt.methods import ADAPTED, LIGHT_METHODS
 from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.units.light import chain_unit
 from benchmarks.alt.units.workplace import Prepared, Workplace, owner, quiet
@@ -23,7 +24,6 @@ from longtail_trainer.heavy.teacher import load_heavy
 from longtail_trainer.light.columns import light_columns
 from longtail_trainer.light.model import ColumnInputs
 
-METHODS = ("MeL", "Ours")
 WARM_UP, BLOCKS, RUNS = 50, 5, 200
 PARITY = 1e-4
 
@@ -73,7 +73,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
     scenarios = [
         scenario
         for scenario in Prepared.of(workplace, unit.seed).manifests
-        if all(store.exists(model_key(owner(scenario), method)) for method in METHODS)
+        if all(store.exists(model_key(owner(scenario), method)) for method in LIGHT_METHODS)
     ]
     rows: list[Row] = []
     if not scenarios:
@@ -98,8 +98,8 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
 
     heavy_timer = timed(content)
     for scenario in scenarios:
-        timers = {"MeH": heavy_timer}
-        timers |= {method: timed(store.get(model_key(owner(scenario), method))) for method in METHODS}
+        timers = {ADAPTED: heavy_timer}
+        timers |= {method: timed(store.get(model_key(owner(scenario), method))) for method in LIGHT_METHODS}
         for method, (p50, p99) in in_turns(timers).items():
             rows.append(
                 Row(

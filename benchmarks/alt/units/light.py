@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
 
+from benchmarks.alt.methods import PREDEFINED, RANDOM, SEARCHED
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, Protocol
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
@@ -31,11 +32,11 @@ class Variant:
 
 
 VARIANTS = {
-    "MeL": Variant(1, "predefined"),
-    "Ours": Variant(2, "searched"),
+    PREDEFINED: Variant(1, "predefined"),
+    SEARCHED: Variant(2, "searched"),
     "no-distillation": Variant(3, "searched", taught=False),
     "no-flops-term": Variant(4, "searched", penalized=False),
-    "random-architecture": Variant(5, "random"),
+    RANDOM: Variant(5, "random"),
 }
 """By method. All but MeL stay within MeL's FLOPs (ALT V-A)."""
 

@@ -1,5 +1,6 @@
 """pool: version 1 of the agnostic heavy model, from the training rows of the initial scenarios alone."""
 
+from benchmarks.alt.methods import INITIAL
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity
@@ -8,8 +9,6 @@ from longtail_store import Chain
 from longtail_trainer.evaluation import evaluate
 from longtail_trainer.heavy.teacher import load_version, predict
 from longtail_trainer.loading import load_manifest, load_split
-
-METHOD = "Initial agnostic"
 
 
 def run(unit: Unit, workplace: Workplace) -> Outcome:
@@ -43,7 +42,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
             Row(
                 seed=unit.seed,
                 scenario=scenario,
-                method=METHOD,
+                method=INITIAL,
                 encoder=unit.encoder or "",
                 initial=unit.initial,
                 flops=result.flops,

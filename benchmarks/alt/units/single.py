@@ -4,6 +4,7 @@ import time
 
 import torch
 
+from benchmarks.alt.methods import PROFILE_ONLY, SINGLE_POOLED_SCHEDULE
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.workplace import Prepared, Workplace
 from longtail_api.store_layout import statistics_key
@@ -18,10 +19,6 @@ from longtail_trainer.light.minibatch import minibatch
 from longtail_trainer.loading import load_split
 from longtail_trainer.training import LabelLosses, TrainingSettings, train
 from longtail_trainer.training.device import training_device
-
-SINGLE, SAME_SCHEDULE, PROFILE_ONLY = "SinH", "SinH, pooled schedule", "Profile only"
-"""SinH has the small scenario's schedule (`Protocol.single`); the second one trains exactly as the pool does, which is
-what the paper did, and which few rows can't fill with steps."""
 
 
 class NoResume:
@@ -78,7 +75,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
 
 def _settings(unit: Unit, workplace: Workplace, rows: int) -> TrainingSettings:
     pooled, single = workplace.protocol.training, workplace.protocol.single
-    if unit.variant == SAME_SCHEDULE:
+    if unit.variant == SINGLE_POOLED_SCHEDULE:
         return TrainingSettings(
             epochs=pooled.epochs,
             batch_size=pooled.batch_size,

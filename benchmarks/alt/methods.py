@@ -1,0 +1,30 @@
+"""Names of the methods, as rows, tables and claims use them."""
+
+SINGLE = "SinH"
+SINGLE_POOLED_SCHEDULE = "SinH, pooled schedule"
+"""SinH has a schedule made for few rows (`Protocol.single`). This one trains exactly as the pool does, which is what
+the paper did, and which few rows can't fill with steps."""
+PROFILE_ONLY = "Profile only"
+SINGLE_METHODS = (SINGLE, SINGLE_POOLED_SCHEDULE)
+
+ADAPTED = "MeH"
+BEFORE = "Agnostic"
+"""The version that MeH started from, before fine-tuning."""
+FINAL = "Final agnostic"
+"""The last version, on every scenario."""
+INITIAL = "Initial agnostic"
+"""Version 1, on the scenarios of its own pool."""
+
+PREDEFINED = "MeL"
+SEARCHED = "Ours"
+LIGHT_METHODS = (PREDEFINED, SEARCHED)
+
+POOLED_BOOSTING = "Boosting, pooled rows"
+"""Trained on exactly the rows that pooled training sees."""
+BOOSTING = "Boosting, all rows"
+"""Trained on the training rows of every scenario."""
+
+RANDOM = "random-architecture"
+LIGHT_ABLATIONS = ("no-distillation", "no-flops-term", RANDOM)
+FOLDING_ABLATIONS = ("frozen-agnostic", "synchronous", "asynchronous", "staleness-0", "staleness-1")
+ABLATIONS = LIGHT_ABLATIONS + FOLDING_ABLATIONS

@@ -1,0 +1,48 @@
+"""All rows as one table, with what the draw says of each scenario."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from benchmarks.alt.rows import Row
+from benchmarks.alt.units.repetition import arrival_order
+
+LATENCIES = ("p50_milliseconds", "p99_milliseconds")
+IDENTITY = ["seed", "scenario", "method", "encoder", "initial", "folding"]
+
+
+def results(rows: Sequence[Row], main_initial: int) -> pl.DataFrame:
+    """One line per row, with `arrival` (from 0), `arrivals` and `group` (initial or emerging).
+
+    Latencies, which are measured last, join the rows of their models. Where initial scenarios don't matter to a
+    method, its rows are grouped by the comparison's own draw.
+    """
+    frame = pl.DataFrame(
+        [row.model_dump() for row in rows],
+        schema={name: _kind(field.annotation) for name, field in Row.model_fields.items()},
+    )
+    timed = frame.filter(pl.col("auc").is_null() & pl.col("p50_milliseconds").is_not_null())
+    frame = frame.filter(pl.col("p50_milliseconds").is_null()).drop(LATENCIES)
+    frame = frame.join(timed.select(*IDENTITY, *LATENCIES), on=IDENTITY, how="left", maintain_order="left")
+    return frame.join(
+        _places(frame, main_initial), on=["seed", "scenario", "initial"], how="left", maintain_order="left"
+    )
+
+
+def _places(frame: pl.DataFrame, main_initial: int) -> pl.DataFrame:
+    scenarios = frame.group_by("seed").agg(pl.col("scenario").unique())
+    initials = frame["initial"].unique().to_list()
+    places = [
+        (seed, scenario, initial, arrival, len(names), "initial" if arrival < (initial or main_initial) else "emerging")
+        for seed, names in scenarios.rows()
+        for arrival, scenario in enumerate(arrival_order(names, seed))
+        for initial in initials
+    ]
+    columns = ["seed", "scenario", "initial", "arrival", "arrivals", "group"]
+    return pl.DataFrame(places, schema=columns, orient="row").with_columns(pl.col("seed", "initial").cast(pl.Int64))
+
+
+def _kind(annotation: object) -> type[pl.DataType]:
+    if annotation is str:
+        return pl.String
+    return pl.Int64 if annotation in (int, int | None) else pl.Float64
