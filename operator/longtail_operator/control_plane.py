@@ -15,6 +15,7 @@ from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
 from longtail_operator.reconcile import Now, Reconciler, utc_now
 from longtail_operator.removal import Removal
+from longtail_operator.retention import Retention
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot
 from longtail_operator.store_hub import StoreHub
@@ -38,9 +39,10 @@ class ControlPlane:
         self._now = now
         self._notes: set[asyncio.Task[None]] = set()
         self.folding = Folding(self.hub, self.queue, self.report)
+        self.retention = Retention()
         removal = Removal(api, self.hub, self.report, now)
         self.reconciler = Reconciler(
-            self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, settings, now
+            self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, self.retention, settings, now
         )
         self.listed = False
 
@@ -91,6 +93,7 @@ async def run(api: KubeApi, settings: Settings, stop: asyncio.Event) -> None:
     async with AsyncExitStack() as stack:
         stack.callback(plane.hub.close)
         stack.push_async_callback(plane.folding.close)
+        stack.push_async_callback(plane.retention.close)
         runner = await http_endpoint.serve(
             settings.http_port,
             alive=lambda: None,

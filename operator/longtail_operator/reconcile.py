@@ -22,6 +22,7 @@ from longtail_operator.plans.light_model_search import STEP, plan_search, runnin
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
 from longtail_operator.removal import Removal
+from longtail_operator.retention import Retention
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot, heavy_model_key
 from longtail_operator.status import Conditions
@@ -45,7 +46,7 @@ class Reconciler:
 
     def __init__(
         self, snapshot: Snapshot, queue: WorkQueue[Key], applier: Applier, hub: StoreHub, folding: Folding,
-        removal: Removal, settings: Settings, now: Now = utc_now,
+        removal: Removal, retention: Retention, settings: Settings, now: Now = utc_now,
     ) -> None:  # fmt: skip
         self._snapshot = snapshot
         self._queue = queue
@@ -53,6 +54,7 @@ class Reconciler:
         self._hub = hub
         self._folding = folding
         self._removal = removal
+        self._retention = retention
         self._settings = settings
         self._now = now
         self._taken: dict[Key, str] = {}
@@ -158,7 +160,11 @@ class Reconciler:
         metrics.PENDING_FEEDBACK.labels(world.key.namespace, world.key.name).set(view.pending)
         if view.head is not None:
             metrics.AGNOSTIC_VERSION.labels(world.key.namespace, world.key.name).set(view.head.number)
-            self._folding.look(current, world.spec, self._snapshot.scenarios(world.key), self._now())
+            scenarios = self._snapshot.scenarios(world.key)
+            self._folding.look(current, world.spec, scenarios, self._now())
+            state = self._hub.known(world.key)
+            if state is not None:
+                self._retention.look(world.key, world.spec, state.store, scenarios)
 
     async def _search(self, raw: Json) -> None:
         world = search_world(raw, self._snapshot, self._settings)
