@@ -48,7 +48,7 @@ class Report:
         return "\n\n".join(parts)
 
     def write_json(self, path: Path) -> None:
-        """`command`, `seconds` (of all units, earlier ones too), `claims`, `rows`, and what a reader must know of them."""
+        """`command`, `seconds` (of all units, earlier ones too), `claims`, `rows`, and what qualifies them."""
         content = {
             "command": self.command,
             "seconds": round(self.gathered.seconds, 1),

@@ -1,0 +1,321 @@
+"""The comparison of ALT's methods: what it draws, pairs and claims; and, slow, the whole of it on tiny tables."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+
+from benchmarks.alt.__main__ import main, shown_command
+from benchmarks.alt.cache import Cache, data_hash
+from benchmarks.alt.claims import Claim, claims
+from benchmarks.alt.methods import ABLATIONS, ADAPTED, PREDEFINED, SEARCHED, SINGLE
+from benchmarks.alt.plan import Wanted, phases
+from benchmarks.alt.protocol import QUICK, Folding, Protocol
+from benchmarks.alt.results import results
+from benchmarks.alt.rows import Outcome, Row, Unit
+from benchmarks.alt.runner import Gathered, Runner
+from benchmarks.alt.statistics import cluster_interval, difference, interval, pairs
+from benchmarks.alt.units.arrivals import Event, Fold, Start, events
+from benchmarks.alt.units.repetition import arrival_order, open_dataset, with_split
+from benchmarks.alt.units.workplace import Workplace
+from benchmarks.datasets.__main__ import CONVERTERS
+from longtail_api.data_schema import DataSchema
+from tests.trainer import tiny
+
+NAMES = [f"scenario-{number}" for number in range(20)]
+
+
+def staleness(order: list[Event]) -> list[int]:
+    """Versions committed between each arrival's start and its own fold."""
+    versions, started, found = 0, dict[int, int](), dict[int, int]()
+    for event in order:
+        if isinstance(event, Start):
+            started[event.arrival] = versions
+        else:
+            found |= {arrival: versions - started[arrival] for arrival in event.arrivals}
+            versions += 1
+    return [found[arrival] for arrival in sorted(found)]
+
+
+def test_by_default_each_arrival_starts_from_what_all_before_it_left():
+    assert list(events(3, Folding())) == [Start(0), Fold((0,)), Start(1), Fold((1,)), Start(2), Fold((2,))]
+
+
+def test_with_three_in_flight_feedback_is_two_versions_old_once_the_first_are_through():
+    assert staleness(list(events(7, Folding(in_flight=3)))) == [0, 1, 2, 2, 2, 2, 2]
+
+
+def test_synchronous_arrivals_start_from_one_version_and_are_folded_together():
+    order = list(events(5, Folding(mode="Synchronous", in_flight=3)))
+    assert order == [Start(0), Start(1), Start(2), Fold((0, 1, 2)), Start(3), Start(4), Fold((3, 4))]
+
+
+def test_frozen_means_that_nothing_is_folded():
+    assert list(events(2, Folding(mode="Frozen"))) == [Start(0), Start(1)]
+
+
+@pytest.mark.parametrize("folding", [Folding(), Folding(in_flight=4), Folding(mode="Synchronous", in_flight=4)])
+def test_every_arrival_starts_once_and_is_folded_once(folding: Folding):
+    order = list(events(10, folding))
+    assert [event.arrival for event in order if isinstance(event, Start)] == list(range(10))
+    assert [arrival for event in order if isinstance(event, Fold) for arrival in event.arrivals] == list(range(10))
+
+
+def test_the_order_of_arrival_follows_from_the_seed_alone():
+    assert arrival_order(NAMES, 3) == arrival_order(NAMES[::-1], 3)
+    assert sorted(arrival_order(NAMES, 3)) == sorted(NAMES)
+    assert arrival_order(NAMES, 3) != arrival_order(NAMES, 4)
+
+
+def samples(count: int = 4000) -> pl.DataFrame:
+    """Each identity twice."""
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    identities = pl.DataFrame(
+        {
+            "scenario": [f"s{number % 2}" for number in range(count)],
+            "entity": [f"e{number}" for number in range(count)],
+            "time": [start + timedelta(hours=number) for number in range(count)],
+        }
+    )
+    return pl.concat([identities, identities])
+
+
+def test_each_seed_draws_test_rows_of_its_own_and_never_parts_an_identity():
+    first, again, other = (with_split(samples(), Protocol(), seed) for seed in (0, 0, 1))
+    assert first.equals(again)
+    assert first["split"].to_list() != other["split"].to_list()
+    by_identity = first.group_by("scenario", "entity", "time").agg(pl.col("split").n_unique())
+    assert by_identity["split"].max() == 1
+    shares = dict(first["split"].value_counts(normalize=True).rows())
+    assert shares["test"] == pytest.approx(0.2, abs=0.03)
+    assert shares["validation"] == pytest.approx(0.1, abs=0.03)
+
+
+def test_every_unit_builds_on_units_of_earlier_phases_only():
+    wanted = Wanted(encoders=("LSTM", "Transformer"), initial=(8, 2), ablations=ABLATIONS)
+    order = phases(wanted, NAMES, seed=0)
+    phase = {unit: number for number, units in enumerate(order) for unit in units}
+    assert len(phase) == sum(len(units) for units in order), "no unit is done twice"
+    for unit, number in phase.items():
+        if unit.kind == "chain":
+            pool = Unit(kind="pool", seed=0, encoder=unit.encoder, initial=unit.initial)
+            assert phase[pool] < number
+        if unit.kind in ("light", "latency", "budgets"):
+            chain = Unit(kind="chain", seed=0, encoder=unit.encoder, initial=unit.initial)
+            assert phase[chain] < number
+        if unit.kind == "latency":
+            assert all(phase[other] < number for other in phase if other.kind == "light")
+
+
+def test_ablations_of_light_models_are_on_six_drawn_scenarios():
+    units = [unit for units in phases(Wanted(ablations=ABLATIONS), NAMES, seed=1) for unit in units]
+    drawn = {unit.scenario for unit in units if unit.variant == "no-distillation"}
+    assert len(drawn) == 6
+    assert drawn == {unit.scenario for unit in units if unit.variant == "random-architecture"}
+
+
+def test_a_cached_outcome_is_found_for_the_same_work_only(tmp_path: Path):
+    cache = Cache(tmp_path, "data", "source", QUICK)
+    unit = Unit(kind="single", seed=0, scenario="s0", variant="SinH")
+    cache.keep(unit, Outcome(outputs={"answer": 42}))
+    assert Cache(tmp_path, "data", "source", QUICK).done(unit).outputs == {"answer": 42}
+    changed = QUICK.model_copy(update={"light_width": 5})
+    for other in (
+        Cache(tmp_path, "other data", "source", QUICK),
+        Cache(tmp_path, "data", "other source", QUICK),
+        Cache(tmp_path, "data", "source", changed),
+    ):
+        assert other.outcome(unit) is None
+    assert cache.outcome(unit.model_copy(update={"seed": 1})) is None
+
+
+def test_a_data_set_is_known_by_its_content(tmp_path: Path):
+    (tmp_path / "schema.yaml").write_text("labels: []")
+    before = data_hash(tmp_path)
+    (tmp_path / "schema.yaml").write_text("labels: [] ")
+    assert data_hash(tmp_path) != before
+
+
+def row(method: str, scenario: str = "s0", seed: int = 0, auc: float | None = 0.8, **fields: object) -> Row:
+    return Row.model_validate({"method": method, "scenario": scenario, "seed": seed, "auc": auc, **fields})
+
+
+def frame(*rows: Row) -> pl.DataFrame:
+    return results(rows, main_initial=1)
+
+
+def test_a_difference_is_of_pairs_that_both_sides_have():
+    table = frame(
+        row("a", "s0", auc=0.8),
+        row("b", "s0", auc=0.7),
+        row("a", "s1", auc=0.9),
+        row("b", "s1", auc=None),
+        row("a", "s2"),
+    )
+    assert pairs(table, {"method": "a"}, {"method": "b"}).rows() == [(0, "s0", 0.8, 0.7)]
+    found = difference(table, {"method": "a"}, {"method": "b"})
+    assert found is not None
+    assert (found.pairs, found.mean) == (1, pytest.approx(0.1))
+    assert difference(table, {"method": "a"}, {"method": "c"}) is None
+
+
+def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+    covered = 0
+    for number in range(200):
+        low, high = interval(generator.normal(0.01, 0.02, 60), seed=number)
+        covered += low <= 0.01 <= high
+    assert 180 <= covered <= 199
+
+
+def test_seeds_that_repeat_each_other_make_the_interval_by_scenario_wider():
+    values = np.random.default_rng(0).normal(size=20)
+    repeated = np.repeat(values, 5)
+    low, high = interval(repeated)
+    by_scenario_low, by_scenario_high = cluster_interval([np.repeat(value, 5) for value in values])
+    assert by_scenario_high - by_scenario_low > 1.5 * (high - low)
+
+
+def test_latencies_join_the_rows_of_their_models_and_draws_name_the_groups():
+    table = frame(
+        row(SEARCHED, encoder="LSTM", initial=1),
+        row(SEARCHED, encoder="LSTM", initial=1, auc=None, p50_milliseconds=0.5, p99_milliseconds=0.7),
+        row(SINGLE, "s1", encoder="LSTM"),
+    )
+    assert table.height == 2
+    assert table.filter(pl.col("method") == SEARCHED)["p50_milliseconds"].to_list() == [0.5]
+    assert sorted(table["group"].to_list()) == ["emerging", "initial"]
+
+
+def claimed(ours: float, flops: int = 400) -> dict[str, Claim]:
+    """Claims of ten scenarios where MeL has .80 and the heavy model .81, at 500 and 1,000 FLOPs."""
+    rows: list[Row] = []
+    for number in range(10):
+        name, jitter = f"s{number}", 0.001 * (number % 3)
+        common = {"encoder": "LSTM", "initial": 1, "training_rows": 100 + number}
+        rows += [
+            row(ADAPTED, name, auc=0.81, flops=1000, **common),
+            row(PREDEFINED, name, auc=0.80, flops=500, **common),
+            row(SEARCHED, name, auc=ours + jitter, flops=flops, **common),
+            row(SINGLE, name, auc=0.70, flops=1000, encoder="LSTM", training_rows=100 + number),
+        ]
+    found = claims(frame(*rows), Wanted(initial=(1,)), [{"budgets": 100, "exceeded": 0}], {ADAPTED: 0.84})
+    return {claim.name: claim for claim in found}
+
+
+def test_claims_hold_where_figures_meet_their_targets():
+    found = claimed(ours=0.815)
+    assert found["LSTM: Ours − MeL, AUC"].holds
+    assert found["LSTM: Ours − MeH, AUC"].holds
+    assert found["LSTM: Ours ÷ heavy, FLOPs"].figure == pytest.approx(0.4)
+    assert found["LSTM: Ours ÷ heavy, FLOPs"].holds
+    assert found["LSTM: MeH − SinH, AUC"].holds
+    assert found["budgets exceeded, of 100 random ones"].holds
+
+
+def test_claims_fail_where_figures_miss_their_targets():
+    found = claimed(ours=0.7985, flops=450)
+    assert found["LSTM: Ours − MeL, AUC"].holds is False
+    assert found["LSTM: Ours − MeH, AUC"].holds is False
+    assert found["LSTM: Ours ÷ heavy, FLOPs"].holds is False
+    assert found["LSTM: MeH, scenario-average AUC"].holds is False
+    assert found["LSTM: Ours, scenario-average AUC"].holds is None, "no target was set for it"
+
+
+def test_a_claim_without_its_rows_is_not_made():
+    found = claims(frame(row(SINGLE, encoder="LSTM")), Wanted(initial=(1,)), [], {})
+    assert [claim.name for claim in found] == ["LSTM: SinH, scenario-average AUC"]
+
+
+def test_the_shown_command_names_no_folder_of_the_machine():
+    shown = shown_command(["--dataset", "/data/mine/shop", "--json=/data/x.json", "--seeds", "2"])
+    assert shown == "python -m benchmarks.alt --dataset shop --json=x.json --seeds 2"
+
+
+def test_no_data_set_is_known_by_name():
+    sources = Path("benchmarks/alt").rglob("*.py")
+    named = [(path.name, name) for path in sources for name in CONVERTERS if name in path.read_text().lower()]
+    assert named == []
+
+
+def tiny_dataset(folder: Path, flipped: bool = False) -> Path:
+    """Three tiny scenarios with a split of their own; `flipped`: labels of test rows, and of these alone, negated."""
+    schema = tiny.write_tables(folder, scenarios=3, rows=160)
+    path = folder / "samples.parquet"
+    table = pl.read_parquet(path)
+    words = np.random.default_rng(0).choice(["train", "validation", "test"], len(table), p=[0.6, 0.15, 0.25])
+    table = table.with_columns(pl.Series("split", words, dtype=pl.String))
+    if flipped:
+        clicked = pl.col("clicked")
+        table = table.with_columns(
+            pl.when(pl.col("split") == "test").then(1 - clicked).otherwise(clicked).alias("clicked")
+        )
+    table.write_parquet(path)
+    content = {**schema.to_json_dict(), "split": {"method": "column"}}
+    (folder / "schema.yaml").write_text(yaml.safe_dump(DataSchema.model_validate(content).to_json_dict()))
+    return folder
+
+
+def test_a_failed_unit_is_told_and_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    dataset = open_dataset(tiny_dataset(tmp_path / "data"))
+    runner = Runner(Workplace(dataset, Cache(tmp_path / "cache", "d", "s", QUICK)), Wanted())
+    gathered = Gathered()
+    broken = Unit(kind="single", seed=0, scenario="nobody", variant=SINGLE)
+    runner._phase([broken, Unit(kind="prepare", seed=0)], gathered)  # pyright: ignore[reportPrivateUsage]
+    assert list(gathered.failed) == ["single, seed 0, nobody, SinH"]
+    assert "FAILED single" in capsys.readouterr().err
+    assert runner.workplace.cache.outcome(Unit(kind="prepare", seed=0)) is not None
+
+
+def test_a_wrong_data_set_is_refused_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["--dataset", str(tmp_path)]) == 2
+    assert "no such file" in capsys.readouterr().err
+    assert main(["--dataset", str(tiny_dataset(tmp_path / "data")), "--initial", "9"]) == 2
+    assert "3 scenarios" in capsys.readouterr().err
+
+
+def quick(folder: Path, data: Path) -> dict[str, object]:
+    arguments = ["--dataset", str(data), "--quick", "--json", str(folder / "out.json"), "--out", str(folder / "out")]
+    assert main(arguments) == 0
+    return json.loads((folder / "out.json").read_text())
+
+
+@pytest.mark.slow
+def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """With every test label negated, the same models must score exactly 1 − AUC: nothing else may have seen them."""
+    result = quick(tmp_path / "a", tiny_dataset(tmp_path / "data"))
+    printed = capsys.readouterr()
+    assert "Claims" in printed.out
+    assert "Failed" not in printed.out
+    assert "light, seed 0, LSTM, initial 2, s0, Ours" in printed.err
+    assert {"command", "seconds", "claims", "rows"} <= set(result)
+    assert all({"name", "figure", "interval", "target", "holds"} == set(claim) for claim in result["claims"])
+    assert len(list((tmp_path / "a" / "out" / "plots").glob("*.png"))) >= 3
+
+    again = quick(tmp_path / "a", tmp_path / "data")
+    assert again["rows"] == result["rows"]
+    assert "seed 0" not in capsys.readouterr().err
+
+    flipped = quick(tmp_path / "b", tiny_dataset(tmp_path / "flipped", flipped=True))
+    identity = ("seed", "scenario", "method", "encoder", "initial", "folding")
+    mine, theirs = (
+        {tuple(line.get(name) for name in identity): line for line in content["rows"]} for content in (result, flipped)
+    )
+    assert mine.keys() == theirs.keys()
+    assert {line["method"] for line in mine.values()} >= {
+        "SinH",
+        "MeH",
+        "MeL",
+        "Ours",
+        "Profile only",
+        "Boosting, all rows",
+    }
+    for key, line in mine.items():
+        assert theirs[key]["auc"] == pytest.approx(1 - line["auc"], abs=2e-6), key
+        assert theirs[key].get("architecture") == line.get("architecture"), key
