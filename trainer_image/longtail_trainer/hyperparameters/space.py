@@ -110,6 +110,8 @@ class Space:
                 raise ConfigInvalid(f"hyper-parameter {name}: there is no such field; choose of {', '.join(known)}")
             if names.count(name) > 1:
                 raise ConfigInvalid(f"hyper-parameter {name}: is named twice; keep one")
+            if isinstance(one, Choices) and len(set(map(_text, one.values))) < len(one.values):
+                raise ConfigInvalid(f"hyper-parameter {name}: a value stands there twice; keep one")
             if (not one.values) if isinstance(one, Choices) else one.low > one.high:
                 raise ConfigInvalid(
                     f"hyper-parameter {name}: has no value; give choices, or a low that is at most high"
@@ -136,6 +138,10 @@ def name_of(hyperparameter: Hyperparameter) -> str:
     return f"{hyperparameter.part}.{hyperparameter.field}"
 
 
+def _text(value: Value) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 PAPER_SPACE = Space(
     [
         Choices("training", "learning_rate", [Decimal("0.001"), Decimal("0.0001")]),
@@ -146,10 +152,6 @@ PAPER_SPACE = Space(
 )
 """ALT, Fig. 3, and the default: `learning_rate`, `deep_layers_dim`, `num_encoder_in_transformer` (here of either kind
 of encoder) and `prediction_module_dim`. 36 candidates."""
-
-
-def _text(value: Value) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _changed(base: _Part, changes: Mapping[str, Any]) -> _Part:

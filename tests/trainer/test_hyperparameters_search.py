@@ -1,0 +1,264 @@
+"""The search: what ends it and what doesn't, what it prunes, and that it resumes where it stopped."""
+
+import math
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+
+from longtail_api.heavy_model import Architecture, Training
+from longtail_trainer.errors import ConfigInvalid, Terminated
+from longtail_trainer.hyperparameters import PAPER_SPACE, Candidate, Choices, Decimals, Integers, Limits, Space, search
+from longtail_trainer.hyperparameters.algorithms import ALGORITHMS
+from longtail_trainer.hyperparameters.journal import ResumeJournal
+from longtail_trainer.hyperparameters.search import NoTrialCompleted
+
+BASE = Candidate(Architecture(), Training())
+WIDTHS = [4, 8, 12, 16, 20, 24, 28, 32]
+ONE_LINE = Space([Choices("architecture", "behavior_width", WIDTHS)])
+NUMBERS = Space(
+    [
+        Integers("architecture", "behavior_width", 2, 64),
+        Integers("training", "batch_size", 16, 1024, log=True),
+        Decimals("training", "learning_rate", Decimal("0.0001"), Decimal("0.1"), log=True),
+    ]
+)
+
+
+def quality(architecture: Architecture, training: Training, report: object = None) -> float:
+    """Best at width 40, batches of 128 and a learning rate of 0.01; its best figure is 0."""
+    return -(
+        abs(architecture.behavior_width - 40) / 64
+        + abs(math.log(training.batch_size / 128)) / 6
+        + abs(math.log10(float(training.learning_rate)) + 2)
+    )
+
+
+class Clock:
+    """A clock that only the objective moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Memory:
+    """A resume point in memory."""
+
+    def __init__(self) -> None:
+        self.saved: dict[str, bytes] = {}
+
+    def save(self, name: str, payload: bytes) -> None:
+        self.saved[name] = payload
+
+    def load(self, name: str) -> bytes | None:
+        return self.saved.get(name)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_every_algorithm_searches_numbers_and_choices_and_comes_near(algorithm):
+    trials = 12 if algorithm == "gp" else 40  # a Gaussian process takes long to fit, and learns fast
+    result = search(quality, NUMBERS, BASE, algorithm, Limits(max_trials=trials), seed=1)
+    assert result.ended == "MaxTrialsReached"
+    assert len(result.trials) == trials
+    assert result.value == quality(result.best.architecture, result.best.training) > -0.9
+    paper = search(quality, PAPER_SPACE, BASE, algorithm, Limits(max_trials=4))
+    assert paper.best.architecture.behavior_layers in (2, 3, 4)
+
+
+def test_an_unknown_algorithm_is_refused_before_anything_runs():
+    with pytest.raises(ConfigInvalid, match=r"no search algorithm 'sobol'; choose one of racos, tpe"):
+        search(_never, NUMBERS, BASE, "sobol")
+
+
+def _never(*_: object) -> float:
+    raise AssertionError("no trial should run")
+
+
+def test_a_failed_trial_is_recorded_with_its_error_and_the_search_goes_on():
+    def objective(architecture: Architecture, training: Training, report: object) -> float:
+        if architecture.behavior_width == 8:
+            raise MemoryError("8 is too wide")
+        return float("nan") if architecture.behavior_width == 12 else architecture.behavior_width
+
+    result = search(objective, ONE_LINE, BASE, "random", Limits(max_trials=60))
+    assert (result.value, result.best.architecture.behavior_width) == (32, 32)
+    reasons = {
+        one.parameters["architecture.behavior_width"]: one.reason for one in result.trials if one.state == "failed"
+    }
+    assert reasons == {"8": "MemoryError: 8 is too wide", "12": "NotANumber: the objective gave NaN"}
+
+
+def test_candidates_that_are_invalid_fail_alone():
+    space = Space([Choices("architecture", "behavior_heads", [1, 3])])
+    result = search(lambda *_: 1.0, space, BASE, limits=Limits(max_trials=10))
+    failed = [one for one in result.trials if one.state == "failed"]
+    assert failed
+    assert all(one.reason.startswith("ConfigInvalid: behavior_heads 3") for one in failed)
+
+
+def test_a_search_without_a_complete_trial_says_why():
+    def objective(*_: object) -> float:
+        raise RuntimeError("CUDA out of memory")
+
+    with pytest.raises(
+        NoTrialCompleted, match=r"none of 3 trials.*RuntimeError: CUDA out of memory; give it"
+    ) as caught:
+        search(objective, ONE_LINE, BASE, limits=Limits(max_trials=3))
+    assert caught.value.reason == "NoTrialCompleted"
+
+
+def test_a_trial_over_its_time_is_pruned_and_the_next_one_has_all_of_its_own():
+    clock = Clock()
+
+    def objective(architecture: Architecture, training: Training, report: Callable[[int, float], None]) -> float:
+        for epoch in range(1, 4):
+            clock.now += architecture.behavior_width
+            report(epoch, 1.0)
+        return 1.0
+
+    result = search(
+        objective,
+        ONE_LINE,
+        BASE,
+        "racos",
+        Limits(max_trials=20, trial_seconds=40, trials_before_pruning=99),
+        clock=clock,
+    )
+    slow = {str(width) for width in WIDTHS if 3 * width >= 40}
+    assert {one.parameters["architecture.behavior_width"] for one in result.trials if one.state == "pruned"} == slow
+    overdue = [one for one in result.trials if one.reason == "TrialDeadlineExceeded"]
+    assert overdue
+    assert all(one.value == 1.0 and one.seconds >= 40 for one in overdue)
+
+
+@pytest.mark.parametrize("during", ["trial", "report"])
+def test_the_search_ends_with_its_time_and_keeps_what_is_complete(during):
+    clock = Clock()
+
+    def objective(architecture: Architecture, training: Training, report: Callable[[int, float], None]) -> float:
+        clock.now += 40
+        if during == "report":
+            report(1, 0.5)
+        return 0.5
+
+    result = search(objective, NUMBERS, BASE, limits=Limits(max_trials=50, total_seconds=100), clock=clock)
+    assert result.ended == "DeadlineExceeded"
+    assert [one.state for one in result.trials] == [
+        "complete",
+        "complete",
+        "complete" if during == "trial" else "pruned",
+    ]
+
+
+def test_hopeless_trials_are_pruned_by_the_median_of_the_earlier_ones():
+    def objective(architecture: Architecture, training: Training, report: Callable[[int, float], None]) -> float:
+        for epoch in range(1, 6):
+            report(epoch, quality(architecture, training) * (1 + 1 / epoch))
+        return quality(architecture, training)
+
+    limits = Limits(max_trials=30, trials_before_pruning=5, epochs_before_pruning=2)
+    result = search(objective, NUMBERS, BASE, "random", limits)
+    pruned = [one for one in result.trials if one.state == "pruned"]
+    assert pruned
+    assert all(one.number >= 5 and one.reason.startswith("Hopeless") for one in pruned)
+    complete = [one.value for one in result.trials if one.state == "complete"]
+    assert result.value == max(complete)
+    assert max(one.value for one in pruned) < result.value
+
+
+def test_a_space_is_exhausted_and_no_candidate_trained_twice():
+    trained: list[int] = []
+
+    def objective(architecture: Architecture, training: Training, report: object) -> float:
+        trained.append(architecture.behavior_width)
+        return architecture.behavior_width
+
+    result = search(objective, ONE_LINE, BASE, "tpe", Limits(max_trials=500), direction="minimize")
+    assert result.ended == "SpaceExhausted"
+    assert sorted(trained) == WIDTHS
+    assert result.value == 4
+    repeated = [one for one in result.trials if one.reason is not None]
+    assert len(repeated) == len(result.trials) - len(WIDTHS)
+    assert all(one.reason.startswith("Repeated: as trial ") for one in repeated)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_search_that_is_stopped_resumes_to_the_result_of_an_uninterrupted_one(algorithm):
+    limits = Limits(max_trials=6 if algorithm == "gp" else 18)  # a Gaussian process takes long to fit
+    expected = search(quality, NUMBERS, BASE, algorithm, limits, seed=3)
+    memory, asked = Memory(), []
+
+    def stopped_now_and_then(architecture: Architecture, training: Training, report: object) -> float:
+        asked.append((architecture, training))
+        if len(asked) in (3, 5, 10):
+            raise Terminated("stopped by SIGTERM")
+        return quality(architecture, training)
+
+    stops = 0
+    while True:
+        try:
+            result = search(
+                stopped_now_and_then, NUMBERS, BASE, algorithm, limits, seed=3, journal=ResumeJournal(memory)
+            )
+            break
+        except Terminated:
+            stops += 1
+    assert stops >= 2
+    assert [one.parameters for one in result.trials] == [one.parameters for one in expected.trials]
+    assert (result.best, result.value) == (expected.best, expected.value)
+    repeated = sum(one.reason is not None for one in result.trials)
+    assert len(asked) == limits.max_trials - repeated + stops  # each stopped trial again, no finished one
+
+
+def test_the_time_of_earlier_attempts_counts():
+    memory, clock = Memory(), Clock()
+
+    def objective(architecture: Architecture, training: Training, report: object) -> float:
+        clock.now += 30
+        return 0.5
+
+    first = search(
+        objective,
+        NUMBERS,
+        BASE,
+        limits=Limits(max_trials=2, total_seconds=100),
+        journal=ResumeJournal(memory),
+        clock=clock,
+    )
+    assert first.ended == "MaxTrialsReached"
+    second = search(
+        objective,
+        NUMBERS,
+        BASE,
+        limits=Limits(max_trials=9, total_seconds=100),
+        journal=ResumeJournal(memory),
+        clock=clock,
+    )
+    assert (second.ended, len(second.trials)) == ("DeadlineExceeded", 4)
+
+
+def test_a_stop_between_trials_ends_the_search_and_loses_none():
+    memory = Memory()
+
+    class StopAfterThree:
+        def raise_if_requested(self) -> None:
+            if len(told) == 3:
+                raise Terminated("stopped by SIGTERM")
+
+    told: list[int] = []
+    with pytest.raises(Terminated):
+        search(
+            quality, NUMBERS, BASE, journal=ResumeJournal(memory), stop=StopAfterThree(),
+            on_trial=lambda record: told.append(record.number),
+        )  # fmt: skip
+    assert told == [0, 1, 2]
+    assert len(search(quality, NUMBERS, BASE, limits=Limits(max_trials=3), journal=ResumeJournal(memory)).trials) == 3
+
+
+@pytest.mark.parametrize(("name", "value"), [("max_trials", 0), ("trial_seconds", -1.0), ("total_seconds", math.nan)])
+def test_limits_that_allow_nothing_are_refused_by_name(name, value):
+    with pytest.raises(ConfigInvalid, match=f"{name} of the hyper-parameter search is"):
+        Limits(**{name: value})

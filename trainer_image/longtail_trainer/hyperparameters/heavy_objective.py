@@ -1,0 +1,130 @@
+"""The search of the pre-designed heavy model, by training each candidate (ALT III-B)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import torch
+
+from longtail_api.heavy_model import Architecture, Training
+from longtail_api.store_objects import Features
+from longtail_trainer.encoded import EncodedSplit, concatenate
+from longtail_trainer.errors import DataInvalid
+from longtail_trainer.evaluation import evaluate, primary_metric
+from longtail_trainer.heavy.model import HeavyModel
+from longtail_trainer.heavy.teacher import predict
+from longtail_trainer.hyperparameters.journal import ResumeJournal, ResumePoint
+from longtail_trainer.hyperparameters.search import Direction, Limits, Result, search
+from longtail_trainer.hyperparameters.space import PAPER_SPACE, Candidate, Space
+from longtail_trainer.hyperparameters.trial import Report, Stop, TrialRecord
+from longtail_trainer.training import LabelLosses, TrainingSettings, train
+from longtail_trainer.training.device import training_device
+
+
+def best_architecture(
+    features: Features,
+    encoder: str,
+    base: Candidate,
+    training: EncodedSplit,
+    validations: Sequence[EncodedSplit],
+    *,
+    space: Space = PAPER_SPACE,
+    algorithm: str = "racos",
+    limits: Limits | None = None,
+    seed: int = 0,
+    threads: int = 1,
+    resume: ResumePoint | None = None,
+    stop: Stop | None = None,
+    on_trial: Callable[[TrialRecord], None] = lambda record: None,
+) -> Result:
+    """The candidate whose model, trained on `training`, has the best figure on validation rows.
+
+    `validations`: the validation rows of each scenario of the pool. The figure is the average over scenarios of the
+    first label's AUC (RMSE of a regression: lower is better), over those where it can be estimated. Fields of `base`
+    that `space` doesn't name stay as they are. The best model's weights aren't kept: train it from `result.best`.
+
+    Raises `DataInvalid` where the figure can be estimated on no scenario, `Terminated` where `stop` says so (what was
+    tried is in `resume` by then), and what `search` raises.
+    """
+    objective = HeavyObjective(features, encoder, training, validations, seed, threads)
+    objective.check()
+    return search(
+        objective,
+        space,
+        base,
+        algorithm,
+        limits,
+        direction=objective.direction,
+        seed=seed,
+        journal=None if resume is None else ResumeJournal(resume),
+        stop=stop,
+        on_trial=on_trial,
+    )
+
+
+@dataclass(frozen=True)
+class HeavyObjective:
+    """Trains a heavy model as `initialize` does; its figure on validation rows."""
+
+    features: Features
+    encoder: str
+    training: EncodedSplit
+    validations: Sequence[EncodedSplit]
+    seed: int = 0
+    threads: int = 1
+
+    @property
+    def direction(self) -> Direction:
+        """Where better figures are."""
+        return "maximize" if primary_metric(self.features.data_schema) == "auc" else "minimize"
+
+    def check(self) -> None:
+        """Raise `DataInvalid` where no scenario's validation rows allow a figure."""
+        labels = len(self.features.data_schema.labels)
+        if all(self._figure(torch.zeros(len(split), labels), split) is None for split in self.validations):
+            raise DataInvalid(
+                f"no scenario of the pool has validation rows on which {primary_metric(self.features.data_schema)} can "
+                "be estimated, so candidates can't be compared; raise the share of validation rows, or search nothing"
+            )
+
+    def __call__(self, architecture: Architecture, training: Training, report: Report) -> float:
+        """Train, reporting the figure after each epoch; the figure of the epoch whose validation loss is lowest."""
+        seed = self.seed + training.seed
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            model = HeavyModel(self.features, self.encoder, architecture).to(training_device(self.threads))
+        settings = TrainingSettings(
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            learning_rate=float(training.learning_rate),
+            seed=seed,
+        )
+        train(
+            model,
+            self.training,
+            concatenate(self.validations),
+            LabelLosses.of(self.features.data_schema),
+            settings,
+            Forgetful(),
+            report,
+            lambda epoch, training_loss, validation_loss: report(epoch, self._average(model)),
+        )
+        return self._average(model)
+
+    def _average(self, model: HeavyModel) -> float:
+        figures = [self._figure(predict(model, split), split) for split in self.validations]
+        return fmean(figure for figure in figures if figure is not None)
+
+    def _figure(self, logits: torch.Tensor, split: EncodedSplit) -> float | None:
+        return evaluate(logits, split, self.features)[primary_metric(self.features.data_schema)].value
+
+
+class Forgetful:
+    """A resume point that keeps nothing: a trial that is interrupted starts over, the search itself resumes."""
+
+    def save(self, name: str, payload: bytes) -> None:
+        """Keep nothing."""
+
+    def load(self, name: str) -> bytes | None:
+        """Nothing."""
+        return None

@@ -1,0 +1,48 @@
+"""Where a search keeps its trials so that its next attempt goes on from there.
+
+Any `optuna.storages.journal.BaseJournalBackend` can be given to `search`. The one here is for a step that searches by
+itself; workers on many machines that share a search need one that appends to `searches/<search>/journal/` in the
+store, and heartbeats for trials whose worker is gone, which optuna's journal storage lacks.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from optuna.storages.journal import BaseJournalBackend
+from optuna.trial import TrialState
+
+RESUME_POINT = "hyperparameters"
+SET_TRIAL_STATE = 6
+"""optuna's operation code for a trial's end; part of the journal's format, so it doesn't change."""
+
+
+class ResumePoint(Protocol):
+    """Where the journal is kept; `ResumePoints` is one."""
+
+    def save(self, name: str, payload: bytes) -> None: ...
+
+    def load(self, name: str) -> bytes | None: ...
+
+
+class ResumeJournal(BaseJournalBackend):
+    """The operations of one search in one resume point, one line of JSON each, saved whenever a trial has ended.
+
+    A trial that was under way when its process ended is therefore unknown to the next one, which gives it the same
+    number, and with it the same parameters.
+    """
+
+    def __init__(self, resume: ResumePoint) -> None:
+        self._resume = resume
+        payload = resume.load(RESUME_POINT) or b""
+        self._lines = payload.decode().splitlines()
+
+    def read_logs(self, log_number_from: int) -> Iterable[dict[str, Any]]:
+        """The operations from this number on."""
+        return [json.loads(line) for line in self._lines[log_number_from:]]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add operations, and save all where a trial ends with one of them."""
+        self._lines += [json.dumps(log) for log in logs]
+        if any(log["op_code"] == SET_TRIAL_STATE and TrialState(log["state"]).is_finished() for log in logs):
+            self._resume.save(RESUME_POINT, "\n".join(self._lines).encode())
