@@ -22,7 +22,6 @@ from tests.devcluster import api_server
 from tests.operator.simulated_node import SimulatedNode
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.api
 
 
 @pytest.fixture(scope="session")
