@@ -42,6 +42,7 @@ ORPHANS_SECONDS = 600.0
 LONGEST_CALL = timedelta(seconds=0.45 * ORPHANS_SECONDS)
 """What the S3 client's time limits promise: below half of the retention of orphans."""
 KEPT_VERSIONS = 3
+RETENTION = RetentionRule(KEPT_VERSIONS, timedelta(seconds=ORPHANS_SECONDS))
 SCENARIOS = ("team.ads.00000001", "team.risk.00000002", "team.news.00000003")
 FOLDED = "folded"
 VERDICTS = (FOLDED, FOLDED, FOLDED, "NotFinite", "WrongShape", "WrongTensors", "UnknownBase", "WrongHash", "Unreadable")
@@ -222,8 +223,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule()
     def an_operator_collects_garbage(self) -> None:
-        retention = RetentionRule(KEPT_VERSIONS, timedelta(seconds=ORPHANS_SECONDS))
-        self.start("collector", lambda store: collect(store, retention))
+        self.start("collector", lambda store: collect(store, RETENTION))
 
     @precondition(lambda self: len(self.seen) % 4 == 3)  # now and then: it outdates what is pending
     @rule(seed=st.integers(0, 99))
@@ -295,6 +295,7 @@ class LedgerMachine(RuleBasedStateMachine):
             if self.seen:
                 self.settle_the_rest()
                 self.committed_versions_form_one_unbroken_chain()
+                collect(self.world.store, RETENTION)
                 self.examine()
         finally:
             shutil.rmtree(self.workspace)

@@ -38,7 +38,7 @@ def test_every_acknowledged_feedback_ends_in_one_version_of_one_chain(endpoint: 
     run_state_machine_as_test(
         LedgerOnS3,
         settings=settings(
-            max_examples=int(os.environ.get("LONGTAIL_LEDGER_EXAMPLES_S3", "15")),
+            max_examples=int(os.environ.get("LONGTAIL_LEDGER_EXAMPLES_S3", "12")),
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=list(HealthCheck),

@@ -27,7 +27,7 @@ class LedgerInAFolder(LedgerMachine):
 
 TestLedgerInAFolder = LedgerInAFolder.TestCase
 TestLedgerInAFolder.settings = settings(
-    max_examples=int(os.environ.get("LONGTAIL_LEDGER_EXAMPLES", "150")),
+    max_examples=int(os.environ.get("LONGTAIL_LEDGER_EXAMPLES", "100")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

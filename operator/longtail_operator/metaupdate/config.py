@@ -23,7 +23,9 @@ class MetaUpdateConfig(ApiModel):
     epoch: Annotated[int, Field(ge=0)] | None = None
     """The writer's epoch, the same as long as one operator leads. None: the head's, raised by one."""
     workspace: str | None = None
-    """Folder with room for two checkpoints and the feedback; by default the system's temporary one."""
+    """Folder with room for two checkpoints and the feedback; by default the system's temporary one.
+
+    A process that is killed leaves its files there: who starts it removes the folder when it has ended."""
 
 
 class MetaUpdateResult(ApiModel):
