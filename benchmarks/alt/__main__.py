@@ -19,7 +19,7 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
 from benchmarks.alt.cache import Cache, data_hash, source_hash
 from benchmarks.alt.methods import ABLATIONS
 from benchmarks.alt.plan import Wanted
-from benchmarks.alt.protocol import LIGHT_OPERATIONS, QUICK, Encoder, Protocol
+from benchmarks.alt.protocol import LIGHT_OPERATIONS, QUICK, SIZES, Encoder, Protocol
 from benchmarks.alt.report import Report
 from benchmarks.alt.runner import Gathered, Runner
 from benchmarks.alt.units.repetition import UnusableDataset, open_dataset, scenario_names
@@ -55,8 +55,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--target", type=_target, action="append", default=[], metavar="METHOD=AUC", help="least average"
     )
-    result.add_argument("--heavy-layers", type=int, metavar="N", help="layers of the heavy model (the paper's 6)")
-    result.add_argument("--light-layers", type=int, metavar="N", help="layers of the light models (the paper's 3)")
+    result.add_argument("--sizes", choices=SIZES, default="paper", help="of the models: the paper's, or our defaults")
+    result.add_argument("--heavy-layers", type=int, metavar="N", help="of the heavy model, in place of these")
+    result.add_argument("--light-layers", type=int, metavar="N", help="of the light models, in place of these")
     result.add_argument("--jobs", type=int, default=1, metavar="N", help="processes; 1 works in this one")
     result.add_argument("--threads", type=int, default=1, metavar="N", help="of each process")
     result.add_argument("--cached-only", action="store_true", help="start nothing, report what is done")
@@ -91,7 +92,7 @@ def _target(text: str) -> tuple[str, float]:
 
 
 def protocol_of(options: argparse.Namespace) -> Protocol:
-    base = QUICK if options.quick else Protocol()
+    base = QUICK if options.quick else SIZES[options.sizes]
     changes: dict[str, object] = {"threads": options.threads}
     if options.heavy_layers:
         changes["heavy"] = base.heavy.model_copy(update={"behavior_layers": options.heavy_layers})

@@ -7,7 +7,6 @@ import matplotlib
 
 matplotlib.use("Agg")  # no display is needed
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,34 +16,39 @@ from benchmarks.alt.tables import Table
 def draw(table: Table, folder: Path) -> Path:
     """The table as `folder/<name>.png`."""
     folder.mkdir(parents=True, exist_ok=True)
-    names = [str(name) for name in table.frame[table.x]]
-    wide = table.kind != "lines"
-    figure = Figure(figsize=(max(6.0, 0.45 * len(names) * (len(table.ys) if wide else 1) + 2), 4), layout="constrained")
+    places = 8 if table.kind == "scatter" else table.frame.height
+    figure = Figure(figsize=(max(6.0, 0.45 * places + 3), 5), layout="constrained")
     axes = figure.subplots()
-    for number, column in enumerate(table.ys):
-        values = np.array([np.nan if value is None else value for value in table.frame[column]], dtype=float)
-        _series(axes, table, values, column, number)
-    axes.set_xticks(
-        range(len(names)), names, rotation=0 if len(names) < 5 else 60, ha="center" if len(names) < 5 else "right"
-    )
-    axes.set_ylabel(table.unit)
+    if table.kind == "scatter":
+        _scatter(axes, table)
+    else:
+        _series(axes, table)
+    axes.set_ylabel("AUC")
     axes.set_title(table.title)
-    if len(table.ys) > 1:
-        axes.legend(fontsize="small")
+    axes.grid(axis="y", alpha=0.3)
     path = folder / f"{table.name}.png"
     figure.savefig(path, dpi=110)
     return path
 
 
-def _series(axes: Axes, table: Table, values: np.ndarray, label: str, number: int) -> None:
-    places = np.arange(len(values))
-    if table.kind == "bars":
-        width = 0.8 / len(table.ys)
-        axes.bar(places + (number - (len(table.ys) - 1) / 2) * width, values, width, label=label)
-        shown = values[np.isfinite(values)]
-        if table.unit == "AUC" and len(shown):
-            # Bars from 0 would all look alike: AUCs start where the smallest of the table does.
-            low = float(min(shown.min() - 0.02, axes.get_ylim()[0] or 1.0))
-            axes.set_ylim(max(0.0, low), None)
-    else:
-        axes.plot(places, values, "o-" if table.kind == "lines" else "o", label=label)
+def _series(axes: Axes, table: Table) -> None:
+    """A mark for each value, joined where the places have an order; not bars, whose height would mislead below 0.5."""
+    names = [str(name) for name in table.frame[table.x]]
+    for column in table.ys:
+        values = [float("nan") if value is None else value for value in table.frame[column]]
+        axes.plot(range(len(names)), values, "o-" if table.kind == "lines" else "o", label=column)
+    steep = max(map(len, names)) * len(names) > 60
+    axes.set_xticks(range(len(names)), names, rotation=60 if steep else 0, ha="right" if steep else "center")
+    axes.margins(x=0.1)
+    if len(table.ys) > 1:
+        axes.legend(fontsize="small")
+
+
+def _scatter(axes: Axes, table: Table) -> None:
+    """AUC against cost, a logarithmic axis; each point with its name."""
+    for name, cost, auc in table.frame.select("method", table.x, *table.ys).drop_nulls().iter_rows():
+        axes.plot([cost], [auc], "o")
+        axes.annotate(str(name), (cost, auc), textcoords="offset points", xytext=(6, 4))
+    axes.set_xscale("log")
+    axes.set_xlabel(f"{table.x} of one prediction")
+    axes.margins(x=0.25, y=0.15)

@@ -68,6 +68,10 @@ class Protocol(Frozen):
         )
 
 
+PAPER = Protocol()
+DEFAULTS = Protocol(heavy=Architecture(), light_width=SearchSpace().width, light_layers=SearchSpace().layers)
+"""The sizes that a HeavyModel and a search have where nobody names any."""
+SIZES = {"paper": PAPER, "defaults": DEFAULTS}
 QUICK = Protocol(
     scenarios=3,
     rows=300,

@@ -38,15 +38,14 @@ PAPER = (SINGLE, ADAPTED, PREDEFINED, SEARCHED)
 
 @dataclass(frozen=True)
 class Table:
-    """One table and its picture. x: the column that names lines or places; ys: the columns drawn."""
+    """One table and its picture. x: the column of places (of costs, for `scatter`); ys: the AUC columns drawn."""
 
     name: str
     title: str
     frame: pl.DataFrame
-    kind: Literal["bars", "lines", "points"]
+    kind: Literal["points", "lines", "scatter"]
     x: str
     ys: tuple[str, ...]
-    unit: str = "AUC"
 
 
 def tables(rows: pl.DataFrame, wanted: Wanted) -> list[Table]:
@@ -86,7 +85,7 @@ def _averages(rows: pl.DataFrame, encoder: str) -> Table:
     parts += [pl.col("log_loss").mean().alias("log loss"), pl.col("calibration_error").mean().alias("ECE")]
     frame = _ordered(rows.group_by("method").agg(parts))
     ys = ("AUC", "AUC, initial", "AUC, emerging")
-    return Table(f"averages-{encoder}", f"Averages over scenarios and seeds, {encoder}", frame, "bars", "method", ys)
+    return Table(f"averages-{encoder}", f"Averages over scenarios and seeds, {encoder}", frame, "points", "method", ys)
 
 
 def _costs(rows: pl.DataFrame, encoder: str) -> Table:
@@ -104,7 +103,7 @@ def _costs(rows: pl.DataFrame, encoder: str) -> Table:
         .agg(pl.col("auc").mean().alias("AUC"), *(pl.col(name).mean().alias(title) for name, title in names.items()))
         .with_columns(pl.col("FLOPs", "parameters").round().cast(pl.Int64))
     )
-    return Table(f"costs-{encoder}", f"Cost of a prediction, {encoder}", frame, "bars", "method", ("FLOPs",), "FLOPs")
+    return Table(f"costs-{encoder}", f"Cost of a prediction, {encoder}", frame, "scatter", "FLOPs", ("AUC",))
 
 
 def _ablated(rows: pl.DataFrame, encoder: str) -> Iterator[Table]:
@@ -123,7 +122,7 @@ def _ablated(rows: pl.DataFrame, encoder: str) -> Iterator[Table]:
             f"ablations-{encoder}",
             f"Ablations of the light model, {encoder}",
             frame.sort("method"),
-            "bars",
+            "points",
             "method",
             ("AUC",),
         )
@@ -143,7 +142,7 @@ def _ablated(rows: pl.DataFrame, encoder: str) -> Iterator[Table]:
             .sort("folding")
         )
         ys = ("MeH", "MeH, last third", "agnostic on arrival", "final agnostic")
-        yield Table(f"folding-{encoder}", f"Ways of folding feedback, {encoder}", frame, "bars", "folding", ys)
+        yield Table(f"folding-{encoder}", f"Ways of folding feedback, {encoder}", frame, "points", "folding", ys)
 
 
 def _initial_numbers(rows: pl.DataFrame, wanted: Wanted) -> Iterator[Table]:
@@ -184,7 +183,9 @@ def _sequences(rows: pl.DataFrame, wanted: Wanted) -> Iterator[Table]:
     means = pl.concat([basic, single]).group_by("model").agg(pl.col("auc").mean().alias("AUC"))
     order = pl.DataFrame({"model": ["Profile only", *wanted.encoders]})
     frame = order.join(means, on="model", how="inner", maintain_order="left")
-    yield Table("sequences", "With and without behavior sequences, single scenarios", frame, "bars", "model", ("AUC",))
+    yield Table(
+        "sequences", "With and without behavior sequences, single scenarios", frame, "points", "model", ("AUC",)
+    )
 
 
 def _ordered(frame: pl.DataFrame, order: Sequence[str] = ORDER) -> pl.DataFrame:
