@@ -229,6 +229,7 @@ def test_flaws_of_other_scenarios_samples_are_not_this_ones(tables: Path):
     [
         ("Generic S3 error: Error performing GET ... after 8 retries: error sending request", Retryable),
         ("object-store error: The operation lacked the necessary privileges: 403 Forbidden", ConfigInvalid),
+        ("Generic S3 error: client error (Connect): invalid peer certificate: UnknownIssuer", ConfigInvalid),
         ("Client error with status 404 Not Found: NoSuchKey", DataInvalid),
     ],
 )
