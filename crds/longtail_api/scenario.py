@@ -26,6 +26,13 @@ VersionName = Annotated[
 ]
 
 
+class StorageOverrides(ApiModel):
+    """What a Scenario may set for reaching the HeavyModel's store."""
+
+    credentials_secret_ref: SecretReference | None = None
+    """Credentials for the store and the tables in this namespace, in place of the HeavyModel's."""
+
+
 class ScenarioData(DataLocation):
     """Which rows are this scenario's."""
 
@@ -159,8 +166,8 @@ class ScenarioSpec(ApiModel):
     """Attributes of the scenario."""
     refresh: Refresh = Refresh()
     """When data and model are made anew."""
-    credentials_secret_ref: SecretReference | None = None
-    """Credentials for the store and the tables in this namespace, in place of the HeavyModel's."""
+    storage: StorageOverrides = StorageOverrides()
+    """How this Scenario reaches the HeavyModel's store."""
     budget: Budget = Budget()
     """What one prediction may cost."""
     light: Light = Light()

@@ -121,7 +121,7 @@ def schema_hash(spec: HeavyModelSpec) -> str:
 
 def secret_name(world: ScenarioWorld, heavy_model: HeavyModelView) -> str | None:
     """The Secret in the Scenario's namespace: its own, else one named as the HeavyModel's is."""
-    own = world.spec.credentials_secret_ref
+    own = world.spec.storage.credentials_secret_ref
     shared = heavy_model.spec.storage.credentials_secret_ref
     return own.name if own else (shared.name if shared else None)
 
