@@ -304,9 +304,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for arrive in self.world.in_flight:
             arrive()
         while waiting := pending(self.world.store):
-            before = self.head().number
             self.settle(self.world.store, None, 3)
-            assert self.head().number == before + 1, f"{waiting} can't be settled"
+            assert len(pending(self.world.store)) < len(waiting), f"{waiting} can't be settled"
 
     def examine(self) -> None:
         chain = [Version.model_validate_json(self.seen[number]) for number in sorted(self.seen)]
