@@ -34,6 +34,8 @@ def draw(table: Table, folder: Path) -> Path:
 def _series(axes: Axes, table: Table) -> None:
     """A mark for each value, joined where the places have an order; not bars, whose height would mislead below 0.5."""
     names = [str(name) for name in table.frame[table.x]]
+    if table.also:
+        names = [f"{name}, {more}" for name, more in zip(names, table.frame[table.also], strict=True)]
     for column in table.ys:
         values = [float("nan") if value is None else value for value in table.frame[column]]
         axes.plot(range(len(names)), values, "o-" if table.kind == "lines" else "o", label=column)

@@ -13,7 +13,7 @@ from benchmarks.alt.protocol import Protocol
 from benchmarks.alt.results import results
 from benchmarks.alt.rows import Row
 from benchmarks.alt.runner import Gathered
-from benchmarks.alt.tables import Table, tables
+from benchmarks.alt.tables import DIFFERENCES, Table, tables
 from benchmarks.datasets.tables import table_text
 
 
@@ -30,7 +30,7 @@ class Report:
         self.claims: list[Claim] = []
         self.tables: list[Table] = []
         if any(row.auc is not None for row in gathered.rows):
-            self.rows = results(gathered.rows, wanted.initial[0])
+            self.rows = results(gathered.rows, gathered.scenarios, wanted.initial[0])
             self.claims = claims(self.rows, wanted, gathered.budgets, targets)
             self.tables = tables(self.rows, wanted)
 
@@ -53,6 +53,7 @@ class Report:
             "command": self.command,
             "seconds": round(self.gathered.seconds, 1),
             "claims": [claim.model_dump(mode="json") for claim in self.claims],
+            "differences": self._differences(),
             "seeds": self.gathered.complete,
             "unitsMissing": self.gathered.missing,
             "skipped": self.gathered.skipped,
@@ -64,6 +65,15 @@ class Report:
         part = path.with_suffix(".part")
         part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
         part.replace(path)
+
+    def _differences(self) -> list[dict[str, Any]]:
+        """Every line of the tables of paired differences."""
+        found = [table for table in self.tables if table.name.startswith(DIFFERENCES)]
+        return [
+            {"encoder": table.name.removeprefix(DIFFERENCES), **line}
+            for table in found
+            for line in table.frame.iter_rows(named=True)
+        ]
 
     def draw(self, folder: Path) -> None:
         """A picture of each table."""

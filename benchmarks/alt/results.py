@@ -1,6 +1,6 @@
 """All rows as one table, with what the draw says of each scenario."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -11,11 +11,11 @@ LATENCIES = ("p50_milliseconds", "p99_milliseconds")
 IDENTITY = ["seed", "scenario", "method", "encoder", "initial", "folding"]
 
 
-def results(rows: Sequence[Row], main_initial: int) -> pl.DataFrame:
+def results(rows: Sequence[Row], scenarios: Mapping[int, Sequence[str]], main_initial: int) -> pl.DataFrame:
     """One line per row, with `arrival` (from 0), `arrivals` and `group` (initial or emerging).
 
     Latencies, which are measured last, join the rows of their models. Where initial scenarios don't matter to a
-    method, its rows are grouped by the comparison's own draw.
+    method, its rows are grouped by the comparison's own draw. scenarios: all of them, by seed.
     """
     frame = pl.DataFrame(
         [row.model_dump() for row in rows],
@@ -25,21 +25,21 @@ def results(rows: Sequence[Row], main_initial: int) -> pl.DataFrame:
     frame = frame.filter(pl.col("p50_milliseconds").is_null()).drop(LATENCIES)
     frame = frame.join(timed.select(*IDENTITY, *LATENCIES), on=IDENTITY, how="left", maintain_order="left")
     return frame.join(
-        _places(frame, main_initial), on=["seed", "scenario", "initial"], how="left", maintain_order="left"
+        _places(frame, scenarios, main_initial), on=["seed", "scenario", "initial"], how="left", maintain_order="left"
     )
 
 
-def _places(frame: pl.DataFrame, main_initial: int) -> pl.DataFrame:
-    scenarios = frame.group_by("seed").agg(pl.col("scenario").unique())
+def _places(frame: pl.DataFrame, scenarios: Mapping[int, Sequence[str]], main_initial: int) -> pl.DataFrame:
     initials = frame["initial"].unique().to_list()
     places = [
         (seed, scenario, initial, arrival, len(names), "initial" if arrival < (initial or main_initial) else "emerging")
-        for seed, names in scenarios.rows()
+        for seed, names in scenarios.items()
         for arrival, scenario in enumerate(arrival_order(names, seed))
         for initial in initials
     ]
     columns = ["seed", "scenario", "initial", "arrival", "arrivals", "group"]
-    return pl.DataFrame(places, schema=columns, orient="row").with_columns(pl.col("seed", "initial").cast(pl.Int64))
+    kinds = [pl.Int64, pl.String, pl.Int64, pl.Int64, pl.Int64, pl.String]
+    return pl.DataFrame(places, schema=dict(zip(columns, kinds, strict=True)), orient="row")
 
 
 def _kind(annotation: object) -> type[pl.DataType]:

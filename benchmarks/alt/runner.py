@@ -17,13 +17,15 @@ from benchmarks.alt.units.workplace import Workplace
 class Gathered:
     """All rows so far.
 
-    skipped: reasons by seed and scenario; failed: by unit. budgets: what each unit of that kind found. missing: units
-    not done. seconds: of all units done, now or before. complete: seeds with nothing missing.
+    scenarios: those that could be prepared, by seed. skipped: reasons, by seed and scenario. failed: by unit.
+    budgets: what each unit of that kind found. missing: units not done. seconds: of all units done, now or before.
+    complete: seeds with nothing missing.
     """
 
     rows: list[Row] = field(default_factory=list[Row])
     skipped: dict[str, str] = field(default_factory=dict[str, str])
     failed: dict[str, str] = field(default_factory=dict[str, str])
+    scenarios: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
     budgets: list[dict[str, int]] = field(default_factory=list[dict[str, int]])
     missing: int = 0
     seconds: float = 0.0
@@ -63,7 +65,8 @@ class Runner:
         if prepared is None:
             return
         gathered.skipped |= {f"seed {seed}, {name}": why for name, why in prepared.outputs["skipped"].items()}
-        for units in phases(self.wanted, sorted(prepared.outputs["manifests"]), seed):
+        gathered.scenarios[seed] = sorted(prepared.outputs["manifests"])
+        for units in phases(self.wanted, gathered.scenarios[seed], seed):
             self._phase(units, gathered)
 
     def _phase(self, units: Sequence[Unit], gathered: Gathered) -> None:

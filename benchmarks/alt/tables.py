@@ -21,6 +21,7 @@ from benchmarks.alt.methods import (
     SINGLE_POOLED_SCHEDULE,
 )
 from benchmarks.alt.plan import Wanted
+from benchmarks.alt.statistics import difference
 
 ORDER = (
     PROFILE_ONLY,
@@ -33,6 +34,19 @@ ORDER = (
     PREDEFINED,
     SEARCHED,
 )
+COMPARED = (
+    (ADAPTED, SINGLE),
+    (ADAPTED, SINGLE_POOLED_SCHEDULE),
+    (ADAPTED, BEFORE),
+    (ADAPTED, POOLED_BOOSTING),
+    (ADAPTED, BOOSTING),
+    (SEARCHED, PREDEFINED),
+    (SEARCHED, ADAPTED),
+    (PREDEFINED, ADAPTED),
+    (SINGLE, PROFILE_ONLY),
+)
+"""Pairs of methods whose difference is shown."""
+DIFFERENCES = "differences-"
 PAPER = (SINGLE, ADAPTED, PREDEFINED, SEARCHED)
 
 
@@ -46,6 +60,8 @@ class Table:
     kind: Literal["points", "lines", "scatter"]
     x: str
     ys: tuple[str, ...]
+    also: str | None = None
+    """Column that names a place together with `x`."""
 
 
 def tables(rows: pl.DataFrame, wanted: Wanted) -> list[Table]:
@@ -56,7 +72,12 @@ def tables(rows: pl.DataFrame, wanted: Wanted) -> list[Table]:
         main = rows.filter(pl.col("initial").is_in(initials), pl.col("encoder").is_in([encoder, ""]))
         own = main.filter(pl.col("folding") == "", pl.col("method").is_in(ORDER))
         if not own.is_empty():
-            found += [_scenarios(own, encoder), _averages(own, encoder), _costs(own, encoder)]
+            found += [
+                _scenarios(own, encoder),
+                _averages(own, encoder),
+                _costs(own, encoder),
+                _differences(own, encoder),
+            ]
         found += _ablated(main, encoder)
     found += _initial_numbers(rows, wanted)
     found += _sequences(rows.filter(pl.col("folding") == ""), wanted)
@@ -104,6 +125,33 @@ def _costs(rows: pl.DataFrame, encoder: str) -> Table:
         .with_columns(pl.col("FLOPs", "parameters").round().cast(pl.Int64))
     )
     return Table(f"costs-{encoder}", f"Cost of a prediction, {encoder}", frame, "scatter", "FLOPs", ("AUC",))
+
+
+def _differences(rows: pl.DataFrame, encoder: str) -> Table:
+    """AUC of one method less that of another on the same test rows, for all, initial and emerging scenarios.
+
+    low, high: 95 % over (scenario, seed) pairs; by scenario: over scenarios, each with all of its seeds.
+    """
+    groups = {"all": rows} | {group: rows.filter(pl.col("group") == group) for group in ("initial", "emerging")}
+    lines: list[tuple[object, ...]] = []
+    for left, right in COMPARED:
+        for group, some in groups.items():
+            if found := difference(some, {"method": left}, {"method": right}):
+                interval = (found.low, found.high, found.scenario_low, found.scenario_high)
+                lines.append((f"{left} − {right}", group, found.mean, *interval, found.pairs))
+    columns = ["methods", "scenarios", "difference", "low", "high", "low by scenario", "high by scenario", "pairs"]
+    kinds = [pl.String, pl.String, *[pl.Float64] * 5, pl.Int64]
+    frame = pl.DataFrame(lines, schema=dict(zip(columns, kinds, strict=True)), orient="row")
+    shown = ("difference", "low", "high")
+    return Table(
+        f"{DIFFERENCES}{encoder}",
+        f"Paired differences in AUC, {encoder}",
+        frame,
+        "points",
+        "methods",
+        shown,
+        "scenarios",
+    )
 
 
 def _ablated(rows: pl.DataFrame, encoder: str) -> Iterator[Table]:

@@ -12,13 +12,15 @@ import yaml
 from benchmarks.alt.__main__ import main, shown_command
 from benchmarks.alt.cache import Cache, data_hash
 from benchmarks.alt.claims import Claim, claims
-from benchmarks.alt.methods import ABLATIONS, ADAPTED, PREDEFINED, SEARCHED, SINGLE
+from benchmarks.alt.methods import ABLATIONS, ADAPTED, INITIAL, PREDEFINED, SEARCHED, SINGLE
 from benchmarks.alt.plan import Wanted, phases
+from benchmarks.alt.plots import draw
 from benchmarks.alt.protocol import QUICK, Folding, Protocol
 from benchmarks.alt.results import results
 from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.runner import Gathered, Runner
 from benchmarks.alt.statistics import cluster_interval, difference, interval, pairs
+from benchmarks.alt.tables import tables
 from benchmarks.alt.units.arrivals import Event, Fold, Start, events
 from benchmarks.alt.units.repetition import arrival_order, open_dataset, with_split
 from benchmarks.alt.units.workplace import Workplace
@@ -145,7 +147,8 @@ def row(method: str, scenario: str = "s0", seed: int = 0, auc: float | None = 0.
 
 
 def frame(*rows: Row) -> pl.DataFrame:
-    return results(rows, main_initial=1)
+    scenarios = {one.seed: sorted({other.scenario for other in rows if other.seed == one.seed}) for one in rows}
+    return results(rows, scenarios, main_initial=1)
 
 
 def test_a_difference_is_of_pairs_that_both_sides_have():
@@ -229,6 +232,31 @@ def test_claims_fail_where_figures_miss_their_targets():
 def test_a_claim_without_its_rows_is_not_made():
     found = claims(frame(row(SINGLE, encoder="LSTM")), Wanted(initial=(1,)), [], {})
     assert [claim.name for claim in found] == ["LSTM: SinH, scenario-average AUC"]
+
+
+def test_over_initial_numbers_single_scenarios_stay_what_they_are_and_each_number_has_its_own_draw():
+    common = {"encoder": "LSTM", "training_rows": 100}
+    rows = [row(SINGLE, name, auc=0.7, **common) for name in ("s0", "s1")]
+    for initial in (1, 2):
+        rows += [row(ADAPTED, name, auc=0.7 + initial / 100, initial=initial, **common) for name in ("s0", "s1")]
+        rows += [row(INITIAL, "s0", auc=0.6 + initial / 100, initial=initial, encoder="LSTM")]
+    found = {table.name: table.frame for table in tables(frame(*rows), Wanted(initial=(1, 2)))}
+    assert found["initial-LSTM"].select("initial", SINGLE, ADAPTED).rows() == [(1, 0.7, 0.71), (2, 0.7, 0.72)]
+    assert found["initial-agnostic"].rows() == [(1, 0.61), (2, 0.62)]
+    assert found["averages-LSTM"].filter(pl.col("method") == ADAPTED)["AUC"].to_list() == [pytest.approx(0.71)]
+    assert found["differences-LSTM"].filter(pl.col("scenarios") == "all")["difference"].to_list() == [
+        pytest.approx(0.01)
+    ]
+
+
+def test_every_table_has_a_picture(tmp_path: Path):
+    rows = [
+        row(method, f"s{number}", encoder="LSTM", initial=1, flops=100, training_rows=9)
+        for number in range(3)
+        for method in (ADAPTED, SEARCHED)
+    ]
+    for table in tables(frame(*rows), Wanted(initial=(1,))):
+        assert draw(table, tmp_path).read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_shown_command_names_no_folder_of_the_machine():
