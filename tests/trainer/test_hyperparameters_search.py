@@ -24,6 +24,11 @@ NUMBERS = Space(
     ]
 )
 
+EVERY_ALGORITHM = pytest.mark.parametrize(
+    "algorithm", [pytest.param(name, marks=[pytest.mark.slow] if name == "gp" else []) for name in ALGORITHMS]
+)
+"""Fitting a Gaussian process takes seconds a trial."""
+
 
 def quality(architecture: Architecture, training: Training, report: object = None) -> float:
     """Best at width 40, batches of 128 and a learning rate of 0.01; its best figure is 0."""
@@ -57,9 +62,9 @@ class Memory:
         return self.saved.get(name)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@EVERY_ALGORITHM
 def test_every_algorithm_searches_numbers_and_choices_and_comes_near(algorithm):
-    trials = 12 if algorithm == "gp" else 40  # a Gaussian process takes long to fit, and learns fast
+    trials = 10 if algorithm == "gp" else 40
     result = search(quality, NUMBERS, BASE, algorithm, Limits(max_trials=trials), seed=1)
     assert result.ended == "MaxTrialsReached"
     assert len(result.trials) == trials
@@ -185,9 +190,9 @@ def test_a_space_is_exhausted_and_no_candidate_trained_twice():
     assert all(one.reason.startswith("Repeated: as trial ") for one in repeated)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@EVERY_ALGORITHM
 def test_a_search_that_is_stopped_resumes_to_the_result_of_an_uninterrupted_one(algorithm):
-    limits = Limits(max_trials=6 if algorithm == "gp" else 18)  # a Gaussian process takes long to fit
+    limits = Limits(max_trials=6 if algorithm == "gp" else 18)
     expected = search(quality, NUMBERS, BASE, algorithm, limits, seed=3)
     memory, asked = Memory(), []
 

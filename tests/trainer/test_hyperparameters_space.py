@@ -31,6 +31,7 @@ def test_the_default_is_the_papers_figure_3():
     )
 
 
+@pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 def test_the_default_has_the_papers_36_candidates():
     study = optuna.create_study(sampler=optuna.samplers.BruteForceSampler())
     seen: list[Candidate] = []

@@ -1,0 +1,145 @@
+"""RACOS against other samplers on NAS-Bench-Macro: regret of the best of N architectures.
+
+    python -m benchmarks.racos [--data FOLDER] [--seeds 20] [--evaluations 100] [--json benchmarks/results/racos.json]
+
+`FOLDER` has `nas/nas_bench_macro.json` (6,561 CIFAR-10 architectures: 8 layers, 3 operations each); the default is
+`$LONGTAIL_DATA`, else `../shared/data` beside the checkout. Regret: points of accuracy (mean of three trainings) that
+the best architecture found lacks to the best there is. Where ZOOpt is installed (a development-only oracle, no
+dependency), its RACOS is a row too.
+"""
+
+import argparse
+import importlib.util
+import json
+import math
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import fmean, median, stdev
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler
+
+from longtail_trainer.hyperparameters.algorithms import sampler_of
+from longtail_trainer.hyperparameters.racos import RacosSampler
+
+LAYERS, OPERATIONS = 8, ["0", "1", "2"]
+FLOORS = {"random": 0.255, "ZOOpt's RACOS": 0.083, "regularized evolution": 0.079, "multivariate TPE": 0.032}
+"""Measured earlier on the same file; printed beside."""
+
+Accuracies = dict[str, float]
+Method = Callable[[Accuracies, int, int], float]
+"""(accuracies, seed, evaluations) → the best accuracy found."""
+
+
+def by_sampler(make: Callable[[int, int], BaseSampler]) -> Method:
+    """A method that asks an optuna sampler, made of (seed, evaluations)."""
+
+    def best(accuracies: Accuracies, seed: int, evaluations: int) -> float:
+        study = optuna.create_study(direction="maximize", sampler=make(seed, evaluations))
+        study.optimize(
+            lambda trial: accuracies[
+                "".join(trial.suggest_categorical(f"layer{number}", OPERATIONS) for number in range(LAYERS))
+            ],
+            n_trials=evaluations,
+        )
+        return study.best_value
+
+    return best
+
+
+def zoopt_racos(accuracies: Accuracies, seed: int, evaluations: int) -> float:
+    """ZOOpt's RACOS with its own choice of set sizes. It draws from the global generators."""
+    from zoopt import Dimension, Objective, Opt, Parameter  # pyright: ignore[reportMissingImports]
+
+    random.seed(seed)
+    np.random.seed(seed)
+    dimension = Dimension(LAYERS, [[0, len(OPERATIONS) - 1]] * LAYERS, [False] * LAYERS, [False] * LAYERS)
+    objective = Objective(lambda solution: -accuracies["".join(map(str, solution.get_x()))], dimension)
+    return -Opt.min(objective, Parameter(budget=evaluations, seed=seed)).get_value()
+
+
+METHODS: dict[str, Method] = {
+    "random": by_sampler(lambda seed, evaluations: sampler_of("random", seed, evaluations)),
+    "tpe": by_sampler(lambda seed, evaluations: sampler_of("tpe", seed, evaluations)),
+    "evolution": by_sampler(lambda seed, evaluations: sampler_of("evolution", seed, evaluations)),
+    "racos": by_sampler(lambda seed, evaluations: sampler_of("racos", seed, evaluations)),
+    "racos, 1 positive, 5 negatives": by_sampler(lambda seed, _: RacosSampler(seed, positives=1, negatives=5)),
+}
+
+
+def measure(accuracies: Accuracies, seeds: int, evaluations: int) -> list[dict[str, Any]]:
+    """One row per method: regrets by seed, and what they come to; differences to `racos` are paired by seed."""
+    methods = dict(METHODS)
+    if importlib.util.find_spec("zoopt"):
+        methods["ZOOpt's RACOS"] = zoopt_racos
+    top = max(accuracies.values())
+    rows: list[dict[str, Any]] = []
+    for name, method in methods.items():
+        started = time.monotonic()
+        regrets = [top - method(accuracies, seed, evaluations) for seed in range(seeds)]
+        rows.append({"method": name, "regrets": regrets, "seconds": round(time.monotonic() - started, 1)})
+    ours = next(row["regrets"] for row in rows if row["method"] == "racos")
+    for row in rows:
+        regrets = row["regrets"]
+        row["mean"], row["standardError"] = fmean(regrets), stdev(regrets) / math.sqrt(seeds)
+        row["median"] = median(regrets)
+        differences = [theirs - mine for theirs, mine in zip(regrets, ours, strict=True)]
+        row["overRacos"], row["overRacosHalfInterval"] = (
+            fmean(differences),
+            1.96 * stdev(differences) / math.sqrt(seeds),
+        )
+    return rows
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The rows as a person reads them."""
+    lines = [f"{'method':<32} {'mean':>6} {'± s.e.':>7} {'median':>7} {'more than racos (95 %)':>24} {'seconds':>8}"]
+    lines += [
+        f"{row['method']:<32} {row['mean']:6.3f} {row['standardError']:7.3f} {row['median']:7.3f} "
+        f"{row['overRacos']:+15.3f} ± {row['overRacosHalfInterval']:.3f} {row['seconds']:8.1f}"
+        for row in rows
+    ]
+    lines.append("measured earlier, 100 evaluations: " + ", ".join(f"{name} {value}" for name, value in FLOORS.items()))
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code 2 where the data isn't there."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.racos", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LONGTAIL_DATA", beside)))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--evaluations", type=int, default=100)
+    parser.add_argument("--json", type=Path)
+    chosen = parser.parse_args(arguments)
+    if chosen.seeds < 2:
+        parser.error("--seeds: give at least 2, a standard error needs them")
+    path = chosen.data / "nas" / "nas_bench_macro.json"
+    if not path.exists():
+        print("nas/nas_bench_macro.json is not in the data folder; name the folder by --data or LONGTAIL_DATA")
+        return 2
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    accuracies = {name: one["mean_acc"] for name, one in json.loads(path.read_text()).items()}
+    rows = measure(accuracies, chosen.seeds, chosen.evaluations)
+    print(table(rows))
+    if chosen.json:
+        result = {
+            "benchmark": "racos",
+            "data": "NAS-Bench-Macro, CIFAR-10, mean of 3 accuracies",
+            "seeds": chosen.seeds,
+            "evaluations": chosen.evaluations,
+            "rows": rows,
+        }
+        chosen.json.parent.mkdir(parents=True, exist_ok=True)
+        chosen.json.write_text(json.dumps(result, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
