@@ -4,9 +4,10 @@ import warnings
 from collections.abc import Callable, Mapping
 
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
 from longtail_trainer.errors import ConfigInvalid
+from longtail_trainer.hyperparameters.evolution import EvolutionSampler
 from longtail_trainer.hyperparameters.racos import RacosSampler
 
 SHORT_SEARCH = 50
@@ -40,8 +41,9 @@ def _cmaes(seed: int, max_trials: int) -> BaseSampler:
 
 
 def _evolution(seed: int, max_trials: int) -> BaseSampler:
-    """NSGA-II, with one objective an elitist genetic algorithm; several generations fit into the trials."""
-    return NSGAIISampler(seed=seed, population_size=max(4, min(50, max_trials // 5)))
+    """A fifth of the search fills the population."""
+    population = max(4, min(50, max_trials // 5))
+    return EvolutionSampler(seed, population, tournament=max(2, population // 4))
 
 
 def _random(seed: int, max_trials: int) -> BaseSampler:

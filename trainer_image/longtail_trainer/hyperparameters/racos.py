@@ -4,21 +4,19 @@ Classification-based derivative-free optimization: tell good solutions from the 
 next one from it. Yu, Qian, Hu, AAAI 2016; in its sequential form, one solution at a time, Hu, Qian, Yu, AAAI 2017.
 """
 
-import hashlib
-import math
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
-from optuna.search_space import intersection_search_space
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from longtail_trainer.hyperparameters.axes import Axis, axis_of
 from longtail_trainer.hyperparameters.coverage import Solution, covering_box, draw
+from longtail_trainer.hyperparameters.history import has, joint_space, only_direction, rank, solution_of, trial_random
 
 ATTEMPTS = 100
 """Draws after which a solution that was asked for before is asked for again (ZOOpt's figure)."""
@@ -65,21 +63,20 @@ class RacosSampler(BaseSampler):
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The parameters that all trials have, in the same range."""
-        space = intersection_search_space(study.get_trials(deepcopy=False), include_pruned=True)
-        return {name: distribution for name, distribution in space.items() if not distribution.single()}
+        return joint_space(study)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """One draw of these parameters together. Raises `ValueError` where the study has several objectives."""
-        direction = _direction(study)
+        direction = only_direction(study)
         if not search_space:
             return {}
         names = list(search_space)
         axes = [axis_of(search_space[name]) for name in names]
         trials = study.get_trials(deepcopy=False)
-        asked = {_solution(search_space, axes, one) for one in trials if _has(search_space, one)}
-        random = self._random(trial, *names)
+        asked = {solution_of(search_space, axes, one) for one in trials if has(search_space, one)}
+        random = trial_random(self._seed, trial, names)
         best = self._best(trials, search_space, axes, direction)
         solution = self._draw(axes, best, random)
         for _ in range(ATTEMPTS):
@@ -94,8 +91,8 @@ class RacosSampler(BaseSampler):
         """One draw of a parameter by itself; its values may well be those of earlier trials."""
         space = {param_name: param_distribution}
         axes = [axis_of(param_distribution)]
-        best = self._best(study.get_trials(deepcopy=False), space, axes, _direction(study))
-        return axes[0].value(self._draw(axes, best, self._random(trial, param_name))[0])
+        best = self._best(study.get_trials(deepcopy=False), space, axes, only_direction(study))
+        return axes[0].value(self._draw(axes, best, trial_random(self._seed, trial, [param_name]))[0])
 
     def _best(
         self,
@@ -105,58 +102,12 @@ class RacosSampler(BaseSampler):
         direction: StudyDirection,
     ) -> list[Solution]:
         """The positive set, then the negative one; fewer where there are not so many trials yet."""
-        known = [one for one in trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED) and _has(space, one)]
-        known.sort(key=lambda one: _rank(one, direction))
-        return [_solution(space, axes, one) for one in known[: self._positives + self._negatives]]
+        known = [one for one in trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED) and has(space, one)]
+        known.sort(key=lambda one: rank(one, direction))
+        return [solution_of(space, axes, one) for one in known[: self._positives + self._negatives]]
 
     def _draw(self, axes: Sequence[Axis], best: Sequence[Solution], random: np.random.Generator) -> Solution:
         if len(best) < self._positives + self._negatives or random.random() < self._exploration:
             return draw(axes, tuple(axis.whole for axis in axes), random)
         positive = best[int(random.integers(self._positives))]
         return draw(axes, covering_box(axes, positive, best[self._positives :], self._free_axes, random), random)
-
-    def _random(self, trial: FrozenTrial, *names: str) -> np.random.Generator:
-        """A stream for each trial and group of parameters, whichever process asks."""
-        text = f"{self._seed}:{trial.number}:{':'.join(names)}"
-        return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
-
-
-def _direction(study: Study) -> StudyDirection:
-    if len(study.directions) > 1:
-        raise ValueError("RACOS ranks solutions by one objective; this study has several, choose another sampler")
-    return study.direction
-
-
-def _has(space: Mapping[str, BaseDistribution], trial: FrozenTrial) -> bool:
-    """Whether the trial has all of these parameters, of the same kind and within these ranges."""
-    return all(
-        name in trial.params
-        and type(trial.distributions[name]) is type(distribution)
-        and _within(distribution, trial.params[name])
-        for name, distribution in space.items()
-    )
-
-
-def _within(distribution: BaseDistribution, value: Any) -> bool:
-    match distribution:
-        case CategoricalDistribution():
-            return value in distribution.choices
-        case IntDistribution() | FloatDistribution():
-            return distribution.low <= value <= distribution.high
-        case _:
-            return False
-
-
-def _solution(space: Mapping[str, BaseDistribution], axes: Sequence[Axis], trial: FrozenTrial) -> Solution:
-    return tuple(axis.coordinate(trial.params[name]) for name, axis in zip(space, axes, strict=True))
-
-
-def _rank(trial: FrozenTrial, direction: StudyDirection) -> tuple[bool, float, float, int]:
-    """Lower is better: complete before pruned, pruned late before pruned early, then by value, then by age."""
-    pruned = trial.state == TrialState.PRUNED
-    step = trial.last_step
-    value = trial.intermediate_values.get(step, math.nan) if pruned and step is not None else trial.value
-    if value is None or math.isnan(value):
-        return pruned, -(step or 0), math.inf, trial.number
-    loss = -value if direction == StudyDirection.MAXIMIZE else value
-    return pruned, -(step or 0) if pruned else 0, loss, trial.number

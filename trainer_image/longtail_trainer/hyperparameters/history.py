@@ -1,0 +1,70 @@
+"""What samplers that keep no state of their own read from a study's trials."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.search_space import intersection_search_space
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from longtail_trainer.hyperparameters.axes import Axis
+from longtail_trainer.hyperparameters.coverage import Solution
+
+
+def joint_space(study: Study) -> dict[str, BaseDistribution]:
+    """The parameters that all trials have, in the same range, and that leave a choice."""
+    space = intersection_search_space(study.get_trials(deepcopy=False), include_pruned=True)
+    return {name: distribution for name, distribution in space.items() if not distribution.single()}
+
+
+def trial_random(seed: int, trial: FrozenTrial, names: Sequence[str]) -> np.random.Generator:
+    """A stream for each trial and group of parameters, whichever process asks."""
+    text = f"{seed}:{trial.number}:{':'.join(names)}"
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:16]))
+
+
+def only_direction(study: Study) -> StudyDirection:
+    """The direction of the one objective. Raises `ValueError` where the study has several."""
+    if len(study.directions) > 1:
+        raise ValueError("this sampler ranks solutions by one objective; the study has several, choose another sampler")
+    return study.direction
+
+
+def has(space: Mapping[str, BaseDistribution], trial: FrozenTrial) -> bool:
+    """Whether the trial has all of these parameters, of the same kind and within these ranges."""
+    return all(
+        name in trial.params
+        and type(trial.distributions[name]) is type(distribution)
+        and _within(distribution, trial.params[name])
+        for name, distribution in space.items()
+    )
+
+
+def _within(distribution: BaseDistribution, value: Any) -> bool:
+    match distribution:
+        case CategoricalDistribution():
+            return value in distribution.choices
+        case IntDistribution() | FloatDistribution():
+            return distribution.low <= value <= distribution.high
+        case _:
+            return False
+
+
+def solution_of(space: Mapping[str, BaseDistribution], axes: Sequence[Axis], trial: FrozenTrial) -> Solution:
+    """Where the trial stands in this space; it `has` all its parameters."""
+    return tuple(axis.coordinate(trial.params[name]) for name, axis in zip(space, axes, strict=True))
+
+
+def rank(trial: FrozenTrial, direction: StudyDirection) -> tuple[bool, float, float, int]:
+    """Lower is better: complete before pruned, pruned late before pruned early, then by value, then by age."""
+    pruned = trial.state == TrialState.PRUNED
+    step = trial.last_step
+    value = trial.intermediate_values.get(step, math.nan) if pruned and step is not None else trial.value
+    if value is None or math.isnan(value):
+        return pruned, -(step or 0), math.inf, trial.number
+    loss = -value if direction == StudyDirection.MAXIMIZE else value
+    return pruned, -(step or 0) if pruned else 0, loss, trial.number
