@@ -124,6 +124,8 @@ class Teacher(ApiModel):
     """Temperature of the soft labels."""
     weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("1")
     """δ of ALT Eq. 5."""
+    transfer_rows: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
+    """Training rows of the pool's other scenarios that the teacher labels beside the scenario's own."""
 
 
 class SearchBudget(ApiModel):

@@ -15,11 +15,12 @@ from longtail_api.run_config import SearchConfig
 from longtail_api.store_layout import architecture_key
 from longtail_api.store_objects import SearchResult, StepResult
 from longtail_store import read_object, write_object_if_absent
-from longtail_trainer.encoded import EncodedSplit
+from longtail_trainer.encoded import EncodedSplit, concatenate
 from longtail_trainer.errors import BudgetUnreachable, DataInvalid
 from longtail_trainer.heavy import HeavyModel, load_heavy, teacher_logits
 from longtail_trainer.light import DistillationLosses, with_teacher
 from longtail_trainer.light.cell import one_line
+from longtail_trainer.light.transfer import halves, transfer_rows
 from longtail_trainer.loading import load_manifest, load_split
 from longtail_trainer.search import ALGORITHMS, Candidate, SearchTask
 from longtail_trainer.search.latency_gate import fast_enough
@@ -70,6 +71,11 @@ def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: Step
         load_split(context.store, manifest, split, features) for split in ("support", "query", "validation")
     )
     support, query = _both(support, query, config.manifest)
+    others = transfer_rows(
+        context.store, config.base_version, features, manifest.scenario, config.teacher.transfer_rows, config.seed
+    )
+    for_weights, for_architecture = halves(others)
+    support, query = concatenate([support, for_weights]), concatenate([query, for_architecture])
     taught = [with_teacher(split, teacher_logits(teacher, split)) for split in (support, query, validation)]
     losses = DistillationLosses.taught(
         features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)

@@ -32,6 +32,7 @@ from longtail_trainer.light import DistillationLosses, LightModel, with_teacher
 from longtail_trainer.light.cell import one_line
 from longtail_trainer.light.scores import scores
 from longtail_trainer.light.training import fresh, train_light
+from longtail_trainer.light.transfer import transfer_rows
 from longtail_trainer.loading import load_manifest, load_split
 from longtail_trainer.step import StepContext
 from longtail_trainer.training.device import training_device
@@ -131,6 +132,15 @@ def _train(
     rows = taught("support", "query")
     if not len(rows):
         raise DataInvalid(f"{config.manifest}: the scenario has no training row; add samples, or lower the test share")
+    others = transfer_rows(
+        context.store,
+        config.base_version,
+        teacher.features,
+        manifest.scenario,
+        config.teacher.transfer_rows,
+        config.seed + config.training.seed,
+    )
+    rows = concatenate([rows, with_teacher(others, teacher_logits(teacher, others))])
     losses = DistillationLosses.taught(
         teacher.features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
     )
