@@ -2,9 +2,9 @@
 
 import multiprocessing
 import sys
-import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from benchmarks.alt.plan import Wanted, phases
@@ -46,16 +46,22 @@ class Runner:
         self.wanted = wanted
         self.jobs = jobs
         self.only_cached = only_cached
+        self._pool: ProcessPoolExecutor | None = None
 
     def run(self, seeds: Sequence[int], after_seed: Callable[[Gathered], None]) -> Gathered:
         """One seed after the other, so that an interrupted run has whole repetitions to show."""
         gathered = Gathered()
-        for seed in seeds:
-            failures, missing = len(gathered.failed), gathered.missing
-            self._seed(seed, gathered)
-            if (len(gathered.failed), gathered.missing) == (failures, missing):
-                gathered.complete.append(seed)
-            after_seed(gathered)
+        with ExitStack() as stack:
+            if self.jobs > 1 and not self.only_cached:
+                # Fresh interpreters: torch and polars don't survive a fork.
+                spawn = multiprocessing.get_context("spawn")
+                self._pool = stack.enter_context(ProcessPoolExecutor(self.jobs, spawn))
+            for seed in seeds:
+                failures, missing = len(gathered.failed), gathered.missing
+                self._seed(seed, gathered)
+                if (len(gathered.failed), gathered.missing) == (failures, missing):
+                    gathered.complete.append(seed)
+                after_seed(gathered)
         return gathered
 
     def _seed(self, seed: int, gathered: Gathered) -> None:
@@ -77,25 +83,23 @@ class Runner:
         left = [unit for unit in units if unit not in found]
         if self.only_cached:
             gathered.missing += len(left)
-        elif self.jobs == 1:
+        elif self._pool is None:
             for unit in left:
                 self._settle(unit, lambda unit=unit: carry_out(unit, self.workplace), gathered)
-        elif left:
-            # Fresh interpreters: torch and polars don't survive a fork.
-            with ProcessPoolExecutor(self.jobs, multiprocessing.get_context("spawn")) as pool:
-                futures: dict[Future[Outcome], Unit] = {
-                    pool.submit(carry_out, unit, self.workplace): unit for unit in left
-                }
-                for future in as_completed(futures):
-                    self._settle(futures[future], future.result, gathered)
+        else:
+            futures: dict[Future[Outcome], Unit] = {
+                self._pool.submit(carry_out, unit, self.workplace): unit for unit in left
+            }
+            for future in as_completed(futures):
+                self._settle(futures[future], future.result, gathered)
 
     def _settle(self, unit: Unit, outcome: Callable[[], Outcome], gathered: Gathered) -> None:
         """One failure doesn't end a run of hours: it is told at once, and again in the report."""
-        started = time.monotonic()
         try:
-            gathered.add(unit, outcome())
+            found = outcome()
         except Exception as error:
             gathered.failed[unit.title()] = f"{type(error).__name__}: {error}"
             print(f"FAILED {unit.title()}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
         else:
-            print(f"{unit.title()}: {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+            gathered.add(unit, found)
+            print(f"{unit.title()}: {found.seconds:.1f} s", file=sys.stderr, flush=True)
