@@ -110,8 +110,8 @@ class LightTraining(ApiModel):
 
     epochs: Annotated[int, Field(ge=1, le=10_000)] = 60
     """Passes over the training rows, at most; validation loss may end it earlier."""
-    batch_size: Annotated[int, Field(ge=1)] = 64
-    """Samples of one gradient step."""
+    batch_size: Annotated[int, Field(ge=1)] = 256
+    """Samples of one gradient step, at most: fewer where an epoch would have too few steps."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.005
     """Learning rate at the start."""
     patience: Annotated[int, Field(ge=1)] = 10

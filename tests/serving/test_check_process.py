@@ -22,6 +22,8 @@ from tests.serving.tiny_model import (
     store_requests,
 )
 
+pytestmark = pytest.mark.slow  # real processes that start, serve and drain
+
 
 @pytest.fixture
 def stable(tmp_path: Path) -> Stored:

@@ -17,6 +17,8 @@ from longtail_serving.server import DRAIN_SECONDS
 from tests.serving.serving_process import ServingProcess, environment, free_port, serve_flags, serving, started
 from tests.serving.tiny_model import INPUTS, LABEL, NAME, Stored, graph, row_inputs, store_model
 
+pytestmark = pytest.mark.slow  # real processes that start, serve and drain
+
 BODY = json.dumps({"inputs": [tensor.model_dump(mode="json") for tensor in row_inputs()]}).encode()
 
 
