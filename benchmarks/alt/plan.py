@@ -44,7 +44,7 @@ def ablated_folding(name: str, in_flight: int) -> Folding:
 
 def phases(wanted: Wanted, scenarios: Sequence[str], seed: int) -> list[list[Unit]]:
     """Units of each phase; those of one phase don't build on one another. `scenarios`: those that could be prepared."""
-    pairs = [(encoder, initial) for initial in wanted.initial for encoder in wanted.encoders]
+    pairs: list[tuple[Encoder, int]] = [(encoder, initial) for initial in wanted.initial for encoder in wanted.encoders]
     main = wanted.initial[0]
     pools = [Unit(kind="pool", seed=seed, encoder=encoder, initial=initial) for encoder, initial in pairs]
     chains = [Unit(kind="chain", seed=seed, encoder=encoder, initial=initial) for encoder, initial in pairs]

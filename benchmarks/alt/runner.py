@@ -48,7 +48,7 @@ class Runner:
         self.only_cached = only_cached
         self._pool: ProcessPoolExecutor | None = None
 
-    def run(self, seeds: Sequence[int], after_seed: Callable[[Gathered], None]) -> Gathered:
+    def run(self, seeds: Sequence[int], after_seed: Callable[[Gathered], object]) -> Gathered:
         """One seed after the other, so that an interrupted run has whole repetitions to show."""
         gathered = Gathered()
         with ExitStack() as stack:

@@ -3,15 +3,16 @@
 import random
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from benchmarks.alt.methods import PREDEFINED, RANDOM, SEARCHED
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, Protocol
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
+from longtail_api.light_model_search import Algorithm
 from longtail_api.run_config import SearchConfig, TrainLightConfig
 from longtail_api.store_layout import architecture_key
-from longtail_api.store_objects import Features, LightArchitecture, ModelCard
+from longtail_api.store_objects import Features, LightArchitecture, ModelCard, StepResult
 from longtail_store import read_object
 from longtail_trainer.heavy.teacher import load_heavy
 from longtail_trainer.light import LightModel, predefined_architecture
@@ -57,73 +58,82 @@ def budget(features: Features, protocol: Protocol, encoder: str) -> int:
 
 def run(unit: Unit, workplace: Workplace) -> Outcome:
     """One row. Outputs: `modelKey`, the exported model in the chain's store."""
-    variant, protocol = VARIANTS[unit.variant], workplace.protocol
     chain = chain_unit(unit)
     before = workplace.cache.done(chain).outputs
     store = workplace.store(chain)
     prepared = Prepared.of(workplace, unit.seed)
     manifest = prepared.manifest(workplace, unit.scenario)
     heavy_result = before["heavyResults"][unit.scenario]
-    encoder = unit.encoder or "LSTM"
     features = load_heavy(store, heavy_result).features
-    limit = budget(features, protocol, encoder)
-    teacher = protocol.teacher if variant.taught else protocol.teacher.model_copy(update={"weight": Decimal(0)})
-    common = {
-        "store": workplace.address(chain),
-        "owner": owner(unit.scenario),
-        "run": variant.run,
-        "seed": unit.seed,
-        "threads": protocol.threads,
-        "manifest": prepared.manifests[unit.scenario],
-        "base_version": 1,
-        "heavy_result": heavy_result,
-        "teacher": teacher,
-        "max_flops": limit,
-        "identity": identity({"unit": unit.model_dump_json()}),
-    }
-    seconds = 0.0
-    architecture: LightArchitecture | None = None
-    if variant.architecture == "predefined":
-        architecture = predefined(protocol, encoder)
-    elif variant.architecture == "random":
-        space = space_of(features, protocol.search_space())
-        architecture = space.architecture(
-            UniformSampler(space, limit).draw(random.Random(f"{unit.seed} {owner(unit.scenario)}"))
-        )
-    else:
-        algorithm = protocol.algorithm
-        if not variant.penalized:
-            gdas = algorithm.gdas.model_copy(update={"flops_weight": Decimal(0)})
-            algorithm = algorithm.model_copy(update={"gdas": gdas})
-        searched = workplace.carry_out(
-            unit, SearchConfig(algorithm=algorithm, search_space=protocol.search_space(), **common)
-        )
-        seconds += searched.seconds
-    trained = workplace.carry_out(
-        unit,
-        TrainLightConfig(
-            architecture=architecture,
-            search_result=None if architecture else architecture_key(owner(unit.scenario), variant.run),
-            light_version=unit.variant,
-            training=protocol.training,
-            light_training=protocol.light_training,
-            **common,
-        ),
-    )
-    seconds += trained.seconds
+    inputs = _inputs(unit, workplace, prepared.manifests[unit.scenario], heavy_result, features)
+    seconds, trained = _trained(unit, workplace, features, inputs)
     card = read_object(store, trained.outputs["cardKey"], ModelCard)
+    earlier = prepared.seconds[unit.scenario] + before["seconds"][unit.scenario]
     row = Row(
         seed=unit.seed,
         scenario=unit.scenario,
         method=unit.variant,
-        encoder=encoder,
+        encoder=unit.encoder or "",
         initial=unit.initial,
         training_rows=manifest.rows["support"] + manifest.rows["query"],
         flops=card.flops,
         parameters=sum(one.numel() for one in LightModel(features, card.architecture).parameters()),
         seconds=round(seconds, 3),
-        pipeline_seconds=round(prepared.seconds[unit.scenario] + before["seconds"][unit.scenario] + seconds, 3),
+        pipeline_seconds=round(earlier + seconds, 3),
         architecture=trained.outputs["architecture"],
         **figures(card.metrics["test"]),
     )
     return Outcome(rows=[row], outputs={"modelKey": trained.outputs["modelKey"]})
+
+
+def _inputs(unit: Unit, workplace: Workplace, manifest: str, heavy_result: str, features: Features) -> dict[str, Any]:
+    """Fields that the configs of search and train-light share."""
+    variant, protocol = VARIANTS[unit.variant], workplace.protocol
+    teacher = protocol.teacher if variant.taught else protocol.teacher.model_copy(update={"weight": Decimal(0)})
+    return {
+        "store": workplace.address(chain_unit(unit)),
+        "owner": owner(unit.scenario),
+        "run": variant.run,
+        "seed": unit.seed,
+        "threads": protocol.threads,
+        "manifest": manifest,
+        "base_version": read_object(workplace.store(chain_unit(unit)), heavy_result, StepResult).outputs[
+            "agnosticVersion"
+        ],
+        "heavy_result": heavy_result,
+        "teacher": teacher,
+        "max_flops": budget(features, protocol, unit.encoder or "LSTM"),
+        "identity": identity({"unit": unit.model_dump_json()}),
+    }
+
+
+def _trained(unit: Unit, workplace: Workplace, features: Features, inputs: dict[str, Any]) -> tuple[float, StepResult]:
+    """Seconds of search and training, and the training's result."""
+    variant, protocol = VARIANTS[unit.variant], workplace.protocol
+    seconds = 0.0
+    if variant.architecture == "searched":
+        config = SearchConfig(algorithm=_algorithm(variant, protocol), search_space=protocol.search_space(), **inputs)
+        seconds += workplace.carry_out(unit, config).seconds
+        source: dict[str, Any] = {"search_result": architecture_key(owner(unit.scenario), variant.run)}
+    elif variant.architecture == "random":
+        space = space_of(features, protocol.search_space())
+        draw = random.Random(f"{unit.seed} {owner(unit.scenario)}")
+        source = {"architecture": space.architecture(UniformSampler(space, inputs["max_flops"]).draw(draw))}
+    else:
+        source = {"architecture": predefined(protocol, unit.encoder or "LSTM")}
+    config = TrainLightConfig(
+        light_version=unit.variant,
+        training=protocol.training,
+        light_training=protocol.light_training,
+        **source,
+        **inputs,
+    )
+    trained = workplace.carry_out(unit, config)
+    return seconds + trained.seconds, trained
+
+
+def _algorithm(variant: Variant, protocol: Protocol) -> Algorithm:
+    if variant.penalized:
+        return protocol.algorithm
+    gdas = protocol.algorithm.gdas.model_copy(update={"flops_weight": Decimal(0)})
+    return protocol.algorithm.model_copy(update={"gdas": gdas})

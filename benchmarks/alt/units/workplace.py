@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def owner(scenario: str) -> str:
 
 
 @contextlib.contextmanager
-def quiet(log: Path) -> Iterator[None]:
+def quiet(log: Path) -> Generator[None]:
     """What is printed meanwhile goes to the end of `log`."""
     with log.open("a") as lines, contextlib.redirect_stdout(lines), warnings.catch_warnings():
         warnings.simplefilter("ignore")
