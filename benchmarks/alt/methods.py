@@ -25,6 +25,6 @@ BOOSTING = "Boosting, all rows"
 """Trained on the training rows of every scenario."""
 
 RANDOM = "random-architecture"
-LIGHT_ABLATIONS = ("no-distillation", "no-flops-term", RANDOM)
+LIGHT_ABLATIONS = ("no-distillation", "own-rows-only", "no-flops-term", RANDOM)
 FOLDING_ABLATIONS = ("frozen-agnostic", "synchronous", "asynchronous", "staleness-0", "staleness-1")
 ABLATIONS = LIGHT_ABLATIONS + FOLDING_ABLATIONS

@@ -12,7 +12,16 @@ import yaml
 from benchmarks.alt.__main__ import main, shown_command
 from benchmarks.alt.cache import Cache, data_hash
 from benchmarks.alt.claims import Claim, claims
-from benchmarks.alt.methods import ABLATIONS, ADAPTED, INITIAL, PREDEFINED, SEARCHED, SINGLE
+from benchmarks.alt.methods import (
+    ABLATIONS,
+    ADAPTED,
+    INITIAL,
+    LIGHT_ABLATIONS,
+    LIGHT_METHODS,
+    PREDEFINED,
+    SEARCHED,
+    SINGLE,
+)
 from benchmarks.alt.plan import Wanted, phases
 from benchmarks.alt.plots import draw
 from benchmarks.alt.protocol import QUICK, Folding, Protocol
@@ -22,6 +31,7 @@ from benchmarks.alt.runner import Gathered, Runner
 from benchmarks.alt.statistics import cluster_interval, difference, interval, pairs
 from benchmarks.alt.tables import tables
 from benchmarks.alt.units.arrivals import Event, Fold, Start, events
+from benchmarks.alt.units.light import VARIANTS, teacher_of
 from benchmarks.alt.units.repetition import arrival_order, open_dataset, with_split
 from benchmarks.alt.units.workplace import Workplace
 from benchmarks.datasets.__main__ import CONVERTERS
@@ -118,6 +128,20 @@ def test_ablations_of_light_models_are_on_six_drawn_scenarios():
     drawn = {unit.scenario for unit in units if unit.variant == "no-distillation"}
     assert len(drawn) == 6
     assert drawn == {unit.scenario for unit in units if unit.variant == "random-architecture"}
+
+
+def test_without_a_teacher_no_unlabelled_rows_are_left_to_dilute_the_batches():
+    protocol = Protocol()
+    own = teacher_of(VARIANTS["own-rows-only"], protocol)
+    assert (own.weight, own.transfer_rows) == (protocol.teacher.weight, 0)
+    none = teacher_of(VARIANTS["no-distillation"], protocol)
+    assert (none.weight, none.transfer_rows) == (0, 0)
+    assert teacher_of(VARIANTS[SEARCHED], protocol) == protocol.teacher
+
+
+def test_no_two_variants_share_a_place_in_the_store():
+    assert len({variant.run for variant in VARIANTS.values()}) == len(VARIANTS)
+    assert set(VARIANTS) == {*LIGHT_METHODS, *LIGHT_ABLATIONS}
 
 
 def test_a_cached_outcome_is_found_for_the_same_work_only(tmp_path: Path):

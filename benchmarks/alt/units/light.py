@@ -9,7 +9,7 @@ from benchmarks.alt.methods import PREDEFINED, RANDOM, SEARCHED
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, Protocol
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
-from longtail_api.light_model_search import Algorithm
+from longtail_api.light_model_search import Algorithm, Teacher
 from longtail_api.run_config import SearchConfig, TrainLightConfig
 from longtail_api.store_layout import architecture_key
 from longtail_api.store_objects import Features, LightArchitecture, ModelCard, StepResult
@@ -28,6 +28,8 @@ class Variant:
     architecture: Literal["predefined", "searched", "random"]
     taught: bool = True
     """Whether the heavy model teaches, in the search and in the training."""
+    transferred: bool = True
+    """Whether the teacher also labels rows of the pool's other scenarios."""
     penalized: bool = True
     """Whether FLOPs are in the search's loss; the budget holds either way."""
 
@@ -35,7 +37,8 @@ class Variant:
 VARIANTS = {
     PREDEFINED: Variant(1, "predefined"),
     SEARCHED: Variant(2, "searched"),
-    "no-distillation": Variant(3, "searched", taught=False),
+    "no-distillation": Variant(3, "searched", taught=False, transferred=False),
+    "own-rows-only": Variant(6, "searched", transferred=False),
     "no-flops-term": Variant(4, "searched", penalized=False),
     RANDOM: Variant(5, "random"),
 }
@@ -89,7 +92,6 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
 def _inputs(unit: Unit, workplace: Workplace, manifest: str, heavy_result: str, features: Features) -> dict[str, Any]:
     """Fields that the configs of search and train-light share."""
     variant, protocol = VARIANTS[unit.variant], workplace.protocol
-    teacher = protocol.teacher if variant.taught else protocol.teacher.model_copy(update={"weight": Decimal(0)})
     return {
         "store": workplace.address(chain_unit(unit)),
         "owner": owner(unit.scenario),
@@ -101,7 +103,7 @@ def _inputs(unit: Unit, workplace: Workplace, manifest: str, heavy_result: str, 
             "agnosticVersion"
         ],
         "heavy_result": heavy_result,
-        "teacher": teacher,
+        "teacher": teacher_of(variant, protocol),
         "max_flops": budget(features, protocol, unit.encoder or "LSTM"),
         "identity": identity({"unit": unit.model_dump_json()}),
     }
@@ -130,6 +132,14 @@ def _trained(unit: Unit, workplace: Workplace, features: Features, inputs: dict[
     )
     trained = workplace.carry_out(unit, config)
     return seconds + trained.seconds, trained
+
+
+def teacher_of(variant: Variant, protocol: Protocol) -> Teacher:
+    """Rows of others have no labels of their own: without a teacher they would only dilute the batches."""
+    changes: dict[str, object] = {} if variant.taught else {"weight": Decimal(0)}
+    if not (variant.taught and variant.transferred):
+        changes["transfer_rows"] = 0
+    return protocol.teacher.model_copy(update=changes)
 
 
 def _algorithm(variant: Variant, protocol: Protocol) -> Algorithm:
