@@ -60,7 +60,7 @@ class Training(ApiModel):
     """Passes over one scenario's support rows, at most (ALT Eq. 1)."""
     batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
     """Samples of one gradient step."""
-    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.003")
+    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.002")
     """Learning rate of the initial training."""
     fine_tune_batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
     """Samples of one gradient step of the fine-tuning: smaller, since a scenario may have few."""

@@ -114,7 +114,9 @@ def test_the_transformers_flops_are_what_torch_counts_beside_the_sums_it_does_no
     positions_and_residuals = sum((1 + 2 * layers) * length * width for length in lengths)
     means_and_maximum = sum(3 * length * width for length in lengths)
     attentive_sums = sum(2 * length * width for length in lengths)  # an elementwise product and a sum
-    assert heavy.flops() == counter.get_total_flops() + positions_and_residuals + means_and_maximum + attentive_sums
+    products = SMALL.profile_layers[-1]  # of profile and behavior
+    beside = positions_and_residuals + means_and_maximum + attentive_sums + products
+    assert heavy.flops() == counter.get_total_flops() + beside
 
 
 def test_the_lstms_flops_are_those_of_its_equations():
@@ -122,7 +124,7 @@ def test_the_lstms_flops_are_those_of_its_equations():
     heavy = model("LSTM")
     with FlopCounterMode(display=False) as counter:  # sees no LSTM
         heavy(full_sample())
-    by_hand = 0
+    by_hand = SMALL.profile_layers[-1]  # the products of profile and behavior
     for length in (6, 4):
         gates = 4 * (2 * width * width + 2 * width * width)  # input and hidden state into four gates
         state = 3 * width + width  # c = f·c + i·g: two products and a sum; h = o·tanh(c): a product

@@ -1,4 +1,4 @@
-"""The whole heavy model (ALT, Fig. 2)."""
+"""The whole heavy model (ALT, Fig. 2): profile and behavior encoders, their interaction, and the prediction module."""
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from longtail_trainer.errors import ConfigInvalid
 from longtail_trainer.features.columns import static_columns
 from longtail_trainer.heavy.behavior import BehaviorEncoder
 from longtail_trainer.heavy.inputs import InputLayer
+from longtail_trainer.heavy.interaction import Interaction
 from longtail_trainer.heavy.perceptron import Perceptron
 
 
@@ -40,7 +41,12 @@ class HeavyModel(nn.Module):
                 for sequence in schema.behaviors
             }
         )
-        encoded = (self.profile.width if self.profile else 0) + sum(one.width for one in self._encoders())
+        behavior = sum(one.width for one in self._encoders())
+        self.interaction = (
+            Interaction(self.profile.width, behavior, self.profile.width) if self.profile and behavior else None
+        )
+        parts = (self.profile, self.interaction)
+        encoded = behavior + sum(part.width for part in parts if part is not None)
         self.prediction = Perceptron(encoded, architecture.prediction_layers, dropout)
         self.logits = nn.Linear(self.prediction.width, len(schema.labels))
 
@@ -50,7 +56,10 @@ class HeavyModel(nn.Module):
     def forward(self, batch: Batch) -> Tensor:
         encoded = [self.behaviors[module_name(name)](events) for name, events in batch.sequences.items()]
         if self.profile is not None:
-            encoded.insert(0, self.profile(self.static(batch.categorical, batch.numeric)))
+            profile = self.profile(self.static(batch.categorical, batch.numeric))
+            if self.interaction is not None:
+                encoded.append(self.interaction(profile, torch.cat(encoded, dim=-1)))
+            encoded.append(profile)
         return self.logits(self.prediction(torch.cat(encoded, dim=-1)))
 
     def flops(self) -> int:
@@ -59,9 +68,9 @@ class HeavyModel(nn.Module):
         Two per multiply-add of matrix products, one per addition, multiplication or comparison of two activations
         (the convention of `Operation.flops`); biases, activation functions, norms and softmax are not counted.
         """
-        profile = self.profile.flops() if self.profile else 0
-        behaviors = sum(encoder.flops() for encoder in self._encoders())
-        return profile + behaviors + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features
+        parts = (self.profile, self.interaction, *self._encoders())
+        encoding = sum(part.flops() for part in parts if part is not None)
+        return encoding + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features
 
 
 def module_name(sequence: str) -> str:
