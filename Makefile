@@ -4,7 +4,7 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 DEVCLUSTER := $(PYTHON) -m tests.devcluster
 
-.PHONY: help setup packages lint format test test-fast demo demo-down cluster cluster-down images generate benchmark-quick
+.PHONY: help setup packages lint format test test-fast demo demo-down cluster cluster-down images generate
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

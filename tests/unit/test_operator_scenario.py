@@ -178,6 +178,7 @@ def test_suspend_holds_the_running_job_and_resumes_it():
     name = story.job("prepare")["metadata"]["name"]
     story.change(suspend=True).settle()
     assert story.job("prepare")["spec"]["suspend"] is True
+    assert story.condition("Ready")[:2] == ("False", "Suspended")
     story.change(suspend=False).settle()
     assert story.job("prepare")["spec"]["suspend"] is False
     assert story.jobs_ever == [name]

@@ -264,6 +264,10 @@ def _judge_readiness(
         stays = f"; {serving.stable} goes on serving" if serving.stable else ""
         conditions.set(READY, False, failed.reason, failed.message + stays)
         return
+    where = f"run {run.number}" + (f", {run.step}" if run.step else "")
+    if world.spec.suspend:
+        conditions.set(READY, False, Reason.SUSPENDED, f"{where}: set spec.suspend to false, and it goes on from there")
+        return
     first_false = next(
         (
             condition
@@ -272,7 +276,6 @@ def _judge_readiness(
         ),
         None,
     )
-    where = f"run {run.number}" + (f", {run.step}" if run.step else "")
     if first_false is None:
         conditions.set(READY, False, Reason.RUNNING, where)
     else:
