@@ -30,7 +30,9 @@ def initialize_config(address: StoreAddress, pool: list[str], **fields: object) 
 
 
 def adapt_config(address: StoreAddress, manifest: str, **fields: object) -> AdaptConfig:
-    training = fields.pop("training", Training(fine_tune_epochs=3, fine_tune_batch_size=32, fine_tune_learning_rate="0.01"))
+    training = fields.pop(
+        "training", Training(fine_tune_epochs=3, fine_tune_batch_size=32, fine_tune_learning_rate="0.01")
+    )
     defaults: dict[str, object] = {"identity": "a1", "run": 1, "base_version": 1, "threads": 1, "owner": ARRIVAL}
     return AdaptConfig(store=address, manifest=manifest, training=training, **(defaults | fields))
 
