@@ -44,7 +44,7 @@ cluster-down: setup ## end that cluster and remove what it made of itself
 	$(DEVCLUSTER) down
 
 demo: setup ## the main job from kubectl apply to a served light model: make demo [DATA=folder of the OULAD files]
-	$(PYTHON) -m tests.demo $(if $(DATA),--data $(DATA))
+	$(PYTHON) -m tests.demo $(if $(DATA),--data $(DATA)) $(if $(JSON),--json $(JSON))
 
 demo-down: setup ## remove what the demo made in the cluster
 	$(PYTHON) -m tests.demo --down

@@ -58,7 +58,7 @@ def main() -> int:
             code = run([*devcluster, "up"]) or run([*PYTEST, "-m", "cluster"])
         finally:
             if not ran_before and "KUBECONFIG" not in os.environ:
-                code = run([*devcluster, "down"]) or code
+                code = run([*devcluster, "down"]) or run([*devcluster, "leftovers"]) or code
     print(f"\nmake test: {time.monotonic() - started:.0f} s, peak of disk use {disk.end():.1f} GiB", flush=True)
     return code
 

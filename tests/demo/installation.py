@@ -61,13 +61,19 @@ def image_references() -> dict[str, str]:
 def install_chart(kubeconfig: Path, images: dict[str, str], say: Callable[[str], None]) -> None:
     """`helm upgrade --install`, waiting until the operator is ready."""
     command: list[str | Path] = [binary("helm"), "upgrade", "--install", RELEASE, CHART]
-    command += ["--namespace", SYSTEM_NAMESPACE, "--create-namespace", "--wait", "--timeout", "180s"]
+    command += ["--namespace", SYSTEM_NAMESPACE, "--wait", "--timeout", "180s"]
     for name, reference in images.items():
         repository, _, tag = reference.rpartition(":")
         command += ["--set", f"image.{name}.repository={repository}", "--set", f"image.{name}.tag={tag}"]
     if pending(kubeconfig):
         say("an interrupted installation is in the way: uninstalling it")
         uninstall_chart(kubeconfig)
+    cluster = Cluster(kubeconfig)
+    if not cluster.succeeds("get", "namespace", SYSTEM_NAMESPACE):
+        cluster.kubectl("create", "namespace", SYSTEM_NAMESPACE)
+    cluster.kubectl(
+        "label", "namespace", SYSTEM_NAMESPACE, "--overwrite", "pod-security.kubernetes.io/enforce=restricted"
+    )
     say("installing the chart (helm upgrade --install)")
     run(command, {"KUBECONFIG": str(kubeconfig)})
 

@@ -52,3 +52,20 @@ def test_every_make_command_in_a_document_exists(name: str):
     blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", (ROOT / name).read_text(), flags=re.DOTALL)
     named = {word for block in blocks for word in re.findall(r"^\s*\$? ?make ([a-z-]+)", block, flags=re.MULTILINE)}
     assert named <= make_targets()
+
+
+EXERCISED = {
+    "make demo": "tests/cluster/test_demo.py",
+    "make test": ".ci/run",
+    "helm install longtail helm/longtail --namespace longtail-system --create-namespace": "tests/demo/installation.py",
+    "kubectl apply -f manifests/examples": "tests/api/test_admission.py",
+    "kubectl get longtail": "tests/api/test_definitions.py",
+}
+
+
+def test_every_command_of_the_readme_is_run_somewhere():
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    commands = {line.partition("  #")[0].strip() for block in blocks for line in block.splitlines() if line.strip()}
+    assert commands == set(EXERCISED)
+    for place in EXERCISED.values():
+        assert (ROOT / place).exists()
