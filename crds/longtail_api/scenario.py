@@ -289,6 +289,8 @@ class ServingStatus(ApiModel):
     """Light version under check."""
     promoted: Annotated[str, Field(max_length=32)] | None = None
     """When the stable version took the traffic (RFC 3339)."""
+    p99_milliseconds: Annotated[str, Field(max_length=24)] | None = None
+    """99th percentile of a request, as the check of the stable version saw it under load."""
     refused: Annotated[str, Field(max_length=63)] | None = None
     """The last light version whose check failed."""
     refused_check: Annotated[str, Field(max_length=64)] | None = None

@@ -119,6 +119,6 @@ def result_table(scenarios: list[dict[str, Any]], model: dict[str, Any], best: d
             f"{light.get('flops', 0):,}",
             f"{int(scenario['spec']['budget']['maxFlops']):,}",
         ]
-        row += [light.get("p99Milliseconds", "–"), f"{status['lineage'].get('agnosticVersion')} → {after}"]
+        row += [status["serving"].get("p99Milliseconds", "–"), f"{status['lineage'].get('agnosticVersion')} → {after}"]
         table.add_row(*row)
     return table

@@ -163,7 +163,7 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
     elif "Complete" in holding and report is None:
         _await_report(rollout, job, holding["Complete"])
     elif "Complete" in holding and report is not None and report.verdict == "Passed":
-        _promote(rollout, version, sha256, report.message)
+        _promote(rollout, version, sha256, report.message, report.p99_milliseconds)
     elif "Complete" in holding and report is not None:
         reason = Reason.CHECK_INCONCLUSIVE if report.verdict == "Inconclusive" else report.reason
         _refuse(rollout, version, digest, reason or Reason.CHECK_FAILED, report.message)
@@ -192,8 +192,9 @@ def _await_report(rollout: Rollout, job: Json, complete: Json) -> None:
         rollout.draft.deletions.append(key_of(job))
 
 
-def _promote(rollout: Rollout, version: str, sha256: str, message: str) -> None:
+def _promote(rollout: Rollout, version: str, sha256: str, message: str, p99: float | None = None) -> None:
     status, run = rollout.status.serving, rollout.run
+    status.p99_milliseconds = None if p99 is None else f"{p99:.1f}"
     status.stable, status.stable_sha256, status.candidate = version, sha256, None
     status.promoted = written(rollout.now)
     rollout.rolled_out(True, Reason.PROMOTED, f"{version} serves: {message}")
