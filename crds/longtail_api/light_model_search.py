@@ -40,8 +40,8 @@ class GdasParameters(ApiModel):
     """β of ALT Eq. 6, for the weights."""
     architecture_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.01")
     """Learning rate of the architecture distributions."""
-    flops_weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("0.1")
-    """λ of ALT Eq. 4."""
+    flops_weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("0.001")
+    """λ of ALT Eq. 4. The budget is kept whatever it is; more prefers what is cheaper still."""
     temperature_start: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("5")
     """τ of ALT Eq. 7 at the start."""
     temperature_end: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("0.5")
