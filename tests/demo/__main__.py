@@ -203,6 +203,7 @@ class Demo:
                     {
                         "setUpSeconds": set_up,
                         "seconds": seconds,
+                        "budget": int(scenarios[0]["spec"]["budget"]["maxFlops"]),
                         "model": model["status"],
                         "truth": best,
                         "answer": answer,
