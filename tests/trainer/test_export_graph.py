@@ -42,6 +42,7 @@ def small() -> tuple[LightModel, bytes]:
     return model, export(model)
 
 
+@pytest.mark.slow
 def test_every_operation_passes_the_parity_gate():
     model = a_model(EVERY_OPERATION, ("slot", "age", "items"))
     assert check_parity(model, export(model), 1e-4) < 1e-5

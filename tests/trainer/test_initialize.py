@@ -90,6 +90,7 @@ def test_the_same_inputs_give_the_same_weights_and_another_seed_others(tmp_path)
     assert checkpoint("one") == checkpoint("two") != checkpoint("three", seed=6)
 
 
+@pytest.mark.slow
 def test_a_killed_training_resumes_and_ends_in_the_same_weights(tmp_path, capfd):
     weights = {}
     for name in ("killed", "whole"):

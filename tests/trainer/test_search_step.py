@@ -79,6 +79,7 @@ def test_the_history_of_the_distributions_is_in_the_metrics(address):
     assert all(sum(values) == pytest.approx(1, abs=1e-3) for values in probabilities.values())
 
 
+@pytest.mark.slow
 def test_a_search_killed_with_sigkill_ends_as_an_uninterrupted_one(adapted, tmp_path):
     whole = copied(adapted, tmp_path / "whole")
     run("search", search_config(whole))

@@ -92,6 +92,7 @@ def test_without_any_architecture_the_config_is_wrong(address):
         run("train-light", train_light_config(address, architecture=None, search_result="runs/x/1/none.json"))
 
 
+@pytest.mark.slow
 def test_a_run_killed_with_sigkill_publishes_what_an_uninterrupted_one_does(trained, address, tmp_path):
     config = train_light_config(address)
     killed_after(started(config, tmp_path), "epoch=2")
