@@ -1,4 +1,4 @@
-"""One installation for all cluster tests, and a namespace with a store of its own for each."""
+"""One installation for each module of cluster tests, and a namespace with a store of its own for each."""
 
 import json
 import secrets
@@ -19,10 +19,17 @@ SCENARIOS = 5
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Cluster:
-    """The cluster with the chart of this tree installed, its images built from this tree."""
+def images() -> dict[str, str]:
+    """The three images, built from this tree."""
+    installation.bring_up_cluster()
+    return installation.image_references()
+
+
+@pytest.fixture(scope="module")
+def cluster(images: dict[str, str]) -> Cluster:
+    """The cluster with the chart of this tree installed, whatever the module before it left: the demo's test ends
+    with the chart uninstalled."""
     kubeconfig = installation.bring_up_cluster()
-    images = installation.image_references()
     installation.install_chart(kubeconfig, images, print)
     cluster = Cluster(kubeconfig)
     # Waiting for a test's own deadline must not be waiting for gigabytes.
@@ -30,7 +37,7 @@ def cluster() -> Cluster:
     return cluster
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def endpoint(cluster: Cluster) -> Endpoint:
     return store.endpoint(cluster)
 
