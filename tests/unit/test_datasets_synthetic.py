@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.datasets import synthetic
 from benchmarks.datasets.__main__ import main
-from benchmarks.datasets.synthetic import Options
+from benchmarks.datasets.synthetic import Options, parts
 from benchmarks.datasets.tables import UTC_TIME
 from longtail_api.data_schema import DataSchema
 
@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_does_not(made: Path, tmp
 
 
 def test_many_events_are_written_in_parts_that_follow_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(synthetic, "PART_EVENTS", 1_000)
+    monkeypatch.setattr(parts, "PART_EVENTS", 1_000)
     out = write(SMALL, tmp_path / "out")
     names = sorted(path.name for path in (out / "behaviors/events").iterdir())
     assert names[:2] == ["part-00000.parquet", "part-00001.parquet"]
