@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.devcluster import binaries, cluster, layout, release, store
+from tests.devcluster import binaries, cluster, disk, layout, release, store
 from tests.devcluster.errors import ClusterError
 from tests.devcluster.kubernetes import Cluster
 
@@ -179,7 +179,7 @@ def _leftovers(_: argparse.Namespace) -> int:
 
 
 def _disk(_: argparse.Namespace) -> int:
-    sizes = cluster.disk(layout.state())
+    sizes = disk.sizes(layout.state())
     for name, size in sizes.items():
         print(f"{name:24} {size / 1e6:10,.0f} MB")
     print(f"{'together':24} {sum(sizes.values()) / 1e6:10,.0f} MB")

@@ -3,7 +3,6 @@
 import fcntl
 import os
 import shutil
-import subprocess
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -174,6 +173,7 @@ def down(state: layout.State, everything: bool, say: Callable[[str], None]) -> N
         network.take_down(state)
         shutil.rmtree(state.node, ignore_errors=True)
         if everything:
+            traces.unmount(state.images)
             shutil.rmtree(state.images, ignore_errors=True)
     remaining = leftovers(state)
     if remaining:
@@ -218,26 +218,6 @@ def describe(state: layout.State) -> list[str]:
         lines.append(f"S3          {outside} here, {store.INSIDE_URL} in pods")
         lines.append(f"            keys: kubectl get secret {store.NAME} -n {store.NAMESPACE} -o yaml")
     return lines
-
-
-def disk(state: layout.State) -> dict[str, int]:
-    """Bytes on disk of each part, largest first."""
-    parts = {
-        "programs": layout.cache() / "binaries",
-        "Go's build cache": layout.cache() / "go-build",
-        "Go's modules": layout.cache() / "go-mod",
-        "registry": state.registry,
-        "containerd's images": state.containerd_root,
-        "buildah": state.buildah,
-        "node": state.node,
-    }
-    sizes = {name: _size(path) for name, path in parts.items() if path.exists()}
-    return dict(sorted(sizes.items(), key=lambda item: -item[1]))
-
-
-def _size(path: Path) -> int:
-    result = subprocess.run(["du", "-skx", str(path)], capture_output=True, text=True, check=False)
-    return int(result.stdout.split()[0]) * 1024 if result.stdout else 0
 
 
 def api_answers(kubeconfig: Path) -> bool:

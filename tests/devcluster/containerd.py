@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import tarfile
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -42,6 +43,22 @@ def import_sandbox_image(state: layout.State) -> None:
     result = _ctr(state, "images", "import", "--no-unpack", str(archive))
     if result.returncode:
         raise ClusterError(f"importing the sandbox image failed: {result.stderr[-1000:]}")
+
+
+def images(state: layout.State) -> dict[str, str]:
+    """The digest of every image by each of its names: as pulled, by digest, and by its own hash."""
+    result = _ctr(state, "images", "list")
+    if result.returncode:
+        raise ClusterError(f"containerd's images cannot be listed: {result.stderr[-1000:]}")
+    rows = [line.split() for line in result.stdout.splitlines()[1:]]
+    return {name: digest for name, _, digest, *_ in rows}
+
+
+def remove_images(state: layout.State, names: Sequence[str]) -> None:
+    """Remove images by their names; their layers are gone from the disk where no other image or container has them."""
+    result = _ctr(state, "images", "remove", "--sync", *names)
+    if result.returncode:
+        raise ClusterError(f"containerd's images cannot be removed: {result.stderr[-1000:]}")
 
 
 def remove_containers(state: layout.State, processes: Processes) -> None:

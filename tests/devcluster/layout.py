@@ -36,6 +36,12 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").resolve() / "longtail"
 
 
+def uv_cache() -> Path:
+    """uv's folder of unpacked packages, of which the environment holds hard links."""
+    named = os.environ.get("UV_CACHE_DIR")
+    return Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "uv"
+
+
 @dataclass(frozen=True)
 class State:
     """The folder of one cluster: everything it writes is below `root`."""

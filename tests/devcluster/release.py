@@ -1,7 +1,7 @@
 """Longtail's own three images, in the cluster's registry.
 
-The Dockerfiles have two stages. `dependencies` (gigabytes for the trainer) is built by buildah once per lock file,
-pushed, and its local copy removed. The code is one layer of a few hundred kilobytes that `crane append` puts on top
+The Dockerfiles have two stages. `dependencies` (gigabytes for the trainer) is built by buildah when the packages change
+that the lock file has for it. The code is one layer of a few hundred kilobytes that `crane append` puts on top
 inside the registry, so that a change of code takes a second and no second copy of the dependencies.
 """
 
@@ -15,14 +15,16 @@ import sys
 import tarfile
 import tempfile
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.devcluster import layout
+from tests.devcluster import layout, lockfile, pruning, store
 from tests.devcluster.binaries import binary
 from tests.devcluster.errors import ClusterError
-from tests.devcluster.images import build_and_push, buildah, in_registry
+from tests.devcluster.images import build_and_push, in_registry
+from tests.devcluster.processes import Processes
 
 PREFIX = f"{layout.REGISTRY}/longtail"
 BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")
@@ -40,10 +42,12 @@ class Image:
         return layout.REPOSITORY / self.folder / "Dockerfile"
 
     def dependencies(self) -> str:
-        """Reference of the dependency stage: changes with the lock file and the Dockerfile's first stage."""
+        """Reference of the dependency stage: changes with its packages in the lock file and with how they get in."""
         first_stage = self.dockerfile.read_text().partition("\nFROM dependencies")[0]
         digest = hashlib.sha256(first_stage.encode())
-        digest.update((layout.REPOSITORY / "uv.lock").read_bytes())
+        digest.update((layout.REPOSITORY / "images" / "dependencies.sh").read_bytes())
+        lock = tomllib.loads((layout.REPOSITORY / "uv.lock").read_text())
+        digest.update(lockfile.digest(lock, "longtail", self.name).encode())
         return f"{PREFIX}/{self.name}-dependencies:{digest.hexdigest()[:12]}"
 
     def code(self) -> bytes:
@@ -68,51 +72,62 @@ IMAGES = (Image("operator", "operator"), Image("serving", "serving_image"), Imag
 
 
 def build_images(state: layout.State, say: Callable[[str], None] = print) -> dict[str, str]:
-    """Build and push what the registry lacks; the references by name. The registry must be running."""
+    """Build and push what the registry lacks; the references by name. The registry and the cluster must be running.
+
+    Images of older generations that nothing in the cluster uses go first, so that there is room.
+    """
+    for gone in pruning.prune(state, Processes(state.records, state.logs), generation()):
+        say(f"removed {gone}")
     references: dict[str, str] = {}
     for image in IMAGES:
         dependencies = image.dependencies()
         if not in_registry(dependencies):
             _build_dependencies(state, image, dependencies, say)
         code = image.code()
-        reference = f"{PREFIX}/{image.name}:{hashlib.sha256(dependencies.encode() + code).hexdigest()[:12]}"
+        reference = f"{PREFIX}/{image.name}:{_tag(dependencies)}-{hashlib.sha256(code).hexdigest()[:12]}"
         if not in_registry(reference):
             _append(dependencies, code, reference, say)
         references[image.name] = reference
     return references
 
 
+def generation() -> dict[str, str]:
+    """The beginning of the current tags of each repository: what `build_images` makes now begins with it."""
+    current = {_repository(reference): _tag(reference) for reference in (_base_reference(), store.IMAGE)}
+    for image in IMAGES:
+        dependencies = image.dependencies()
+        current[_repository(dependencies)] = _tag(dependencies)
+        current[f"{PREFIX}/{image.name}"] = f"{_tag(dependencies)}-"
+    return current
+
+
+def _repository(reference: str) -> str:
+    return reference.rpartition(":")[0]
+
+
+def _tag(reference: str) -> str:
+    return reference.rpartition(":")[2]
+
+
 def _append(dependencies: str, code: bytes, reference: str, say: Callable[[str], None]) -> None:
     started = time.monotonic()
-    layer = layout.cache() / "code-layer.tar"
-    layer.write_bytes(code)
-    try:
-        _run([binary("crane", say), "append", "--insecure", "-b", dependencies, "-f", layer, "-t", reference])
-    finally:
-        layer.unlink()
+    with tempfile.NamedTemporaryFile(suffix=".tar") as layer:
+        layer.write(code)
+        layer.flush()
+        _run([binary("crane", say), "append", "--insecure", "-b", dependencies, "-f", layer.name, "-t", reference])
     say(f"pushed {reference} ({len(code) // 1024} KiB of code) in {time.monotonic() - started:.1f} s")
 
 
 def _build_dependencies(state: layout.State, image: Image, reference: str, say: Callable[[str], None]) -> None:
-    """buildah's first stage. This machine's pip settings and certificates are mounted, so none stays in the image."""
+    """The Dockerfile's first stage. Pip settings and certificates of this machine are mounted: none stays in it."""
     started = time.monotonic()
     base = _base(state, say)
-    say(f"building the dependencies of the {image.name} image (once per lock file)")
+    say(f"building the dependencies of the {image.name} image (once per set of locked packages)")
     with tempfile.TemporaryDirectory() as folder:
-        options = [
-            "--isolation",
-            "chroot",
-            "--tls-verify=false",
-            "--target",
-            "dependencies",
-            "--build-arg",
-            f"BASE_IMAGE={base}",
-        ]
+        options = ["--target", "dependencies", "--build-arg", f"BASE_IMAGE={base}"]
         for source, target in _mounts(Path(folder)):
             options += ["-v", f"{source}:{target}"]
-        _run(buildah(state, "build", *options, "-t", reference, "-f", image.dockerfile, layout.REPOSITORY))
-    _run(buildah(state, "push", "--tls-verify=false", reference))
-    _run(buildah(state, "rmi", "--force", reference))
+        build_and_push(state, reference, image.dockerfile, layout.REPOSITORY, options)
     say(f"built {reference} in {time.monotonic() - started:.0f} s")
 
 
@@ -143,7 +158,7 @@ def _mounts(folder: Path) -> list[tuple[Path | str, str]]:
         + (f"index-url = {json.dumps(index)}\n" if index else "")
         + "native-tls = true\n"
     )
-    uv_cache = Path(os.environ.get("UV_CACHE_DIR") or Path.home() / ".cache" / "uv")
+    uv_cache = layout.uv_cache()
     uv_cache.mkdir(parents=True, exist_ok=True)
     mounts: list[tuple[Path | str, str]] = [
         (pip_conf, "/etc/pip.conf"),
@@ -155,9 +170,13 @@ def _mounts(folder: Path) -> list[tuple[Path | str, str]]:
     return mounts
 
 
+def _base_reference() -> str:
+    return f"{PREFIX}/base:bookworm-{hashlib.sha256(' '.join(BASE_PACKAGES).encode()).hexdigest()[:8]}"
+
+
 def _base(state: layout.State, say: Callable[[str], None]) -> str:
     """A base image with Python 3.11, made of this machine's own Debian packages; its reference."""
-    reference = f"{PREFIX}/base:bookworm-{hashlib.sha256(' '.join(BASE_PACKAGES).encode()).hexdigest()[:8]}"
+    reference = _base_reference()
     if in_registry(reference):
         return reference
     started = time.monotonic()

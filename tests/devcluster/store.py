@@ -12,14 +12,14 @@ NAMESPACE = "longtail-store"
 NAME = "versitygw"
 MANIFEST = layout.REPOSITORY / "manifests" / "install" / "versitygw.yaml"
 INSIDE_URL = f"http://{NAME}.{NAMESPACE}.svc:7070"
-_IMAGE = f"longtail/{NAME}:{BINARIES[NAME].version}"
+_PATH = f"longtail/{NAME}:{BINARIES[NAME].version}"
+IMAGE = f"{layout.REGISTRY}/{_PATH}"
 
 
 def push_image(state: layout.State) -> None:
     """Have the gateway's image in the local registry."""
-    reference = f"{layout.REGISTRY}/{_IMAGE}"
-    if not images.in_registry(reference):
-        images.build_scratch_image(state, reference, {"/versitygw": binary(NAME)}, ["/versitygw"])
+    if not images.in_registry(IMAGE):
+        images.build_scratch_image(state, IMAGE, {"/versitygw": binary(NAME)}, ["/versitygw"])
 
 
 def apply(cluster: Cluster, registry: str = layout.REGISTRY) -> None:
@@ -30,7 +30,7 @@ def apply(cluster: Cluster, registry: str = layout.REGISTRY) -> None:
         keys = {"AWS_ACCESS_KEY_ID": "longtail", "AWS_SECRET_ACCESS_KEY": secrets.token_hex(20)}
         literals = [f"--from-literal={name}={value}" for name, value in keys.items()]
         cluster.kubectl("create", "secret", "generic", NAME, "-n", NAMESPACE, *literals)
-    cluster.apply_text(MANIFEST.read_text().replace(f"{layout.REGISTRY}/{_IMAGE}", f"{registry}/{_IMAGE}"))
+    cluster.apply_text(MANIFEST.read_text().replace(IMAGE, f"{registry}/{_PATH}"))
 
 
 def wait(cluster: Cluster) -> None:

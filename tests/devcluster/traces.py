@@ -27,8 +27,8 @@ _FIXED_FOLDERS = tuple(
 
 def remove(state: layout.State) -> None:
     """Remove every trace; the pods' processes are to be gone."""
-    for point in _mounts(state):
-        subprocess.run(["umount", "--lazy", str(point)], capture_output=True, check=False)
+    for folder in _folders_with_mounts(state):
+        unmount(folder)
     _remove_control_groups()
     for link in _pod_log_links(state):
         link.unlink()
@@ -40,19 +40,29 @@ def remove(state: layout.State) -> None:
 def found(state: layout.State) -> list[str]:
     """What `remove` has to do."""
     return [
-        *(f"mount {path}" for path in _mounts(state)),
+        *(f"mount {path}" for folder in _folders_with_mounts(state) for path in _mounts(folder)),
         *(f"control group {path}" for path in _control_groups()),
         *(f"link {path}" for path in _pod_log_links(state)),
     ]
 
 
-def _mounts(state: layout.State) -> list[Path]:
-    """Mount points of pods, the deepest first. Not buildah's: a build may go on while no cluster runs."""
+def unmount(folder: Path) -> None:
+    """Unmount everything below a folder, so that removing it removes nothing elsewhere."""
+    for point in _mounts(folder):
+        subprocess.run(["umount", "--lazy", str(point)], capture_output=True, check=False)
+
+
+def _folders_with_mounts(state: layout.State) -> tuple[Path, ...]:
+    """Where pods are mounted. Not buildah's folder: a build may go on while no cluster runs."""
+    return (state.node, state.containerd_root)
+
+
+def _mounts(folder: Path) -> list[Path]:
+    """Mount points in a folder, the deepest first."""
     lines = Path("/proc/mounts").read_text().splitlines()
     # The kernel writes a space in a path as \040.
     points = [Path(line.split()[1].encode().decode("unicode_escape")) for line in lines]
-    ours = (state.node, state.containerd_root)
-    return sorted((point for point in points if any(map(point.is_relative_to, ours))), reverse=True)
+    return sorted((point for point in points if point.is_relative_to(folder)), reverse=True)
 
 
 def _control_groups() -> list[Path]:
