@@ -92,6 +92,8 @@ class InitializeConfig(StepConfig):
     generation: Annotated[int, Field(ge=1)] = 1
     pool: Annotated[list[str], Field(min_length=1)]
     """Manifest keys."""
+    orphans_seconds: Annotated[int, Field(ge=600)] = 86_400
+    """`retention.orphansSeconds`: the commit gives up after half of it."""
 
 
 class AdaptConfig(StepConfig):

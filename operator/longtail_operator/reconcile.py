@@ -158,13 +158,14 @@ class Reconciler:
             return
         self._queue.add_after(world.key, 3600.0)
         metrics.PENDING_FEEDBACK.labels(world.key.namespace, world.key.name).set(view.pending)
+        scenarios = self._snapshot.scenarios(world.key)
         if view.head is not None:
             metrics.AGNOSTIC_VERSION.labels(world.key.namespace, world.key.name).set(view.head.number)
-            scenarios = self._snapshot.scenarios(world.key)
             self._folding.look(current, world.spec, scenarios, self._now())
-            state = self._hub.known(world.key)
-            if state is not None:
-                self._retention.look(world.key, world.spec, state.store, scenarios)
+        state = self._hub.known(world.key)
+        if state is not None:
+            # Also before the first version: attempts at it that died leave checkpoints behind.
+            self._retention.look(world.key, world.spec, state.store, scenarios)
 
     async def _search(self, raw: Json) -> None:
         world = search_world(raw, self._snapshot, self._settings)

@@ -3,6 +3,7 @@
 `longtail_store.feedback` stands apart, since it needs safetensors, which serving does without.
 """
 
+from longtail_store.attempt import AttemptExpired, in_time
 from longtail_store.chain import Chain, Committed, Lost, file_sha256, new_nonce
 from longtail_store.errors import (
     AccessDenied,
@@ -24,6 +25,7 @@ from longtail_store.typed_objects import parse_object, read_object, write_object
 
 __all__ = [
     "AccessDenied",
+    "AttemptExpired",
     "BucketMissing",
     "Chain",
     "Committed",
@@ -42,6 +44,7 @@ __all__ = [
     "StoreRefused",
     "StoreUnreachable",
     "file_sha256",
+    "in_time",
     "new_nonce",
     "open_store",
     "parse_object",

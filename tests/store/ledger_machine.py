@@ -17,10 +17,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from longtail_api.store_layout import CHECKPOINTS_PREFIX, VERSIONS_PREFIX, feedback_key, version_key
 from longtail_api.store_objects import Version
-from longtail_operator.metaupdate.fold import AttemptExpired, FoldOutcome, fold
+from longtail_operator.metaupdate.fold import FoldOutcome, fold
 from longtail_operator.metaupdate.garbage import RetentionRule, collect
 from longtail_operator.metaupdate.ledger import pending
-from longtail_store import Chain, Store, StoreUnreachable, new_nonce
+from longtail_store import AttemptExpired, Chain, Store, StoreUnreachable, new_nonce
 from longtail_store.feedback import FeedbackConflict, write_feedback
 from longtail_store.settled import is_settled, merged
 from tests.store.faults import Crash, Fault, World

@@ -3,18 +3,26 @@
 import hashlib
 import os
 import signal
+import time
 
 import pytest
 import torch
 
 from longtail_api.heavy_model import Training
-from longtail_api.run_config import StoreAddress
-from longtail_api.store_layout import checkpoint_key, features_key, result_key, resume_key, step_prefix
+from longtail_api.run_config import ExitCode, StoreAddress
+from longtail_api.store_layout import (
+    CHECKPOINTS_PREFIX,
+    checkpoint_key,
+    features_key,
+    result_key,
+    resume_key,
+    step_prefix,
+)
 from longtail_api.store_objects import Version
-from longtail_store import Chain, StoreUnreachable, open_store
+from longtail_store import AttemptExpired, Chain, StoreUnreachable, open_store
 from longtail_trainer.command import run
 from longtail_trainer.encoded import concatenate
-from longtail_trainer.errors import ConfigInvalid, DataInvalid, Terminated
+from longtail_trainer.errors import ConfigInvalid, DataInvalid, Terminated, trainer_error
 from longtail_trainer.evaluation import evaluate
 from longtail_trainer.heavy import load_version
 from longtail_trainer.heavy.first_version import commit_first, first_of_generation
@@ -69,6 +77,7 @@ def test_it_learns_and_says_how_well_on_validation_rows(store, address):
     assert result.metrics["validation"]["auc"].value == pytest.approx(expected["auc"].value)
     assert expected["auc"].value > 0.75
     assert set(result.metrics) == {"validation"}
+    assert "validation rows" in store.get(result.pictures["learning-curves"]).decode()
     assert {f"auc/{name}" for name in POOL} <= set(version.metrics)
     average = sum(version.metrics[f"auc/{name}"] for name in POOL) / 2
     assert version.metrics["scenarioAverageAuc"] == pytest.approx(average)
@@ -226,11 +235,72 @@ def recorder(generation, schema_hash="h1"):
     return record
 
 
+def first_committed(store, generation, weights, record, monotonic=time.monotonic):
+    return commit_first(Chain(store), generation, weights, record, orphans_seconds=600, monotonic=monotonic)
+
+
+class DiesAtTheCommit:
+    """A store whose user is killed right before a version record is written."""
+
+    def __init__(self, store):
+        self._store = store
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    def put_if_absent(self, key, data):
+        if "/versions/" in key:
+            raise KeyboardInterrupt
+        return self._store.put_if_absent(key, data)
+
+
+def checkpoints_of(store):
+    return {found.key for found in store.list(CHECKPOINTS_PREFIX)}
+
+
+def test_a_repeated_attempt_never_takes_up_the_checkpoint_of_one_that_died(store, tmp_path):
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
+    with pytest.raises(KeyboardInterrupt):
+        first_committed(DiesAtTheCommit(store), 1, weights, recorder(1))
+    left_behind = checkpoints_of(store)
+    version = first_committed(store, 1, weights, recorder(1))
+    for key in left_behind:  # as the collector does with an orphan, whenever it comes by
+        store.delete(key)
+    assert Chain(store).head() == version
+    Chain(store).load_checkpoint(version.checkpoint, tmp_path / "loaded")
+
+
+def test_of_two_attempts_at_once_one_commits_and_the_other_accepts_it(store, tmp_path):
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
+    committed = []
+
+    def record(number, nonce, checkpoint, before):
+        if not committed:  # the other pod is faster
+            committed.append(first_committed(store, 1, weights, recorder(1)))
+        return recorder(1)(number, nonce, checkpoint, before)
+
+    assert first_committed(store, 1, weights, record) == committed[0]
+    assert Chain(store).head_number() == 1
+    assert len(checkpoints_of(store)) == 2, "each wrote a checkpoint of its own"
+
+
+def test_an_attempt_that_took_half_the_retention_of_orphans_gives_up(store, tmp_path):
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
+    ticks = iter([0.0, 301.0])
+    with pytest.raises(AttemptExpired) as raised:
+        first_committed(store, 1, weights, recorder(1), monotonic=lambda: next(ticks))
+    assert Chain(store).head_number() == 0
+    assert trainer_error(raised.value).exit_code == ExitCode.RETRYABLE
+
+
 def test_a_lost_response_to_the_commit_is_recognized_as_ones_own_version(store, tmp_path):
     weights = tmp_path / "weights"
     weights.write_bytes(b"weights")
     unreliable = LosesOneResponse(store)
-    version = commit_first(Chain(unreliable), "i1", 1, weights, recorder(1))
+    version = first_committed(unreliable, 1, weights, recorder(1))
     assert unreliable.failed
     assert version == Chain(store).version(1)
     assert Chain(store).head_number() == 1
@@ -239,9 +309,9 @@ def test_a_lost_response_to_the_commit_is_recognized_as_ones_own_version(store, 
 def test_a_fold_of_the_generation_before_that_takes_the_number_is_followed(store, tmp_path):
     weights = tmp_path / "weights"
     weights.write_bytes(b"weights")
-    first = commit_first(Chain(store), "i1", 1, weights, recorder(1))
+    first = first_committed(store, 1, weights, recorder(1))
     fold = first.model_copy(update={"number": 2, "kind": "fold", "nonce": "fold"})
-    version = commit_first(Chain(OvertakenOnce(store, fold)), "i2", 2, weights, recorder(2, "h2"))
+    version = first_committed(OvertakenOnce(store, fold), 2, weights, recorder(2, "h2"))
     assert version.number == 3
     assert store.exists(checkpoint_key(3, version.nonce))
 
@@ -249,9 +319,9 @@ def test_a_fold_of_the_generation_before_that_takes_the_number_is_followed(store
 def test_another_attempt_that_commits_first_is_what_stands(store, tmp_path):
     weights = tmp_path / "weights"
     weights.write_bytes(b"weights")
-    first = commit_first(Chain(store), "i1", 1, weights, recorder(1))
+    first = first_committed(store, 1, weights, recorder(1))
     rival = first.model_copy(update={"number": 2, "generation": 2, "nonce": "rival"})
-    version = commit_first(Chain(OvertakenOnce(store, rival)), "i2", 2, weights, recorder(2, "h2"))
+    version = first_committed(OvertakenOnce(store, rival), 2, weights, recorder(2, "h2"))
     assert version.nonce == "rival"
     assert Chain(store).head_number() == 2
 

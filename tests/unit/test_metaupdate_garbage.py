@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtail_api.store_layout import CHECKPOINTS_PREFIX, FEEDBACK_PREFIX, checkpoint_key, feedback_key
-from longtail_operator.metaupdate.fold import AttemptExpired, fold
+from longtail_operator.metaupdate.fold import fold
 from longtail_operator.metaupdate.garbage import RetentionRule, collect, removable_checkpoints
-from longtail_store import Chain, ObjectInfo, Store
+from longtail_store import AttemptExpired, Chain, ObjectInfo, Store
 from longtail_store.feedback import write_feedback
 from longtail_store.file_store import FileStore
 from tests.store.faults import Fault, FaultyStore, World
@@ -145,6 +145,25 @@ def test_version_records_stay_for_ever(world: Aging) -> None:
 
 def test_a_second_collection_finds_nothing(world: Aging) -> None:
     assert collect(world.view(), RULE)
+    assert collect(world.view(), RULE) == []
+
+
+def test_checkpoints_of_dead_attempts_at_the_first_version_go_too(tmp_path: Path) -> None:
+    store = FileStore(tmp_path / "store")
+    weights = tmp_path / "weights"
+    weights.write_bytes(b"weights")
+    orphan = Chain(store).write_checkpoint(1, "dead", weights).key
+    world = Aging(store)
+    assert collect(world.view(), RULE) == []
+    world.elapsed += 1.5 * DAY
+    assert collect(world.view(), RULE) == [orphan]
+    assert not list(store.list(CHECKPOINTS_PREFIX))
+
+
+def test_pending_feedback_before_the_first_version_stays(tmp_path: Path) -> None:
+    world = Aging(FileStore(tmp_path / "store"))
+    hand_in(world.store, 1)
+    world.elapsed += 100 * DAY
     assert collect(world.view(), RULE) == []
 
 

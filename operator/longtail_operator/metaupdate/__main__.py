@@ -13,9 +13,9 @@ from pydantic import ValidationError
 from longtail_api.run_config import ExitCode
 from longtail_api.store_layout import feedback_key, feedback_run
 from longtail_operator.metaupdate.config import MetaUpdateConfig, MetaUpdateFailure, MetaUpdateResult
-from longtail_operator.metaupdate.fold import AttemptExpired, NotInitialized, Run, fold
+from longtail_operator.metaupdate.fold import NotInitialized, Run, fold
 from longtail_operator.metaupdate.ledger import pending
-from longtail_store import StoreError, StoreRefused, StoreUnreachable, open_store
+from longtail_store import AttemptExpired, StoreError, StoreRefused, StoreUnreachable, open_store
 
 
 class NoFeedbackKey(ValueError):

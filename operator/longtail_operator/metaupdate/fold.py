@@ -22,7 +22,7 @@ from longtail_api.store_objects import (
 )
 from longtail_operator.metaupdate.gradients import ParameterGradient, gradients, norm
 from longtail_operator.metaupdate.rules import clip_scale, judge, staleness_weight
-from longtail_store import Chain, Committed, Corrupt, ObjectMissing, Store, new_nonce
+from longtail_store import Chain, Committed, Corrupt, ObjectMissing, Store, in_time, new_nonce
 from longtail_store.feedback import FeedbackUnusable, verified_metadata
 from longtail_store.settled import is_settled, with_runs
 from longtail_store.tensor_file import Array, TensorFile, TensorSpec, open_tensor_file, write_tensor_file
@@ -33,10 +33,6 @@ Run = tuple[str, int]
 
 class NotInitialized(Exception):
     """The chain has no version yet: there is nothing to fold into."""
-
-
-class AttemptExpired(Exception):
-    """The attempt took too long: its checkpoint may soon be taken for an orphan. Retry."""
 
 
 @dataclass(frozen=True)
@@ -94,12 +90,7 @@ def fold(
     """
     chain = Chain(store)
     while True:
-        started = monotonic()
-
-        def in_time(started: float = started) -> None:
-            if monotonic() - started > orphans_seconds / 2:
-                raise AttemptExpired(f"{store!r}: a fold took more than {orphans_seconds / 2:.0f} s; start it again")
-
+        deadline = in_time(orphans_seconds, monotonic)
         head = chain.head()
         if head is None:
             raise NotInitialized(f"{store!r}: there is no version of the agnostic model yet")
@@ -126,7 +117,7 @@ def fold(
                 _write_updated(updated, base, accepted, parameters.learning_rate)
                 checkpoint = chain.write_checkpoint(head.number + 1, nonce, updated)
             version = _next_version(head, checkpoint, accepted, rejected, parameters, epoch, nonce)
-            result = chain.commit(version, in_time)
+            result = chain.commit(version, deadline)
         if isinstance(result, Committed):
             return FoldOutcome(result.version, True, duplicates, missing)
 

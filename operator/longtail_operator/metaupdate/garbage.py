@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from longtail_api.store_layout import CHECKPOINTS_PREFIX, FEEDBACK_PREFIX, checkpoint_number, feedback_run
-from longtail_api.store_objects import Version
 from longtail_store import Chain, ObjectInfo, Store
-from longtail_store.settled import is_settled
+from longtail_store.settled import Settled, is_settled
 
 
 @dataclass(frozen=True)
@@ -49,13 +48,17 @@ def removable_checkpoints(
 
 
 def removable_feedback(
-    listed: Iterable[ObjectInfo], head: Version, kept: Collection[tuple[str, int]], rule: RetentionRule, now: datetime
+    listed: Iterable[ObjectInfo],
+    settled: Settled,
+    kept: Collection[tuple[str, int]],
+    rule: RetentionRule,
+    now: datetime,
 ) -> list[str]:
     """Keys of the feedback to remove: settled, not named by the newest versions (`kept`), and of some age."""
     keys: list[str] = []
     for item in listed:
         run = feedback_run(item.key)
-        if run and run not in kept and is_settled(head.settled, *run) and now - item.modified > rule.orphans:
+        if run and run not in kept and is_settled(settled, *run) and now - item.modified > rule.orphans:
             keys.append(item.key)
     return keys
 
@@ -64,20 +67,20 @@ def collect(store: Store, rule: RetentionRule, in_use: Collection[int] = ()) -> 
     """Remove what nothing needs; return the keys removed. `in_use`: versions that runs under way started from."""
     chain = Chain(store)
     head = chain.head()
-    if head is None:
-        return []
+    last = head.number if head is not None else 0
     now = store.now()
-    newest = [chain.version(number) for number in range(max(1, head.number - rule.versions + 1), head.number)]
-    newest.append(head)
-    needed = newest + [chain.version(number) for number in in_use if number < newest[0].number]
+    oldest = max(1, last - rule.versions + 1)
+    newest = [chain.version(number) for number in range(oldest, last)]
+    if head is not None:
+        newest.append(head)
+    needed = newest + [chain.version(number) for number in in_use if number < min(oldest, last)]
     checkpoints = list(store.list(CHECKPOINTS_PREFIX))
     meant_for = {checkpoint_number(item.key) for item in checkpoints}
-    committed = {
-        number: chain.version(number).checkpoint.key for number in meant_for if number and number <= head.number
-    }
+    committed = {number: chain.version(number).checkpoint.key for number in meant_for if number and number <= last}
     keys = removable_checkpoints(checkpoints, {version.checkpoint.key for version in needed}, committed, rule, now)
     kept_runs = {(item.scenario, item.run) for version in newest for item in (*version.folded, *version.rejected)}
-    keys += removable_feedback(store.list(FEEDBACK_PREFIX), head, kept_runs, rule, now)
+    settled = head.settled if head is not None else {}
+    keys += removable_feedback(store.list(FEEDBACK_PREFIX), settled, kept_runs, rule, now)
     for key in keys:
         store.delete(key)
     return keys

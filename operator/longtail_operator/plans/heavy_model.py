@@ -255,6 +255,7 @@ def _objects(world: HeavyModelWorld, generation: int, digest: str, manifests: li
     )
     place = Workplace(
         world.raw,
+        orphans_seconds=spec.retention.orphans_seconds,
         world.settings,
         spec.storage,
         secret.name if secret else None,

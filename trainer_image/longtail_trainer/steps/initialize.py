@@ -138,7 +138,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
             created=datetime.now(UTC),
         )
 
-    return commit_first(chain, config.identity, config.generation, weights, record)
+    return commit_first(chain, config.generation, weights, record, orphans_seconds=config.orphans_seconds)
 
 
 def pool_metrics(
