@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longtail_api.store_layout import CHECKPOINTS_PREFIX, FEEDBACK_PREFIX, checkpoint_key, feedback_key
+from longtail_api.store_layout import (
+    CHECKPOINTS_PREFIX,
+    FEEDBACK_PREFIX,
+    checkpoint_key,
+    features_key,
+    feedback_key,
+    manifest_key,
+    model_key,
+)
 from longtail_operator.metaupdate.fold import fold
 from longtail_operator.metaupdate.garbage import RetentionRule, collect, removable_checkpoints
 from longtail_store import AttemptExpired, Chain, ObjectInfo, Store
@@ -146,6 +154,22 @@ def test_version_records_stay_for_ever(world: Aging) -> None:
 def test_a_second_collection_finds_nothing(world: Aging) -> None:
     assert collect(world.view(), RULE)
     assert collect(world.view(), RULE) == []
+
+
+def test_prepared_data_and_features_are_never_removed_however_old(world: Aging) -> None:
+    """Every version names the pool that its generation began with: a light model's teacher labels rows of it."""
+    chain = Chain(world.store)
+    pool = chain.version(1).pool
+    assert pool, "the generation began with a pool"
+    kept = [key for manifest in pool for key in (manifest, f"{manifest.rpartition('/')[0]}/part-support-00000.parquet")]
+    kept += [features_key(chain.version(1).features_sha256), manifest_key(ADS, "d1"), model_key(ADS, "v1")]
+    for key in kept:
+        world.store.put_if_absent(key, b"kept")
+    world.elapsed += 1000 * DAY
+    removed_keys = collect(world.view(), RetentionRule(versions=1, orphans=DAY))
+    assert removed_keys, "there was something to remove"
+    assert all(key.startswith((CHECKPOINTS_PREFIX, FEEDBACK_PREFIX)) for key in removed_keys)
+    assert all(world.store.exists(key) for key in kept)
 
 
 def test_checkpoints_of_dead_attempts_at_the_first_version_go_too(tmp_path: Path) -> None:
