@@ -1,33 +1,48 @@
 """The whole heavy model (ALT, Fig. 2): profile and behavior encoders, their interaction, and the prediction module."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
 from longtail_api.heavy_model import Architecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.batches import Batch
 from longtail_trainer.errors import ConfigInvalid
 from longtail_trainer.features.columns import static_columns
 from longtail_trainer.heavy.behavior import BehaviorEncoder
 from longtail_trainer.heavy.inputs import InputLayer
-from longtail_trainer.heavy.interaction import Interaction
 from longtail_trainer.heavy.perceptron import Perceptron
+from longtail_trainer.heavy.sequence_layers import sequence_layers
+from longtail_trainer.interaction import Interaction
 
 
 class HeavyModel(nn.Module):
     """Scenario-agnostic or scenario-specific, by its weights.
 
+    cell: layers of every behavior encoder, where a search has found them; `encoder` is `Searched` then. make_cell:
+    what stands in their place, by the sequence's length; by default those very layers.
+
     `forward` gives logits (batch, labels), in the order of the schema's labels: of a binary label the log-odds, of a
-    regression label the standardized value. Raises `ConfigInvalid` where the heads do not divide the width.
+    regression label the standardized value. Raises `ConfigInvalid` where the heads do not divide the width, or the
+    cell doesn't fit.
     """
 
-    def __init__(self, features: Features, encoder: str, architecture: Architecture) -> None:
+    def __init__(
+        self,
+        features: Features,
+        encoder: str,
+        architecture: Architecture,
+        cell: LightArchitecture | None = None,
+        make_cell: Callable[[int], nn.Module] | None = None,
+    ) -> None:
         super().__init__()
         if encoder == "Transformer" and architecture.behavior_width % architecture.behavior_heads:
             raise ConfigInvalid(
                 f"architecture.behaviorHeads: {architecture.behavior_heads} heads do not divide behaviorWidth "
                 f"{architecture.behavior_width}; choose a divisor of it"
             )
+        layers = sequence_layers(encoder, architecture, cell, make_cell)
         schema = features.data_schema
         dropout = float(architecture.dropout)
         self.features = features
@@ -37,11 +52,11 @@ class HeavyModel(nn.Module):
         )
         self.behaviors = nn.ModuleDict(
             {
-                module_name(sequence.name): BehaviorEncoder(sequence, features, encoder, architecture)
+                module_name(sequence.name): BehaviorEncoder(sequence, features, architecture, layers)
                 for sequence in schema.behaviors
             }
         )
-        behavior = sum(one.width for one in self._encoders())
+        behavior = sum(one.width for one in self.encoders())
         self.interaction = (
             Interaction(self.profile.width, behavior, self.profile.width) if self.profile and behavior else None
         )
@@ -50,7 +65,8 @@ class HeavyModel(nn.Module):
         self.prediction = Perceptron(encoded, architecture.prediction_layers, dropout)
         self.logits = nn.Linear(self.prediction.width, len(schema.labels))
 
-    def _encoders(self) -> list[BehaviorEncoder]:
+    def encoders(self) -> list[BehaviorEncoder]:
+        """The sequences' encoders, in the order of the schema."""
         return [encoder for encoder in self.behaviors.values() if isinstance(encoder, BehaviorEncoder)]
 
     def forward(self, batch: Batch) -> Tensor:
@@ -68,7 +84,7 @@ class HeavyModel(nn.Module):
         Two per multiply-add of matrix products, one per addition, multiplication or comparison of two activations
         (the convention of `Operation.flops`); biases, activation functions, norms and softmax are not counted.
         """
-        parts = (self.profile, self.interaction, *self._encoders())
+        parts = (self.profile, self.interaction, *self.encoders())
         encoding = sum(part.flops() for part in parts if part is not None)
         return encoding + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features
 

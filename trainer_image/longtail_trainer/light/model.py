@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.batches import Batch
+from longtail_trainer.interaction import Interaction
 from longtail_trainer.light.cell import FixedCell
 from longtail_trainer.light.columns import SelectedColumns, light_columns
 from longtail_trainer.light.encoder import DROPOUT, SequenceEncoder
@@ -32,7 +33,9 @@ class LightModel(nn.Module):
     """Static features and encoded sequences → logits (batch, labels), as the heavy model's.
 
     The architecture is the same for each sequence, with weights of its own (III-D: the behavior encoding module is
-    copied). The static encoder and the prediction module have one layer each, twice the architecture's width.
+    copied). The static encoder and the prediction module have one layer each, twice the architecture's width; as in
+    the heavy model, both encodings also meet in a product, without which a student this small can't follow a teacher
+    that has one.
 
     names: the features it may read (see `light_columns`); all by default. cell: what stands in each sequence's
     encoder, by the sequence's length; by default the architecture's own layers.
@@ -67,7 +70,9 @@ class LightModel(nn.Module):
             for sequence in schema.behaviors
             if sequence.name in self.columns.sequences
         )
-        encoded = (hidden if self.static else 0) + sum(encoder.width for encoder in self.encoders())
+        behavior = sum(encoder.width for encoder in self.encoders())
+        self.interaction = Interaction(hidden, behavior, hidden) if self.static and behavior else None
+        encoded = behavior + (hidden if self.static else 0) + (hidden if self.interaction else 0)
         self.dropout = nn.Dropout(DROPOUT)
         self.prediction = nn.Linear(encoded, hidden)
         self.logits = nn.Linear(hidden, len(schema.labels))
@@ -86,17 +91,21 @@ class LightModel(nn.Module):
 
     def predict(self, static: ColumnInputs, sequences: Sequence[ColumnInputs]) -> Tensor:
         """Logits (batch, labels) from the selected columns alone: what the exported graph computes."""
-        encoded: list[Tensor] = []
+        encoded: list[Tensor] = [
+            encoder(events.categorical, events.numeric, events.mask)
+            for encoder, events in zip(self.sequences, sequences, strict=True)
+        ]
         if self.static is not None:
-            encoded.append(self.static(static.categorical, static.numeric).relu())
-        for encoder, events in zip(self.sequences, sequences, strict=True):
-            encoded.append(encoder(events.categorical, events.numeric, events.mask))
+            profile = self.static(static.categorical, static.numeric).relu()
+            if self.interaction is not None:
+                encoded.append(self.interaction(profile, torch.cat(encoded, dim=-1)))
+            encoded.append(profile)
         hidden = self.prediction(self.dropout(torch.cat(encoded, dim=-1))).relu()
         return self.logits(self.dropout(hidden))
 
     def fixed_flops(self) -> int:
         """Of everything but the cells: what no search can save."""
-        static = self.static.flops() if self.static else 0
+        static = sum(part.flops() for part in (self.static, self.interaction) if part is not None)
         heads = 2 * self.prediction.in_features * self.prediction.out_features
         heads += 2 * self.logits.in_features * self.logits.out_features
         return static + heads + sum(encoder.fixed_flops() for encoder in self.encoders())
