@@ -4,19 +4,18 @@ Each lies in a folder named after the hash of what it is built from, so that a c
 another program and never a stale one. Go's own caches (gigabytes) are in the same place, and removed after building.
 """
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Generator, Iterable
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.devcluster import layout
 from tests.devcluster.errors import ClusterError
+from tests.devcluster.locks import alone
 
 KUBERNETES_VERSION = "v1.34.4"
 _VERSION_VARIABLES = "k8s.io/component-base/version"
@@ -78,7 +77,7 @@ def build(names: Iterable[str], say: Callable[[str], None] = print) -> dict[str,
     """
     wanted = [BINARIES[name] for name in names]
     if any(not each.path.exists() for each in wanted):
-        with _building():
+        with alone(layout.cache() / "build.lock"):
             missing = [each for each in wanted if not each.path.exists()]
             for each in missing:
                 say(f"building {each.name} {each.version} (once; minutes)")
@@ -124,12 +123,3 @@ def _go_environment() -> dict[str, str]:
 
 def _prune_go_caches() -> None:
     subprocess.run(["go", "clean", "-cache", "-modcache"], env=_go_environment(), check=False, capture_output=True)
-
-
-@contextmanager
-def _building() -> Generator[None]:
-    """Two sessions that want the same program: the second waits, and then finds it built."""
-    layout.cache().mkdir(parents=True, exist_ok=True)
-    with (layout.cache() / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -1,11 +1,9 @@
 """Bringing the cluster up, and taking it down without a trace."""
 
-import fcntl
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from tests.devcluster.apiserver import ControlPlane
 from tests.devcluster.certificates import Authority
 from tests.devcluster.errors import ClusterError
 from tests.devcluster.kubernetes import Cluster
+from tests.devcluster.locks import alone
 from tests.devcluster.processes import Processes
 
 ETCD, APISERVER, CONTROLLERS, SCHEDULER = "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"
@@ -50,7 +49,7 @@ def up(state: layout.State, wanted: Wanted, say: Callable[[str], None]) -> None:
         raise ClusterError("the cluster needs root (network interfaces, control groups, mounts); run it with sudo")
     packages.install(say)
     binaries.build(["cluster", "coredns", "versitygw"], say)
-    with _lock(state):
+    with alone(state.lock):
         _up(state, wanted, say)
 
 
@@ -160,7 +159,7 @@ def _start_controllers(processes: Processes, authority: Authority, state: layout
 
 def down(state: layout.State, everything: bool, say: Callable[[str], None]) -> None:
     """End and remove all that `up` made; images stay for the next start, unless `everything`."""
-    with _lock(state):
+    with alone(state.lock):
         processes = processes_of(state)
         for name in _MAKERS_OF_PODS:
             processes.stop(name)
@@ -223,12 +222,3 @@ def describe(state: layout.State) -> list[str]:
 def api_answers(kubeconfig: Path) -> bool:
     """Is the cluster of a kubeconfig of any origin there?"""
     return Cluster(kubeconfig).succeeds("version", "--request-timeout=5s")
-
-
-@contextmanager
-def _lock(state: layout.State) -> Generator[None]:
-    """One `up` or `down` at a time."""
-    state.root.mkdir(parents=True, exist_ok=True)
-    with (state.root / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

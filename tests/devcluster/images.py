@@ -1,6 +1,5 @@
 """Images: the registry that everyone pulls from, and building into it without a container engine."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -8,13 +7,13 @@ import subprocess
 import tempfile
 import urllib.error
 import urllib.request
-from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from http.client import HTTPResponse
 from pathlib import Path
 
 from tests.devcluster import layout
 from tests.devcluster.errors import ClusterError
+from tests.devcluster.locks import alone
 from tests.devcluster.processes import Processes, listens
 
 NAME = "registry"
@@ -121,24 +120,15 @@ def build_and_push(
     target = ["--disable-compression=false", "--tls-verify=false", "-t", f"docker://{reference}"]
     build = buildah(state, "build", "--isolation", "chroot", *options, *target, "-f", containerfile, context)
     temporary = state.buildah / "temporary"
-    with _building(state):
+    with alone(state.build_lock):
         temporary.mkdir(parents=True, exist_ok=True)
         try:
             _run(build, {"TMPDIR": str(temporary)})
         finally:
             # The base image, and what an earlier build left that was killed.
-            _run(buildah(state, "rm", "--all"))
-            _run(buildah(state, "rmi", "--all", "--force"))
+            for words in (("rm", "--all"), ("rmi", "--all", "--force")):
+                subprocess.run(buildah(state, *words), capture_output=True, check=False)
             shutil.rmtree(temporary)
-
-
-@contextmanager
-def _building(state: layout.State) -> Generator[None]:
-    """A second build waits: the first one, as it ends, removes all that buildah stored."""
-    state.images.mkdir(parents=True, exist_ok=True)
-    with (state.images / "build.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def build_scratch_image(

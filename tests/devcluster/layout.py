@@ -59,6 +59,21 @@ class State:
         return self.root / "images"
 
     @property
+    def lock(self) -> Path:
+        """Held by an `up` or a `down`."""
+        return self.root / "lock"
+
+    @property
+    def build_lock(self) -> Path:
+        """Held while buildah works: whoever is done removes all that it stored."""
+        return self.root / "build.lock"
+
+    @property
+    def release_lock(self) -> Path:
+        """Held while Longtail's images are pruned, which stops the registry, and built."""
+        return self.root / "release.lock"
+
+    @property
     def records(self) -> Path:
         return self.node / "processes"
 

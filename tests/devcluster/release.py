@@ -23,7 +23,8 @@ from pathlib import Path
 from tests.devcluster import layout, lockfile, pruning, store
 from tests.devcluster.binaries import binary
 from tests.devcluster.errors import ClusterError
-from tests.devcluster.images import build_and_push, in_registry
+from tests.devcluster.images import build_and_push, in_registry, registry_ready
+from tests.devcluster.locks import alone
 from tests.devcluster.processes import Processes
 
 PREFIX = f"{layout.REGISTRY}/longtail"
@@ -74,8 +75,18 @@ IMAGES = (Image("operator", "operator"), Image("serving", "serving_image"), Imag
 def build_images(state: layout.State, say: Callable[[str], None] = print) -> dict[str, str]:
     """Build and push what the registry lacks; the references by name. The registry and the cluster must be running.
 
-    Images of older generations that nothing in the cluster uses go first, so that there is room.
+    Images of older generations that nothing in the cluster uses go first, so that there is room. Raises
+    `ClusterError` where the registry does not answer or a build fails.
     """
+    if not registry_ready():
+        raise ClusterError(
+            f"no registry answers on {layout.REGISTRY}; bring the cluster up: python -m tests.devcluster up"
+        )
+    with alone(state.release_lock):
+        return _build_images(state, say)
+
+
+def _build_images(state: layout.State, say: Callable[[str], None]) -> dict[str, str]:
     for gone in pruning.prune(state, Processes(state.records, state.logs), generation()):
         say(f"removed {gone}")
     references: dict[str, str] = {}
