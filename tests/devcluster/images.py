@@ -21,7 +21,9 @@ NAME = "registry"
 
 def start_registry(state: layout.State, processes: Processes) -> None:
     """Serve the registry of the state folder on loopback, without passwords; deletion is allowed."""
-    if not processes.alive(NAME) and registry_ready():
+    if processes.alive(NAME):
+        return
+    if registry_ready():
         raise ClusterError(
             f"another program listens on {layout.REGISTRY}; end it, or set KUBECONFIG to use its cluster"
         )
@@ -36,6 +38,9 @@ def start_registry(state: layout.State, processes: Processes) -> None:
         "http": {"addr": layout.REGISTRY},
     }
     state.registry.mkdir(parents=True, exist_ok=True)
+    # What a push left that was broken off: no client comes back for it, and the registry would keep it for a week.
+    for uploads in list(state.registry.rglob("_uploads")):
+        shutil.rmtree(uploads)
     _configuration(state).write_text(json.dumps(content, indent=1))  # JSON is YAML, too.
     processes.start(NAME, ["docker-registry", "serve", _configuration(state)])
 
