@@ -32,6 +32,19 @@ def test_an_image_holds_its_own_room_and_what_all_share(room: str):
     assert "USER 65532" in text
 
 
+def test_the_images_differ_in_the_name_of_their_extra_alone():
+    def first_stage(room: str, extra: str) -> str:
+        text = (ROOT / room / "Dockerfile").read_text().partition("\nFROM dependencies\n")[0]
+        return text.replace(f"{room}/Dockerfile", "DOCKERFILE").replace(extra, "EXTRA")
+
+    stages = {
+        first_stage("operator", "operator"),
+        first_stage("trainer_image", "trainer"),
+        first_stage("serving_image", "serving"),
+    }
+    assert len(stages) == 1
+
+
 @pytest.mark.parametrize(
     "name", ["README.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").rglob("*.md"))]
 )
