@@ -1,6 +1,7 @@
 """The behavior encoder: one sequence of events into one vector."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +12,7 @@ from longtail_api.store_objects import Features
 from longtail_trainer.batches import SequenceBatch
 from longtail_trainer.features.columns import sequence_columns
 from longtail_trainer.heavy.inputs import InputLayer
-from longtail_trainer.heavy.sequence_layers import SEQUENCE_LAYERS
+from longtail_trainer.heavy.sequence_layers import SequenceLayers
 from longtail_trainer.operations.contract import Shape, keep
 
 LOWEST = -1e9
@@ -27,14 +28,18 @@ class BehaviorEncoder(nn.Module):
     """
 
     def __init__(
-        self, sequence: BehaviorSequence, features: Features, encoder: str, architecture: Architecture
+        self,
+        sequence: BehaviorSequence,
+        features: Features,
+        architecture: Architecture,
+        layers: Callable[[Shape], SequenceLayers],
     ) -> None:
         super().__init__()
         self.shape = Shape(sequence.max_length, architecture.behavior_width, architecture.behavior_heads)
         self.inputs = InputLayer(sequence_columns(sequence), features.vocabularies, architecture.embedding_size)
         self.project = nn.Linear(self.inputs.width, self.shape.width)
         self.dropout = nn.Dropout(float(architecture.dropout))
-        self.layers = SEQUENCE_LAYERS[encoder](self.shape, architecture)
+        self.layers = layers(self.shape)
         self.attend = nn.Linear(self.shape.width, 1)
         self.width = 5 * self.shape.width + 1
 
@@ -46,11 +51,15 @@ class BehaviorEncoder(nn.Module):
 
     def flops(self) -> int:
         """Of one sample with `maxLength` events."""
+        return self.outside_flops() + self.layers.flops()
+
+    def outside_flops(self) -> int:
+        """Of everything but the layers."""
         length, width = self.shape.length, self.shape.width
         project = 2 * self.inputs.width * width * length
         means_and_maximum = 3 * length * width
         attentive = 2 * length * width + 2 * length * width
-        return project + self.layers.flops() + means_and_maximum + attentive
+        return project + means_and_maximum + attentive
 
 
 def summary(states: Tensor, embedded: Tensor, mask: Tensor, scores: Tensor, longest: int) -> Tensor:

@@ -1,11 +1,16 @@
-"""The two bodies of a behavior encoder: stacked LSTM layers, or Transformer blocks (ALT III-B)."""
+"""The bodies of a behavior encoder: stacked LSTM layers, Transformer blocks (ALT III-B), or a searched cell."""
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from longtail_api.heavy_model import Architecture
+from longtail_api.store_objects import LightArchitecture
+from longtail_trainer.errors import ConfigInvalid
+from longtail_trainer.heavy.cell_layers import CellLayers
+from longtail_trainer.light.cell import FixedCell
 from longtail_trainer.operations.attention import Attention
 from longtail_trainer.operations.contract import Shape, keep
 from longtail_trainer.operations.lstm import Lstm
@@ -81,8 +86,31 @@ class TransformerLayers(nn.Module):
         return len(self.blocks) * block + length * width
 
 
+SequenceLayers = LstmLayers | TransformerLayers | CellLayers
 SEQUENCE_LAYERS: dict[str, Callable[[Shape, Architecture], LstmLayers | TransformerLayers]] = {
     "LSTM": LstmLayers,
     "Transformer": TransformerLayers,
 }
-"""By `HeavyModel.spec.encoder`."""
+"""The pre-designed ones, by `HeavyModel.spec.encoder`."""
+
+
+def sequence_layers(
+    encoder: str,
+    architecture: Architecture,
+    cell: LightArchitecture | None,
+    make_cell: Callable[[int], nn.Module] | None,
+) -> Callable[[Shape], SequenceLayers]:
+    """What makes the layers of each sequence's encoder. make_cell: see `HeavyModel`.
+
+    Raises `ConfigInvalid` where a searched encoder has no cell, or one of another width.
+    """
+    if cell is None:
+        if encoder not in SEQUENCE_LAYERS:
+            raise ConfigInvalid(f"encoder {encoder} has no cell; give one, or choose {' or '.join(SEQUENCE_LAYERS)}")
+        return lambda shape: SEQUENCE_LAYERS[encoder](shape, architecture)
+    if cell.width != architecture.behavior_width:
+        raise ConfigInvalid(
+            f"cell.width: {cell.width} is not architecture.behaviorWidth {architecture.behavior_width}; make them equal"
+        )
+    make, layers = make_cell or partial(FixedCell, cell), len(cell.layers)
+    return lambda shape: CellLayers(shape, layers, make(shape.length))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from longtail_trainer.light.cell import Cell
 from longtail_trainer.light.columns import SelectedColumns
 from longtail_trainer.light.feature_sum import FeatureSum
+from longtail_trainer.light.layer_sum import attentive_sum, attentive_sum_flops
 from longtail_trainer.operations import Shape
 from longtail_trainer.operations.contract import keep
 
@@ -45,28 +46,17 @@ class SequenceEncoder(nn.Module):
         outputs = self.cell(self.dropout(embedded), mask)
         count = mask.sum(1, keepdim=True)
         share = 1 / count.clamp(min=1).to(embedded.dtype)
-        states = self.attentive_sum(outputs, share)
+        states = attentive_sum(outputs, share, self.attend)
         last_index = (count - 1).clamp(min=0).unsqueeze(-1).expand(-1, 1, self.shape.width)
         last = states.gather(1, last_index).squeeze(1)
         maximum = states.masked_fill(~mask.unsqueeze(-1), LOWEST).amax(1) * (count > 0)
         events = torch.log1p(count.to(embedded.dtype)) / torch.log1p(torch.tensor(float(self.shape.length)))
         return torch.cat([last, states.sum(1) * share, maximum, embedded.sum(1) * share, events], dim=-1)
 
-    def attentive_sum(self, outputs: list[Tensor], share: Tensor) -> Tensor:
-        """Σ aᵢ · outputᵢ, a = softmax over layers of a learned query's product with each layer's mean over time."""
-        if len(outputs) == 1:
-            return outputs[0]
-        means = torch.stack([output.sum(1) * share for output in outputs], dim=1)
-        weights = self.attend(means).softmax(dim=1)
-        total = outputs[0] * weights[:, 0:1]
-        for number, output in enumerate(outputs[1:], start=1):
-            total = total + output * weights[:, number : number + 1]
-        return total
-
     def fixed_flops(self) -> int:
         """Of everything but the cell, for one sample with `shape.length` events."""
         length, width = self.shape.length, self.shape.width
-        attentive = 0 if self.layers == 1 else self.layers * (length * width + 2 * width + 2 * length * width)
+        attentive = attentive_sum_flops(self.layers, length, width)
         summary = 3 * length * width  # mean and maximum of the sum, mean of the embedded events
         return self.embed.flops() * length + attentive + summary
 
