@@ -13,7 +13,7 @@ from longtail_api.base import ApiModel
 from longtail_api.data_schema import DataSchema
 from longtail_api.heavy_model import Architecture, Training
 from longtail_api.light_model_search import Algorithm, EarlyStopping, Objective, SearchSpace, Teacher
-from longtail_api.store_objects import LightArchitecture
+from longtail_api.store_objects import LightArchitecture, MetaUpdateParameters
 
 
 class ExitCode(IntEnum):
@@ -106,6 +106,33 @@ class AdaptConfig(StepConfig):
     training: Training = Training()
 
 
+class MetaTrainConfig(StepConfig):
+    """meta-train: all stored data of the generation in, one more version of the agnostic model out, where it is better.
+
+    Not in the identity: the data and the head of the chain, which are what they are when the step starts.
+    """
+
+    step: Literal["meta-train"] = "meta-train"
+    generation: Annotated[int, Field(ge=1)]
+    base_version: Annotated[int, Field(ge=1)]
+    """A version of that generation, committed before the step was planned. Training starts from the head."""
+    manifests: Annotated[list[str], Field(min_length=1)]
+    """Manifest keys: the current data of every contributing scenario."""
+    training: Training = Training()
+    parameters: MetaUpdateParameters
+    """η and the clip norm of each scenario's query gradient, as a fold has them. Nothing is stale here."""
+    scenarios_per_step: Annotated[int, Field(ge=1)] = 8
+    """U of ALT Eq. 3: episodes whose query gradients are summed in one step."""
+    rounds: Annotated[int, Field(ge=1, le=10_000)] = 20
+    """Times that every scenario gives an episode, at most; validation loss may end it earlier."""
+    episode_epochs: Annotated[int, Field(ge=1, le=1000)] = 3
+    """Passes over a scenario's support rows in one episode (ALT Eq. 1)."""
+    patience: Annotated[int, Field(ge=1)] = 4
+    """Rounds without a better result, after which training ends."""
+    orphans_seconds: Annotated[int, Field(ge=600)] = 86_400
+    """`retention.orphansSeconds`: the commit gives up after half of it."""
+
+
 class LightTraining(ApiModel):
     """How a light model is trained from fresh weights: it is small, its scenario too, so it takes more and larger steps
     than the heavy model."""
@@ -162,11 +189,12 @@ class TrainLightConfig(StepConfig):
     parity_tolerance: Annotated[float, Field(gt=0)] = 1e-4
 
 
-RunConfig = PrepareConfig | InitializeConfig | AdaptConfig | SearchConfig | TrainLightConfig
+RunConfig = PrepareConfig | InitializeConfig | AdaptConfig | SearchConfig | TrainLightConfig | MetaTrainConfig
 STEP_CONFIGS: dict[str, type[StepConfig]] = {
     "prepare": PrepareConfig,
     "initialize": InitializeConfig,
     "adapt": AdaptConfig,
     "search": SearchConfig,
     "train-light": TrainLightConfig,
+    "meta-train": MetaTrainConfig,
 }

@@ -14,14 +14,17 @@ from pathlib import Path
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from safetensors.numpy import save_file
 
 from longtail_api.store_layout import CHECKPOINTS_PREFIX, VERSIONS_PREFIX, feedback_key, version_key
 from longtail_api.store_objects import Version
 from longtail_operator.metaupdate.fold import FoldOutcome, fold
 from longtail_operator.metaupdate.garbage import RetentionRule, collect
 from longtail_operator.metaupdate.ledger import pending
-from longtail_store import AttemptExpired, Chain, Store, StoreUnreachable, new_nonce
+from longtail_store import AttemptExpired, Chain, Committed, Store, StoreUnreachable, new_nonce
 from longtail_store.feedback import FeedbackConflict, write_feedback
+from longtail_store.replacement import committed_by
+from longtail_store.replacement import replace as replace_head
 from longtail_store.settled import is_settled, merged
 from tests.store.faults import Crash, Fault, World
 from tests.store.replay import Handed, replayed
@@ -232,6 +235,32 @@ class LedgerMachine(RuleBasedStateMachine):
         self.fresh[nonce] = parameters(seed)
         self.start("generation", lambda store: commit_generation(store, parameters(seed), nonce))
 
+    @rule(training=st.integers(1, 3), attempt=st.sampled_from(["first", "second"]))
+    def a_meta_training_runs(self, training: int, attempt: str) -> None:
+        """Two attempts at one training may run at the same time; each training ends in one version at most."""
+        self.start(f"meta-training {attempt}", lambda store: self.meta_train(store, training))
+
+    def meta_train(self, store: Store, training: int) -> Version:
+        """As the training container does it."""
+        chain = Chain(store)
+        identity = f"training {training}"
+        while True:
+            base = chain.head()
+            assert base is not None
+            own = committed_by(chain, identity, 1)
+            if own is not None:
+                return own
+            with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+                weights = Path(folder, "weights")
+                save_file(parameters(training), weights)
+                done = replace_head(
+                    chain, identity, base, weights, pool=[], parameters=PARAMETERS,
+                    metrics={"training": float(training)}, orphans_seconds=ORPHANS_SECONDS,
+                    monotonic=self.world.monotonic,
+                )  # fmt: skip
+            if isinstance(done, Committed):
+                return done.version
+
     @precondition(lambda self: self.processes)
     @rule(turns=TURNS)
     def processes_take_turns(self, turns: list[tuple[int, int, Fault]]) -> None:
@@ -339,6 +368,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def examine_parameters(self, chain: list[Version]) -> None:
         """float32 tensors agree to one part in a million: sums are in float64, in another order."""
         fresh = {version.number: self.fresh[version.nonce] for version in chain if version.kind == "initial"}
+        trained = {version.number: version.metrics["training"] for version in chain if version.kind == "meta-training"}
+        assert len(set(trained.values())) == len(trained), "a training in two versions"
+        fresh |= {number: parameters(int(training)) for number, training in trained.items()}
         handed = {run: Handed(made.gradients(), made.base_version) for run, made in self.handed.items()}
         states = replayed(chain, fresh, handed, PARAMETERS)
         kept = {found.key for found in self.world.store.list(CHECKPOINTS_PREFIX)}

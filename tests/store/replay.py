@@ -27,10 +27,10 @@ def replayed(
     handed: Mapping[tuple[str, int], Handed],
     parameters: MetaUpdateParameters,
 ) -> dict[int, Parameters]:
-    """The parameters of every version, by number. `fresh`: those of versions of kind initial."""
+    """The parameters of every version, by number. `fresh`: those of versions that begin anew, or were trained."""
     states: dict[int, Parameters] = {}
     for version in chain:
-        if version.kind == "initial":
+        if version.number in fresh:
             states[version.number] = fresh[version.number]
             continue
         state = {name: value.copy() for name, value in states[version.number - 1].items()}

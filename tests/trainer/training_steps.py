@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 from longtail_api.heavy_model import Architecture, Training
-from longtail_api.run_config import AdaptConfig, InitializeConfig, StepConfig, StoreAddress
+from longtail_api.run_config import AdaptConfig, InitializeConfig, MetaTrainConfig, StepConfig, StoreAddress
+from longtail_api.store_objects import MetaUpdateParameters
 from longtail_trainer.step import step_name
 from tests.trainer.prepared_data import SCHEMA
 
@@ -35,6 +36,24 @@ def adapt_config(address: StoreAddress, manifest: str, **fields: object) -> Adap
     )
     defaults: dict[str, object] = {"identity": "a1", "run": 1, "base_version": 1, "threads": 1, "owner": ARRIVAL}
     return AdaptConfig(store=address, manifest=manifest, training=training, **(defaults | fields))
+
+
+def meta_train_config(address: StoreAddress, manifests: list[str], **fields: object) -> MetaTrainConfig:
+    training = fields.pop("training", Training(fine_tune_batch_size=32, fine_tune_learning_rate="0.003"))
+    defaults: dict[str, object] = {
+        "identity": "m1",
+        "run": 1,
+        "base_version": 1,
+        "generation": 1,
+        "threads": 1,
+        "rounds": 3,
+        "episode_epochs": 1,
+        "scenarios_per_step": 2,
+        "parameters": MetaUpdateParameters(learning_rate=0.1, staleness_exponent=0.5, clip_norm=1.0),
+    }
+    return MetaTrainConfig(
+        store=address, owner="agnostic", manifests=manifests, training=training, **(defaults | fields)
+    )
 
 
 def started(config: StepConfig, folder: Path) -> subprocess.Popen[str]:

@@ -9,4 +9,5 @@ STEPS: dict[str, str] = {
     "adapt": "longtail_trainer.steps.adapt",
     "search": "longtail_trainer.steps.search",
     "train-light": "longtail_trainer.steps.train_light",
+    "meta-train": "longtail_trainer.steps.meta_train",
 }

@@ -59,10 +59,10 @@ class Stop(Protocol):
 def train(
     model: nn.Module,
     training: EncodedSplit,
-    validation: EncodedSplit,
+    validation: EncodedSplit | None,
     losses: LabelLosses,
     settings: TrainingSettings,
-    resume: ResumePoint,
+    resume: ResumePoint | None,
     stop: Stop,
     report: Callable[[int, float, float], None] = lambda epoch, training_loss, validation_loss: None,
 ) -> TrainingOutcome:
@@ -71,16 +71,16 @@ def train(
     Without validation rows the last epoch's weights are kept. `report(epoch, training loss, validation loss)` is
     called after each epoch. Raises `ConfigInvalid` (TrainingDiverged) where the loss is no longer a number.
 
-    After each epoch the whole state is saved. An epoch's random choices follow from the seed and its number alone,
-    so a run that is killed and resumed gives bit for bit what it would have given uninterrupted, on the same
-    machine with the same number of threads.
+    After each epoch the whole state is saved, where `resume` is given. An epoch's random choices follow from the seed
+    and its number alone, so a run that is killed and resumed gives bit for bit what it would have given
+    uninterrupted, on the same machine with the same number of threads.
     """
     optimizer = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=WEIGHT_DECAY)
     state = _resumed(model, optimizer, resume)
     if state is None:
-        start_loss = mean_loss(model, validation, losses) if settings.keep_start else math.inf
+        start_loss = _validation_loss(model, validation, losses) if settings.keep_start else math.inf
         state = _State(0, 0, start_loss, _copy(model))
-    without_validation = float(validation.weight.sum()) <= 0
+    without_validation = validation is None or float(validation.weight.sum()) <= 0
     while state.epoch < settings.epochs and state.epoch - state.best_epoch < settings.patience:
         state.epoch += 1
         training_loss = _epoch(model, optimizer, training, losses, settings, state.epoch, stop)
@@ -89,15 +89,20 @@ def train(
                 f"the training loss of epoch {state.epoch} is {training_loss}; lower the learning rate under training",
                 reason="TrainingDiverged",
             )
-        validation_loss = mean_loss(model, validation, losses)
+        validation_loss = _validation_loss(model, validation, losses)
         if validation_loss < state.best_loss or without_validation:
             state.best_epoch, state.best_loss, state.best = state.epoch, validation_loss, _copy(model)
-        resume.save(RESUME_POINT, _serialized(state, model, optimizer))
+        if resume is not None:
+            resume.save(RESUME_POINT, _serialized(state, model, optimizer))
         report(state.epoch, training_loss, validation_loss)
         stop.raise_if_requested()
     model.load_state_dict(state.best)
     model.eval()
     return TrainingOutcome(state.epoch, state.best_epoch, state.best_loss)
+
+
+def _validation_loss(model: nn.Module, validation: EncodedSplit | None, losses: LabelLosses) -> float:
+    return math.nan if validation is None else mean_loss(model, validation, losses)
 
 
 @dataclass
@@ -146,7 +151,7 @@ def learning_rate(settings: TrainingSettings, epoch: int) -> float:
     return settings.learning_rate * (0.1 + 0.9 * 0.5 * (1 + math.cos(math.pi * share)))
 
 
-def epoch_seed(seed: int, epoch: int) -> int:
+def epoch_seed(seed: int, epoch: int | str) -> int:
     """Seeds of neighboring epochs and runs must not be alike, so they are hashed."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{epoch}".encode()).digest()[:7])
 
@@ -161,8 +166,8 @@ def _serialized(state: _State, model: nn.Module, optimizer: torch.optim.Optimize
     return stream.getvalue()
 
 
-def _resumed(model: nn.Module, optimizer: torch.optim.Optimizer, resume: ResumePoint) -> _State | None:
-    payload = resume.load(RESUME_POINT)
+def _resumed(model: nn.Module, optimizer: torch.optim.Optimizer, resume: ResumePoint | None) -> _State | None:
+    payload = resume.load(RESUME_POINT) if resume is not None else None
     if payload is None:
         return None
     device = next(model.parameters()).device
