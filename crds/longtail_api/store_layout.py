@@ -12,6 +12,11 @@ def scenario_key(namespace: str, name: str, uid: str) -> str:
     return f"{namespace}.{name}.{uid.replace('-', '')[:8]}"
 
 
+def data_versions_prefix(scenario: str) -> str:
+    """Where all data versions of a scenario are."""
+    return f"data/{scenario}/"
+
+
 def data_prefix(scenario: str, version: str) -> str:
     return f"data/{scenario}/{version}"
 
@@ -73,6 +78,11 @@ def feedback_run(key: str) -> tuple[str, int] | None:
         return None
     number = parts[1].removesuffix(".safetensors")
     return (parts[0], int(number)) if number.isdecimal() and int(number) > 0 else None
+
+
+def runs_prefix(owner: str) -> str:
+    """Where all runs of an owner are."""
+    return f"runs/{owner}/"
 
 
 def step_prefix(owner: str, run: int, step: str) -> str:

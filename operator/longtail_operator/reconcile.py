@@ -21,6 +21,7 @@ from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import STEP, plan_search, running_progress_key
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
+from longtail_operator.pods import Trouble
 from longtail_operator.removal import Removal
 from longtail_operator.retention import Retention
 from longtail_operator.settings import Settings
@@ -115,13 +116,16 @@ class Reconciler:
         heavy_key = heavy_model_key(raw)
         state = self._hub.known(heavy_key)
         heavy_model = heavy_model_view(self._snapshot, heavy_key, state.view if state else None)
-        card = None
         world = self._scenario_world(raw, heavy_model)
-        pinned = world.spec.serving.pinned_version if world.spec.serving else None
-        if pinned and heavy_model is not None and world.status.serving.stable != pinned:
-            card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned)
+        if heavy_model is not None:
+            card, last_run = None, 0
+            pinned = world.spec.serving.pinned_version if world.spec.serving else None
+            if pinned and world.status.serving.stable != pinned:
+                card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned)
+            if world.status.run is None:
+                last_run = await self._hub.last_run(heavy_key, heavy_model.spec, world.store_key)
             raw = self._snapshot.get(world.key) or raw
-            world = self._scenario_world(raw, heavy_model, card)
+            world = self._scenario_world(raw, heavy_model, card, last_run)
         plan = plan_scenario(world, self._now())
         # From the decision until its status is in the snapshot nothing else shows that a place is taken.
         if section(plan.status, "run").get("step") is not None:
@@ -136,9 +140,12 @@ class Reconciler:
             self._queue.add_after(heavy_key, 0.5)
 
     def _scenario_world(
-        self, raw: Json, heavy_model: HeavyModelView | None, card: ModelCard | None = None
-    ) -> ScenarioWorld:
-        return scenario_world(raw, heavy_model, self._snapshot, self._settings, card, frozenset(self._claimed))
+        self, raw: Json, heavy_model: HeavyModelView | None, card: ModelCard | None = None,
+        last_run: int | Trouble = 0,
+    ) -> ScenarioWorld:  # fmt: skip
+        return scenario_world(
+            raw, heavy_model, self._snapshot, self._settings, card, frozenset(self._claimed), last_run
+        )
 
     async def _heavy_model(self, raw: Json) -> None:
         await self._removal.prepare(raw)

@@ -19,6 +19,7 @@ from longtail_operator.metaupdate.rules import PendingFeedback
 from longtail_operator.objects import Key, section
 from longtail_operator.plans.heavy_model import StoreView
 from longtail_operator.pods import Trouble
+from longtail_operator.run_numbers import read_last_in_store
 from longtail_store import Chain, Credentials, ObjectMissing, Store, StoreError, StoreRefused, open_store, read_object
 from longtail_store.probe import race_conditional_puts
 from longtail_store.settled import is_settled
@@ -111,6 +112,16 @@ class StoreHub:
                 return None
             self._cards[key, scenario, version] = known
         return known
+
+    async def last_run(self, key: Key, spec: HeavyModelSpec, scenario: str) -> int | Trouble:
+        """The highest run number of a scenario that the store knows; or why that can't be told."""
+        try:
+            state = await self._open(key, spec.storage)
+            return await asyncio.to_thread(read_last_in_store, state.store, scenario)
+        except CredentialsMissing as error:
+            return Trouble(Reason.CREDENTIALS_MISSING, str(error))
+        except StoreError as error:
+            return Trouble(Reason.STORE_UNREACHABLE, str(error))
 
     async def store(self, key: Key, spec: HeavyModelSpec) -> Store:
         """The store itself. Raises `StoreRefused`, `CredentialsMissing`."""

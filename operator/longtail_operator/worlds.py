@@ -11,6 +11,7 @@ from longtail_operator.objects import SCENARIO, Json, Key, is_deleting, key_of, 
 from longtail_operator.plans.heavy_model import HeavyModelWorld, StoreView
 from longtail_operator.plans.light_model_search import SearchWorld
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
+from longtail_operator.pods import Trouble
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot, heavy_model_key
 
@@ -40,7 +41,7 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
-    card: ModelCard | None = None, claimed: frozenset[Key] = frozenset(),
+    card: ModelCard | None = None, claimed: frozenset[Key] = frozenset(), last_run: int | Trouble = 0,
 ) -> ScenarioWorld:  # fmt: skip
     """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`.
 
@@ -66,6 +67,7 @@ def scenario_world(
         settings=settings,
         admitted=admitted,
         pinned_card=card,
+        last_run=last_run,
     )
 
 

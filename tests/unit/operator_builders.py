@@ -11,6 +11,7 @@ from longtail_operator.plan import Plan
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash
 from longtail_operator.settings import Settings
+from longtail_operator.pods import Trouble
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:1", serving_image="serving:1", drain_seconds=15)
@@ -62,6 +63,7 @@ class Story:
         self.admitted = True
         self.card: ModelCard | None = None
         self.removed: list[Key] = []
+        self.last_run: int | Trouble = 0
         self.jobs_ever: list[str] = []
 
     def world(self) -> ScenarioWorld:
@@ -77,6 +79,7 @@ class Story:
             pinned_card=self.card,
         )
 
+            last_run=self.last_run,
     def plan(self) -> Plan:
         return plan_scenario(self.world(), self.now)
 

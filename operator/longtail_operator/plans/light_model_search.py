@@ -25,6 +25,7 @@ from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, secret_name
 from longtail_operator.pods import Trouble
 from longtail_operator.settings import Settings
+from longtail_operator.run_numbers import data_version
 from longtail_operator.status import Conditions
 
 STEP = "search"
@@ -178,7 +179,7 @@ def _inputs(world: SearchWorld) -> Inputs | Trouble:
         heavy_model=target.heavy_model,
         target=target,
         run=run.number,
-        manifest=manifest_key(target.store_key, run.data_version or f"d{run.number}"),
+        manifest=manifest_key(target.store_key, run.data_version or data_version(run.number)),
         base_version=run.base_version,
         heavy_result=result_key(target.store_key, run.number, "adapt"),
         owner=owner,

@@ -15,6 +15,7 @@ from longtail_operator.jobs import LOST_MESSAGE_AFTER, conditions_of
 from longtail_operator.objects import Json, annotations_of, is_deleting, key_of, labels_of, section
 from longtail_operator.plan import Draft
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, secret_name
+from longtail_operator.run_numbers import light_version
 from longtail_operator.status import Conditions
 
 
@@ -79,7 +80,7 @@ def _adopt(rollout: Rollout) -> None:
 def _wanted(rollout: Rollout) -> tuple[str, str] | None:
     """The version, with its hash, that should serve instead of the stable one; None where there is none to roll out."""
     serving, status, run = rollout.serving, rollout.status.serving, rollout.run
-    newest = (f"v{run.number}", run.light_sha256) if run is not None and run.light_sha256 else None
+    newest = (light_version(run.number), run.light_sha256) if run is not None and run.light_sha256 else None
     if serving.pinned_version is not None:
         status.candidate = None
         if status.stable == serving.pinned_version:
@@ -198,7 +199,7 @@ def _promote(rollout: Rollout, version: str, sha256: str, message: str, p99: flo
     status.stable, status.stable_sha256, status.candidate = version, sha256, None
     status.promoted = written(rollout.now)
     rollout.rolled_out(True, Reason.PROMOTED, f"{version} serves: {message}")
-    if run is not None and version == f"v{run.number}":
+    if run is not None and version == light_version(run.number):
         rollout.status.lineage = Lineage(
             data_version=run.data_version,
             agnostic_version=run.base_version,

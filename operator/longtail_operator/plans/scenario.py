@@ -14,11 +14,14 @@ from longtail_operator.plans.scenario_run import decide_run
 from longtail_operator.plans.scenario_steps import EVERY_STEP, SEARCH_STEP, RunContext, Step, steps_of
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash, tables
 from longtail_operator.pods import Trouble
+from longtail_operator.run_numbers import light_version
 from longtail_operator.schedule import ScheduleInvalid
 from longtail_operator.serving_objects import ServingPlace, answers, is_available
 from longtail_operator.status import Conditions
 
 _STORE_READ_SECONDS = 2.0
+_STORE_RETRY_SECONDS = 15.0
+"""How often a store is asked again that did not say which runs it knows."""
 READY, FAILED, SUSPENDED = ConditionType.READY, ConditionType.FAILED, ConditionType.SUSPENDED
 
 
@@ -33,6 +36,9 @@ def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
     obstacle = _obstacle(world)
     if heavy_model is None or obstacle is not None:
         return _blocked(world, status, conditions, draft, obstacle or Trouble(Reason.MODEL_NOT_FOUND, ""))
+    if world.status.run is None and isinstance(world.last_run, Trouble):
+        draft.requeue_in(_STORE_RETRY_SECONDS)
+        return _blocked(world, status, conditions, draft, world.last_run)
     try:
         decision = decide_run(world, heavy_model, now)
     except ScheduleInvalid as error:
@@ -256,7 +262,7 @@ def _judge_readiness(
         if not answers(stable) and not is_available(stable, world.spec.serving.min_replicas):
             conditions.set(READY, False, Reason.DEPLOYMENT_UNAVAILABLE, f"no pod of {serving.stable} answers")
             return
-        current = run.outcome == "Succeeded" and serving.stable == f"v{run.number}"
+        current = run.outcome == "Succeeded" and serving.stable == light_version(run.number)
         if current or refresh or world.spec.serving.pinned_version == serving.stable:
             conditions.set(READY, True, Reason.SERVING, f"{serving.stable} serves at {serving.url}")
             return

@@ -3,12 +3,11 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from longtail_api.labels import RUN_LABEL, VERSION_LABEL
 from longtail_api.scenario import RunStatus, ScenarioStatus
 from longtail_operator import schedule
 from longtail_operator.clock import read, written
-from longtail_operator.objects import labels_of
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, source_hash, trigger_hash
+from longtail_operator.run_numbers import last_in_children
 
 DATA_SCHEDULE = "DataSchedule"
 MODEL_SCHEDULE = "Schedule"
@@ -100,14 +99,9 @@ def _run(world: ScenarioWorld, number: int, trigger: str, digest: str, now: date
 
 
 def _first_number(world: ScenarioWorld) -> int:
-    """1; or, where a status was lost, one that no child bears yet: a run must not meet another one's objects."""
-    numbers = [0]
-    for item in world.children:
-        marks = labels_of(item)
-        numbers += [
-            int(mark) for mark in (marks.get(RUN_LABEL, ""), marks.get(VERSION_LABEL, "")[1:]) if mark.isdecimal()
-        ]
-    return max(numbers) + 1
+    """1; or, where a status was lost, one above all that were given out: a run must not meet another one's objects."""
+    stored = world.last_run if isinstance(world.last_run, int) else 0
+    return max(stored, last_in_children(world.children)) + 1
 
 
 def _crons(world: ScenarioWorld) -> dict[str, str]:

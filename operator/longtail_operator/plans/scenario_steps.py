@@ -26,6 +26,7 @@ from longtail_operator.plans.scenario_world import (
     workplace,
 )
 
+from longtail_operator.run_numbers import data_version, light_version
 
 @dataclass(frozen=True)
 class RunContext:
@@ -38,11 +39,11 @@ class RunContext:
 
     @property
     def data_version(self) -> str:
-        return self.run.data_version or f"d{self.run.number}"
+        return self.run.data_version or data_version(self.run.number)
 
     @property
     def light_version(self) -> str:
-        return f"v{self.run.number}"
+        return light_version(self.run.number)
 
     @property
     def manifest(self) -> str:

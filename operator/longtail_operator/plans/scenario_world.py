@@ -12,6 +12,7 @@ from longtail_api.store_objects import ModelCard
 from longtail_operator.identity import child_base, identity
 from longtail_operator.jobs import Workplace
 from longtail_operator.objects import Json, Key, annotations_of, key_of, labels_of, section, uid_of
+from longtail_operator.pods import Trouble
 from longtail_operator.settings import Settings
 
 
@@ -41,6 +42,8 @@ class ScenarioWorld:
     """Whether maxConcurrentRuns leaves room for this Scenario to start a Job."""
     pinned_card: ModelCard | None = None
     """The store's record of spec.serving.pinnedVersion, where there is one."""
+    last_run: int | Trouble = 0
+    """The highest run number that the store knows, or why it can't be told. Read where the status names no run."""
 
     @cached_property
     def key(self) -> Key:
