@@ -28,6 +28,8 @@ class ConditionType(StrEnum):
     """HeavyModel: the data of the initial scenarios is prepared."""
     INITIALIZED = "Initialized"
     """HeavyModel: the first version of this generation is committed."""
+    META_TRAINED = "MetaTrained"
+    """HeavyModel: the newest meta-training is over, and the version it came to stands."""
     DATA_PREPARED = "DataPrepared"
     """Scenario: the run's data version exists."""
     ADAPTED = "Adapted"
@@ -78,6 +80,9 @@ class Reason(StrEnum):
     NO_SERVING = "NoServing"
     DELETING = "Deleting"
     NEW_GENERATION = "NewGeneration"
+    NOT_IMPROVED = "NotImproved"
+    NO_DATA = "NoData"
+    CANCELLED = "Cancelled"
 
 
 class Condition(ApiModel):

@@ -106,7 +106,7 @@ class MetaUpdate(ApiModel):
 
 
 class MetaTraining(ApiModel):
-    """Periodic training on all stored data (ALT III-C, last paragraph)."""
+    """Periodic training on all stored data (ALT III-C, last paragraph). Folding pauses meanwhile."""
 
     schedule: Cron
     """When, as a cron expression."""
@@ -202,13 +202,28 @@ class InitializationStatus(ApiModel):
     longtail.dev/run starts it again."""
 
 
+class MetaTrainingStatus(ApiModel):
+    """The newest meta-training."""
+
+    handled: Annotated[str, Field(max_length=32)]
+    """Newest scheduled time that is over, started or skipped (RFC 3339)."""
+    identity: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of its inputs; it names the Job."""
+    outcome: Literal["Succeeded", "Failed", "Cancelled"] | None = None
+    """How it ended. None: it is under way, or there was none yet."""
+    base_version: Annotated[int, Field(ge=1)] | None = None
+    """Version it started from."""
+    version: Annotated[int, Field(ge=1)] | None = None
+    """Version that stood at its end: its own, or the one it started from where it was no better."""
+
+
 class HeavyModelStatus(ApiModel):
     """What the operator observed."""
 
     observed_generation: Annotated[int, Field(ge=0)] = 0
     """metadata.generation this status is about."""
     conditions: Conditions = []
-    """StoreReady, PoolPrepared, Initialized, Ready."""
+    """StoreReady, PoolPrepared, Initialized, MetaTrained, Ready."""
     version: CommittedVersion | None = None
     """The newest committed version."""
     schema_hash: Annotated[str, Field(max_length=64)] | None = None
@@ -217,6 +232,8 @@ class HeavyModelStatus(ApiModel):
     """Counts of feedback."""
     initialization: InitializationStatus | None = None
     """The newest initialization."""
+    meta_training: MetaTrainingStatus | None = None
+    """The newest meta-training."""
     scenarios: Annotated[int, Field(ge=0)] = 0
     """Scenarios that refer to this HeavyModel."""
     pool: Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=64)] = []

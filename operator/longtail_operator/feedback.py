@@ -15,10 +15,9 @@ from pydantic import ValidationError
 
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.store_layout import feedback_key, scenario_key
-from longtail_api.store_objects import MetaUpdateParameters
 from longtail_operator import metrics
 from longtail_operator.gate import is_unfinished
-from longtail_operator.metaupdate.config import MetaUpdateConfig, MetaUpdateFailure, MetaUpdateResult
+from longtail_operator.metaupdate.config import MetaUpdateConfig, MetaUpdateFailure, MetaUpdateResult, parameters_of
 from longtail_operator.metaupdate.rules import PendingFeedback, due
 from longtail_operator.objects import Json, Key, entries, key_of, section, uid_of
 from longtail_operator.plan import Note
@@ -82,6 +81,9 @@ class Folding:
         elif decision.again_after is not None:
             self._queue.add_after(key, decision.again_after.total_seconds())
 
+    def is_under_way(self, heavy_model: Key) -> bool:
+        return heavy_model in self._tasks
+
     async def close(self) -> None:
         """End the processes; what they had not committed is folded after the next start."""
         tasks = list(self._tasks.values())
@@ -141,11 +143,7 @@ def _config(spec: HeavyModelSpec, state: HeavyModelStore, keys: list[str]) -> Me
     update = spec.meta_update
     return MetaUpdateConfig(
         store=state.address,
-        parameters=MetaUpdateParameters(
-            learning_rate=float(update.learning_rate),
-            staleness_exponent=float(update.staleness_exponent),
-            clip_norm=float(update.clip_norm),
-        ),
+        parameters=parameters_of(update),
         feedback=keys,
         buffer_size=update.buffer_size,
         orphans_seconds=spec.retention.orphans_seconds,

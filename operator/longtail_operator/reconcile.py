@@ -19,6 +19,7 @@ from longtail_operator.objects import HEAVY_MODEL, SCENARIO, SEARCH, Json, Key, 
 from longtail_operator.plan import Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import STEP, plan_search, running_progress_key
+from longtail_operator.plans.meta_training import pauses_folding
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
 from longtail_operator.pods import Trouble
@@ -155,7 +156,8 @@ class Reconciler:
         current = self._snapshot.get(world.key)
         if current is None:
             return
-        world = heavy_model_world(current, self._snapshot, self._settings, view)
+        folding = self._folding.is_under_way(world.key)
+        world = heavy_model_world(current, self._snapshot, self._settings, view, folding)
         plan = plan_heavy_model(world, self._now())
         if plan.refresh_store:
             self._hub.mark_stale(world.key)
@@ -168,7 +170,8 @@ class Reconciler:
         scenarios = self._snapshot.scenarios(world.key)
         if view.head is not None:
             metrics.AGNOSTIC_VERSION.labels(world.key.namespace, world.key.name).set(view.head.number)
-            self._folding.look(current, world.spec, scenarios, self._now())
+            if not pauses_folding(plan.status):
+                self._folding.look(current, world.spec, scenarios, self._now())
         state = self._hub.known(world.key)
         if state is not None:
             # Also before the first version: attempts at it that died leave checkpoints behind.

@@ -32,18 +32,19 @@ def jitter(name: str, longest_seconds: int) -> timedelta:
 
 
 def decide(
-    cron: str, time_zone: str, handled: datetime, now: datetime, deadline: timedelta, delay: timedelta
-) -> Decision:
+    cron: str, time_zone: str, handled: datetime, now: datetime, deadline: timedelta, delay: timedelta,
+    field: str = "refresh",
+) -> Decision:  # fmt: skip
     """Is a start due at `now`, given that everything up to `handled` is settled?
 
     Of several missed starts only the latest counts, and only within `deadline`. `delay` moves every start (jitter).
-    Raises `ScheduleInvalid`.
+    Raises `ScheduleInvalid`, which names `field`.
     """
     try:
         zone = ZoneInfo(time_zone)
     except (ZoneInfoNotFoundError, ValueError):
         raise ScheduleInvalid(
-            f"refresh.timeZone: {time_zone!r} is no time zone; give a name such as Europe/Paris"
+            f"{field}.timeZone: {time_zone!r} is no time zone; give a name such as Europe/Paris"
         ) from None
     local = (now - delay).astimezone(zone)
     try:
@@ -51,7 +52,7 @@ def decide(
         latest = _moment(croniter(cron, local + timedelta(microseconds=1)).get_prev(datetime))
         following = _moment(croniter(cron, local).get_next(datetime))
     except CroniterError as error:
-        raise ScheduleInvalid(f"refresh: {cron!r} is no schedule that ever comes: {error}") from error
+        raise ScheduleInvalid(f"{field}: {cron!r} is no schedule that ever comes: {error}") from error
     due = latest > handled
     return Decision(
         start=due and now - (latest + delay) <= deadline,

@@ -71,7 +71,9 @@ def scenario_world(
     )
 
 
-def heavy_model_world(raw: Json, snapshot: Snapshot, settings: Settings, store: StoreView | None) -> HeavyModelWorld:
+def heavy_model_world(
+    raw: Json, snapshot: Snapshot, settings: Settings, store: StoreView | None, folding: bool = False
+) -> HeavyModelWorld:
     """The world of a HeavyModel. Raises `SpecInvalid`."""
     key = key_of(raw)
     try:
@@ -97,6 +99,7 @@ def heavy_model_world(raw: Json, snapshot: Snapshot, settings: Settings, store: 
         pods=[item for item in children if item["kind"] == "Pod"],
         settings=settings,
         store=store,
+        folding=folding,
     )
 
 

@@ -51,6 +51,10 @@ class Model:
         self.spec = SPEC
         self.store: StoreView | None = store or StoreView()
         self.status: Json = {}
+        self.now = NOON
+        self.folding = False
+        self.notes: list[str] = []
+        """Reasons of the events so far."""
         self.children: dict[Key, Json] = {}
         self.pods: list[Json] = []
         self.raw: Json = {
@@ -62,9 +66,10 @@ class Model:
         for _ in range(10):
             world = HeavyModelWorld(
                 self.raw, self.spec, HeavyModelStatus.model_validate(self.status), self.members,
-                list(self.children.values()), self.pods, SETTINGS, self.store,
+                list(self.children.values()), self.pods, SETTINGS, self.store, self.folding,
             )  # fmt: skip
-            plan = plan_heavy_model(world, NOON)
+            plan = plan_heavy_model(world, self.now)
+            self.notes += [note.reason for note in plan.notes]
             before = (self.status, dict(self.children))
             self.status = plan.status
             for child in plan.children:

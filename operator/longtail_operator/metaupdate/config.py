@@ -5,8 +5,18 @@ from typing import Annotated
 from pydantic import Field
 
 from longtail_api.base import ApiModel
+from longtail_api.heavy_model import MetaUpdate
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_objects import MetaUpdateParameters, RejectedFeedback
+
+
+def parameters_of(update: MetaUpdate) -> MetaUpdateParameters:
+    """η, staleness exponent and clip norm of a HeavyModel, as its versions record them."""
+    return MetaUpdateParameters(
+        learning_rate=float(update.learning_rate),
+        staleness_exponent=float(update.staleness_exponent),
+        clip_norm=float(update.clip_norm),
+    )
 
 
 class MetaUpdateConfig(ApiModel):

@@ -1,4 +1,5 @@
-"""What should exist for a HeavyModel: the Job that makes the first version of each generation, from a frozen pool."""
+"""What should exist for a HeavyModel: the Job that makes the first version of each generation, from a frozen pool, and
+those of periodic meta-training."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,14 +16,14 @@ from longtail_api.heavy_model import (
 from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.run_config import InitializeConfig
 from longtail_api.shared_specs import TrainerOverrides
-from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Version
 from longtail_operator.children import store_address
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, Workplace, is_finished, judge, step_objects
 from longtail_operator.objects import Json, Key, annotations_of, key_of, section
 from longtail_operator.plan import Draft, Plan
-from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash, source_hash
+from longtail_operator.plans.meta_training import cancel, plan_meta_training
+from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, current_manifest, schema_hash
 from longtail_operator.pods import Trouble
 from longtail_operator.settings import Settings
 from longtail_operator.status import Conditions
@@ -60,6 +61,8 @@ class HeavyModelWorld:
     settings: Settings
     store: StoreView | None
     """None: not looked at yet."""
+    folding: bool = False
+    """Whether a fold is under way."""
 
     @cached_property
     def key(self) -> Key:
@@ -118,7 +121,9 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
         _show(status, head, store)
     if head is not None and head.schema_hash == world.schema_hash:
         _stand(world, status, head, conditions, draft)
+        plan_meta_training(world, head, status, conditions, draft, now)
     else:
+        cancel(status, conditions, Reason.NEW_GENERATION, "the next generation begins")
         _initialize(world, status, head, conditions, draft, now)
     status.conditions = conditions.ordered()
     return draft.finished(status.to_json_dict(), world.children)
@@ -252,10 +257,10 @@ def _objects(world: HeavyModelWorld, generation: int, digest: str, manifests: li
         training=spec.training,
         generation=generation,
         pool=manifests,
+        orphans_seconds=spec.retention.orphans_seconds,
     )
     place = Workplace(
         world.raw,
-        orphans_seconds=spec.retention.orphans_seconds,
         world.settings,
         spec.storage,
         secret.name if secret else None,
@@ -276,9 +281,9 @@ def _pool(world: HeavyModelWorld) -> Pool:
     failed: list[str] = []
     for scenario in selected:
         name = f"{scenario.key.namespace}/{scenario.key.name}"
-        data = scenario.status.data
-        if data is not None and data.source_hash == source_hash(scenario, world.view):
-            prepared.append((manifest_key(scenario.store_key, data.version), name))
+        manifest = current_manifest(scenario, world.view)
+        if manifest is not None:
+            prepared.append((manifest, name))
         elif scenario.status.run is not None and scenario.status.run.outcome == "Failed":
             failed.append(name)
         elif not scenario.spec.suspend:

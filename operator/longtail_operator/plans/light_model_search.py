@@ -24,8 +24,8 @@ from longtail_operator.objects import Json, Key, annotations_of, key_of, labels_
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, secret_name
 from longtail_operator.pods import Trouble
-from longtail_operator.settings import Settings
 from longtail_operator.run_numbers import data_version
+from longtail_operator.settings import Settings
 from longtail_operator.status import Conditions
 
 STEP = "search"

@@ -25,8 +25,8 @@ from longtail_operator.plans.scenario_world import (
     tables,
     workplace,
 )
-
 from longtail_operator.run_numbers import data_version, light_version
+
 
 @dataclass(frozen=True)
 class RunContext:

@@ -7,7 +7,7 @@ from typing import Any
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
-from longtail_api.store_layout import scenario_key
+from longtail_api.store_layout import manifest_key, scenario_key
 from longtail_api.store_objects import ModelCard
 from longtail_operator.identity import child_base, identity
 from longtail_operator.jobs import Workplace
@@ -97,6 +97,14 @@ def source_hash(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
         source_key=source_key(world),
         schema=heavy_model.spec.data_schema.to_json_dict(),
     )
+
+
+def current_manifest(world: ScenarioWorld, heavy_model: HeavyModelView) -> str | None:
+    """Manifest key of the Scenario's prepared data; None where there is none of the present schema and tables."""
+    data = world.status.data
+    if data is None or data.source_hash != source_hash(world, heavy_model):
+        return None
+    return manifest_key(world.store_key, data.version)
 
 
 def trigger_hash(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
