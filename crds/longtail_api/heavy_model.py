@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from longtail_api.base import ApiModel, Cron, NamespaceName, Sha256, TimeZone
 from longtail_api.conditions import Conditions
 from longtail_api.data_schema import DataSchema
+from longtail_api.pictures import Pictures
 from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
 from longtail_api.values import Distinct, Number
@@ -242,3 +243,5 @@ class HeavyModelStatus(ApiModel):
     """FLOPs of one prediction of the agnostic model."""
     auc: Annotated[str, Field(max_length=12)] | None = None
     """Validation AUC of the newest version, where known."""
+    pictures: Pictures = []
+    """Pictures of the newest initialization: learning curves."""

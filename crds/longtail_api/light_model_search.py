@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName, ObjectName
 from longtail_api.conditions import Conditions
+from longtail_api.pictures import Pictures
 from longtail_api.rules import Rule, comparing, immutable
 from longtail_api.shared_specs import Metric
 from longtail_api.values import Distinct, Number
@@ -257,3 +258,5 @@ class LightModelSearchStatus(ApiModel):
     """Key of the result in the store."""
     result_sha256: Annotated[str, Field(max_length=64)] | None = None
     """Hash of the result."""
+    pictures: Pictures = []
+    """Pictures of the search: the cell, its probabilities, learning curves."""

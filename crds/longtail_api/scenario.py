@@ -9,6 +9,7 @@ from longtail_api.base import ApiModel, ColumnName, Cron, TimeZone
 from longtail_api.conditions import Conditions
 from longtail_api.data_schema import AttributeValue
 from longtail_api.light_model_search import Algorithm, SearchSpace
+from longtail_api.pictures import Pictures
 from longtail_api.rules import Rule, comparing, immutable
 from longtail_api.shared_specs import (
     DataLocation,
@@ -206,6 +207,10 @@ class ModelMetrics(ApiModel):
     """Lower end of its 95 % interval."""
     auc_high: Annotated[str, Field(max_length=24)] | None = None
     """Upper end of its 95 % interval."""
+    log_loss: Annotated[str, Field(max_length=24)] | None = None
+    """Log loss of the primary label on test rows."""
+    calibration_error: Annotated[str, Field(max_length=24)] | None = None
+    """Expected calibration error on test rows: mean distance of predicted and seen share, over ten bins."""
     flops: Annotated[int, Field(ge=0)] | None = None
     """Floating-point operations of one prediction."""
     p99_milliseconds: Annotated[str, Field(max_length=24)] | None = None
@@ -323,6 +328,8 @@ class ScenarioStatus(ApiModel):
     """What the serving light model was made of."""
     metrics: ScenarioMetrics = ScenarioMetrics()
     """Figures of the last finished run."""
+    pictures: Pictures = []
+    """Pictures of its newest steps: learning curves, the searched cell, quality against FLOPs."""
     serving: ServingStatus = ServingStatus()
     """What serves."""
     schedule: Annotated[

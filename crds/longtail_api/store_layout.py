@@ -99,6 +99,11 @@ def architecture_key(owner: str, run: int) -> str:
     return f"{step_prefix(owner, run, 'search')}/architecture.json"
 
 
+def way_key(prefix: str, way: str) -> str:
+    """What one way of `initialization.search` found, in the folder of the initialize step."""
+    return f"{prefix}/{way.lower()}.json"
+
+
 def model_prefix(scenario: str, version: str) -> str:
     return f"models/{scenario}/{version}"
 
@@ -125,3 +130,18 @@ def metrics_key(prefix: str) -> str:
 
 def resume_key(prefix: str, name: str) -> str:
     return f"{prefix}/resume/{name}"
+
+
+def pictures_prefix(prefix: str) -> str:
+    return f"{prefix}/pictures/"
+
+
+def picture_key(prefix: str, name: str) -> str:
+    """A picture of the step whose folder is `prefix`, such as `learning-curves`."""
+    return f"{pictures_prefix(prefix)}{name}.svg"
+
+
+def picture_name(prefix: str, key: str) -> str | None:
+    """Name of the picture at `key`; None where it is no picture's key of this folder."""
+    name = key.removeprefix(pictures_prefix(prefix)).removesuffix(".svg")
+    return name if key == picture_key(prefix, name) and "/" not in name else None

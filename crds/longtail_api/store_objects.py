@@ -228,6 +228,8 @@ class StepResult(StoreObject):
     metrics: dict[str, dict[str, Metric]] = {}
     """By split or model, then metric name: `{"test": {"auc": …}}`."""
     flops: int | None = None
+    pictures: dict[str, str] = {}
+    """Keys of SVGs in the step's folder, by name: `{"learning-curves": …}`. Advisory."""
     seconds: float = 0.0
     seed: int = 0
 
@@ -246,6 +248,8 @@ class Termination(ApiModel):
     """Copy of the result's outputs."""
     metrics: dict[str, dict[str, Metric]] = {}
     flops: int | None = None
+    pictures: dict[str, str] = {}
+    """Copy of the result's pictures."""
 
 
 class Layer(ApiModel):

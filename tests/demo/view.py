@@ -104,6 +104,7 @@ def result_table(scenarios: list[dict[str, Any]], model: dict[str, Any], best: d
     columns = ["scenario", "heavy AUC [95 %]", "light AUC [95 %]"]
     if best:
         columns.append("best reachable")
+    columns += ["log loss, heavy / light", "calibration error, heavy / light"]
     columns += ["heavy FLOPs", "light FLOPs", "budget", f"p99 ms (SLO {slo})", "agnostic version"]
     for column in columns:
         table.add_column(column, overflow="fold")
@@ -114,6 +115,7 @@ def result_table(scenarios: list[dict[str, Any]], model: dict[str, Any], best: d
         row = [scenario["metadata"]["name"], figure(heavy), figure(light)]
         if best:
             row.append(f"{best[scenario['metadata']['name']]:.3f}")
+        row += [f"{heavy.get(name, '–')} / {light.get(name, '–')}" for name in ("logLoss", "calibrationError")]
         row += [
             f"{heavy.get('flops', 0):,}",
             f"{light.get('flops', 0):,}",

@@ -162,7 +162,7 @@ class SimulatedNode:
         outputs, metrics, flops = _STEPS[role](self.store, config)
         return Termination(
             status="Succeeded", result_key="result.json", result_sha256=sha256(config["identity"]), outputs=outputs,
-            metrics=metrics, flops=flops,
+            metrics=metrics, flops=flops, pictures={"learning-curves": f"runs/{config['owner']}/{role}.svg"},
         ).model_dump_json(by_alias=True)  # fmt: skip
 
     async def _config(self, name: str) -> str:
@@ -177,7 +177,11 @@ class SimulatedNode:
 
 Metrics = dict[str, dict[str, Metric]]
 Result = tuple[dict[str, Any], Metrics, int | None]
-FIGURES: Metrics = {"test": {"auc": Metric(value=0.75, low=0.7, high=0.8, rows=100)}}
+FIGURES: Metrics = {
+    "test": {
+        "auc": Metric(value=0.75, low=0.7, high=0.8, rows=100), "logLoss": Metric(value=0.4), "ece": Metric(value=0.02),
+    }
+}  # fmt: skip
 
 
 def _prepare(store: Store, config: Json) -> Result:

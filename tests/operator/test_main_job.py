@@ -46,7 +46,10 @@ async def assert_done(place: Place) -> None:
     assert status["run"]["baseVersion"] == 1
     assert status["serving"]["stable"] == "v1"
     assert status["lineage"]["lightVersion"] == "v1"
-    assert status["metrics"]["light"] | {"auc": "0.7500", "flops": 300} == status["metrics"]["light"]
+    figures = {"auc": "0.7500", "logLoss": "0.4000", "calibrationError": "0.0200", "flops": 300}
+    assert status["metrics"]["light"] | figures == status["metrics"]["light"]
+    drawn = [one["name"] for one in status["pictures"]]
+    assert drawn == [f"{step}-learning-curves" for step in ("adapt", "search", "train-light")]
     service = await place.get("Service", "spring")
     assert service["spec"]["selector"]["longtail.dev/version"] == "v1"
     assert await place.names("Deployment") == ["spring-v1"]

@@ -125,8 +125,15 @@ def test_without_query_rows_there_is_no_feedback_and_the_outputs_say_so(store, a
     assert load_heavy(store, RESULT)
 
 
+def test_the_losses_of_fine_tuning_are_drawn(store, address):
+    result = run("adapt", adapt_config(address, a_scenario(store)))
+    assert set(result.pictures) == {"learning-curves"}
+    assert "kept: " in store.get(result.pictures["learning-curves"]).decode()
+
+
 def test_without_support_rows_the_agnostic_model_is_kept(store, address):
-    run("adapt", adapt_config(address, a_scenario(store, rows={"support": 0})))
+    result = run("adapt", adapt_config(address, a_scenario(store, rows={"support": 0})))
+    assert result.pictures == {}
     assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(load_version(store, Chain(store).version(1)))
 
 

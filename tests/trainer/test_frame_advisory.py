@@ -8,7 +8,7 @@ import pytest
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import metrics_key, progress_key, resume_key
 from longtail_store import ObjectMissing, Store, open_store
-from longtail_trainer.progress import Progress, duration, remaining_seconds
+from longtail_trainer.progress import Progress, duration, parsed_records, remaining_seconds
 from longtail_trainer.resume import ResumePoints
 from tests.trainer.faulty_stores import Unreachable
 
@@ -90,6 +90,15 @@ def test_metrics_of_an_earlier_attempt_are_kept(store: Store):
         progress.flush()
     records = [json.loads(line) for line in store.get(metrics_key(PREFIX)).splitlines()]
     assert [record["epoch"] for record in records] == [1, 2]
+
+
+def test_the_records_of_all_attempts_can_be_read_back(store: Store):
+    for epoch in (1, 2):
+        progress = Progress(store, PREFIX, "adapt", "a", write=lambda line: None)
+        progress.metric(epoch=epoch, loss=0.5)
+        progress.flush()
+    assert [(record["epoch"], record["loss"]) for record in progress.records()] == [(1, 0.5), (2, 0.5)]
+    assert parsed_records('{"epoch": 1}\nnot JSON\n[3]\n') == [{"epoch": 1}]
 
 
 def test_metrics_of_other_inputs_are_not_kept(store: Store):

@@ -129,7 +129,13 @@ def test_every_error_says_who_must_act(error: Exception, code: ExitCode, reason:
     assert (known.exit_code, known.reason) == (code, reason)
 
 
-def test_a_long_termination_message_gives_up_metrics_first_then_outputs_then_words():
+def test_a_long_termination_message_gives_up_pictures_first_then_metrics_then_outputs_then_words():
+    pictures = {f"picture-{number}": "x" * 100 for number in range(40)}
+    few = {"test": {"auc": Metric(value=0.5)}}
+    kept = Termination.model_validate_json(
+        termination_bytes(Termination(status="Succeeded", metrics=few, pictures=pictures))
+    )
+    assert (kept.metrics, kept.pictures) == (few, {})
     metrics = {"test": {f"metric-{number}": Metric(value=number / 7) for number in range(200)}}
     outputs = {f"key-{number}": "x" * 60 for number in range(40)}
     with_outputs = Termination(status="Succeeded", outputs=outputs, metrics=metrics)
@@ -155,7 +161,7 @@ def test_outside_of_a_container_no_termination_message_is_written(monkeypatch: p
 def test_every_step_is_listed(capsys: pytest.CaptureFixture[str]):
     assert command(["steps"]) == ExitCode.SUCCEEDED
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == ["prepare", "initialize", "adapt", "search", "train-light"]
+    assert listed == ["prepare", "initialize", "adapt", "search", "train-light", "meta-train"]
 
 
 def python(code: str, **options: Any) -> subprocess.Popen[str]:

@@ -8,9 +8,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from longtail_api.light_model_search import OPERATION_NAMES
 from longtail_api.store_objects import Layer, LightArchitecture
+from longtail_trainer.encoded import concatenate
 from longtail_trainer.errors import ConfigInvalid
 from longtail_trainer.light import DistillationLosses, LightModel, predefined_architecture, with_teacher
 from longtail_trainer.light.columns import light_columns
+from longtail_trainer.light.layer_figures import layer_flops, layer_weights
 from longtail_trainer.training.loss import LabelLosses
 from tests.trainer.tiny_features import a_schema, features_of, samples
 
@@ -40,6 +42,7 @@ def flops_by_hand(model: LightModel) -> int:
     static = model.columns.static
     if static.categorical or static.numeric:
         total += (len(static.categorical) + bool(static.numeric) - 1) * 2 * width
+        total += 2 * width if model.columns.sequences else 0  # the product of profile and behavior
     for sequence in model.features.data_schema.behaviors:
         columns = model.columns.sequences[sequence.name]
         area = sequence.max_length * width
@@ -71,6 +74,33 @@ def test_flops_are_exact_for_any_architecture(
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(full.select(torch.tensor(longest[:1])))
     assert model.flops() == counter.get_total_flops() + flops_by_hand(model)
+
+
+@settings(max_examples=15, deadline=None)
+@given(architecture=architectures(), sequences=st.integers(1, 2))
+def test_what_the_layers_cost_and_the_rest_is_what_the_model_costs(architecture: LightArchitecture, sequences: int):
+    model = LightModel(features_of(a_schema(sequences)), architecture)
+    assert sum(layer_flops(model)) + model.fixed_flops() == model.flops()
+    assert len(layer_flops(model)) == len(architecture.layers)
+
+
+@settings(max_examples=10, deadline=None)
+@given(architecture=architectures(width=4))
+def test_the_weights_of_the_attentive_sum_are_its_means_over_samples(architecture: LightArchitecture):
+    features = features_of(a_schema(sequences=2))
+    model = LightModel(features, architecture)
+    halves = [samples(features, 20, seed) for seed in (1, 2)]
+    first, second, whole = (layer_weights(model, rows) for rows in (*halves, concatenate(halves)))
+    assert set(whole) == set(model.columns.sequences)
+    for name in whole:
+        assert sum(whole[name]) == pytest.approx(1, abs=1e-5)
+        means = [(one + other) / 2 for one, other in zip(first[name], second[name], strict=True)]
+        assert whole[name] == pytest.approx(means, abs=1e-5)
+    for encoder in model.encoders():
+        torch.nn.init.zeros_(encoder.attend.weight)
+    even = [1 / len(architecture.layers)] * len(architecture.layers)
+    assert all(one == pytest.approx(even) for one in layer_weights(model, halves[0]).values())
+    assert layer_weights(model, samples(features, 0)) == {}
 
 
 @settings(max_examples=15, deadline=None)

@@ -79,6 +79,34 @@ def test_the_history_of_the_distributions_is_in_the_metrics(address):
     assert all(sum(values) == pytest.approx(1, abs=1e-3) for values in probabilities.values())
 
 
+def test_the_cell_the_probabilities_and_the_losses_are_drawn(address):
+    result = run("search", search_config(address))
+    assert set(result.pictures) == {"cell", "probabilities", "learning-curves"}
+    shown = {name: open_store(address).get(key).decode() for name, key in result.pictures.items()}
+    for layer in read_object(open_store(address), architecture_key(ARRIVAL, 1), SearchResult).architecture.layers:
+        assert f">{layer.operation}<" in shown["cell"]
+    assert f"{result.flops:,} FLOPs" in shown["cell"]
+    assert all(f">{name}<" in shown["probabilities"] for name in SMALL_SPACE.operations)
+    assert "architecture, on query rows" in shown["learning-curves"]
+
+
+def test_a_random_search_has_no_probabilities_to_draw(address):
+    result = run("search", search_config(address, algorithm=Algorithm(name="random"), max_trials=1))
+    assert set(result.pictures) == {"cell"}
+
+
+def test_a_picture_that_cannot_be_drawn_does_not_fail_the_search(address, monkeypatch, caplog):
+    def fails(*arguments: object) -> str:
+        raise RuntimeError("no paper left")
+
+    monkeypatch.setattr("longtail_trainer.steps.search.cell", fails)
+    monkeypatch.setattr("longtail_trainer.steps.search.distributions", fails)
+    result = run("search", search_config(address))
+    assert set(result.pictures) == {"learning-curves"}
+    assert result.flops
+    assert "no paper left" in caplog.text
+
+
 @pytest.mark.slow
 def test_a_search_killed_with_sigkill_ends_as_an_uninterrupted_one(adapted, tmp_path):
     whole = copied(adapted, tmp_path / "whole")

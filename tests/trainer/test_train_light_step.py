@@ -1,6 +1,8 @@
 """train-light: trained, exported, published, whatever interrupts it."""
 
 import hashlib
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,49 @@ def test_the_card_describes_the_model_beside_it(trained):
     assert card.parity < 1e-4
     assert result.metrics["latency"]["p99Milliseconds"].value == card.p99_milliseconds
     assert result.outputs["modelKey"] == MODEL
+
+
+def test_log_loss_and_calibration_stand_beside_the_auc(trained):
+    address, result = trained
+    for metrics in (read_object(open_store(address), CARD, ModelCard).metrics, result.metrics):
+        for split in ("test", "validation", "heavyTest"):
+            assert {"auc", "logLoss", "ece"} <= set(metrics[split])
+            assert 0 <= metrics[split]["ece"].value <= 1
+            assert metrics[split]["logLoss"].value > 0
+
+
+def test_the_curves_the_cell_and_the_quality_are_drawn(trained):
+    address, result = trained
+    shown = {name: open_store(address).get(key).decode() for name, key in result.pictures.items()}
+    assert set(shown) == {"learning-curves", "cell", "quality-cost"}
+    assert "kept: epoch" in shown["learning-curves"]
+    assert re.search(r">items 0\.\d\d<", shown["cell"])
+    assert f"light model: AUC {result.metrics['test']['auc'].value:.3f}" in shown["quality-cost"]
+    assert f"{result.outputs['heavyFlops']:,} FLOPs" in shown["quality-cost"]
+
+
+def test_what_the_search_considered_is_drawn_from_its_history(address):
+    store = open_store(address)
+    write_object_if_absent(
+        store, "runs/x/1/search/architecture.json", SearchResult(architecture=ARCHITECTURE, flops=1, smallest_flops=1)
+    )
+    lines = [{"epoch": 1, "derivedFlops": 700, "validation.auc": 0.6}, {"epoch": 2, "validation.auc": None}]
+    store.put_advisory("runs/x/1/search/metrics.jsonl", "\n".join(json.dumps(line) for line in lines).encode())
+    config = train_light_config(address, architecture=None, search_result="runs/x/1/search/architecture.json")
+    drawn = run("train-light", config).pictures["quality-cost"]
+    assert "what the search considered" in store.get(drawn).decode()
+
+
+def test_pictures_that_cannot_be_drawn_do_not_fail_the_step(address, monkeypatch, caplog):
+    def fails(*arguments: object) -> str:
+        raise RuntimeError("no paper left")
+
+    for name in ("cell", "learning_curves", "quality_cost"):
+        monkeypatch.setattr(f"longtail_trainer.steps.train_light.{name}", fails)
+    result = run("train-light", train_light_config(address))
+    assert result.pictures == {}
+    assert open_store(address).exists(MODEL)
+    assert caplog.text.count("no paper left") == 3
 
 
 def test_the_published_model_answers_raw_rows(trained):
@@ -142,6 +187,7 @@ def test_a_published_version_is_not_trained_again(trained, tmp_path):
     again = train_light.run(config, context_of(config, tmp_path, store))
     assert again.outputs == result.outputs
     assert again.metrics == result.metrics
+    assert again.pictures == result.pictures
 
 
 def test_nothing_is_published_where_parity_fails(address, monkeypatch):

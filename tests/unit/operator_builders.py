@@ -5,13 +5,14 @@ from typing import Any
 
 from longtail_api.heavy_model import CommittedVersion, HeavyModelSpec, HeavyModelStatus
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
+from longtail_api.store_layout import picture_key, step_prefix
 from longtail_api.store_objects import CheckReport, ModelCard, Termination
 from longtail_operator.objects import Json, Key, key_of
 from longtail_operator.plan import Plan
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash
-from longtail_operator.settings import Settings
 from longtail_operator.pods import Trouble
+from longtail_operator.settings import Settings
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:1", serving_image="serving:1", drain_seconds=15)
@@ -62,9 +63,10 @@ class Story:
         self.now = NOON
         self.admitted = True
         self.card: ModelCard | None = None
-        self.removed: list[Key] = []
         self.last_run: int | Trouble = 0
+        self.removed: list[Key] = []
         self.jobs_ever: list[str] = []
+        self.pictures: dict[str, list[str]] = {}
 
     def world(self) -> ScenarioWorld:
         return ScenarioWorld(
@@ -77,9 +79,9 @@ class Story:
             settings=SETTINGS,
             admitted=self.admitted,
             pinned_card=self.card,
+            last_run=self.last_run,
         )
 
-            last_run=self.last_run,
     def plan(self) -> Plan:
         return plan_scenario(self.world(), self.now)
 
@@ -137,9 +139,20 @@ class Story:
         self.pods.append(a_pod(job, {"terminated": {"exitCode": code, "reason": "Error", "message": message}}))
 
     def succeeds(self, step: str, **outputs: Any) -> "Story":
-        said = Termination(status="Succeeded", result_sha256=SHA, outputs=outputs)
+        said = Termination(status="Succeeded", result_sha256=SHA, outputs=outputs, pictures=self._pictures(step))
         self._ends(self.job(step), {"type": "Complete"}, said.model_dump_json(by_alias=True), 0)
         return self
+
+    def draws(self) -> "Story":
+        """From now on each step leaves its pictures."""
+        self.pictures = {
+            "adapt": ["learning-curves"], "search": ["cell"], "train-light": ["cell", "quality-cost"],
+        }  # fmt: skip
+        return self
+
+    def _pictures(self, step: str) -> dict[str, str]:
+        folder = step_prefix("a", self.status["run"]["number"], step)
+        return {name: picture_key(folder, name) for name in self.pictures.get(step, [])}
 
     def fails(self, step: str, reason: str, message: str) -> "Story":
         said = Termination(status="Failed", reason=reason, message=message)
@@ -167,6 +180,10 @@ class Story:
                     "conditions": [done],
                     "resultSha256": SHA,
                     "resultKey": "runs/x/1/search/architecture.json",
+                    "pictures": [
+                        {"name": f"search-{name}", "uri": f"s3://bucket/{key}"}
+                        for name, key in self._pictures("search").items()
+                    ],
                 }
         return self
 

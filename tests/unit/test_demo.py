@@ -9,7 +9,7 @@ from longtail_api.scenario import ScenarioSpec
 from tests.demo import manifests
 from tests.demo.choice import ARRIVALS, choose
 from tests.demo.installation import table_key
-from tests.demo.view import condition, failed, figure, is_ready
+from tests.demo.view import condition, failed, figure, is_ready, result_table
 
 NAMES = [f"scenario-{number}" for number in range(22)]
 
@@ -69,6 +69,19 @@ def test_ready_counts_only_for_the_spec_as_it_is_now():
 def test_a_final_reason_ends_the_wait_and_a_passing_one_does_not():
     assert "DataInvalid" in str(failed(resource(status="False", reason="DataInvalid", message="samples: no rows")))
     assert failed(resource(status="False", reason="Running")) is None
+
+
+def test_the_table_shows_calibration_beside_the_auc():
+    metrics = {
+        "heavy": {"auc": "0.8", "logLoss": "0.4100", "calibrationError": "0.0210", "flops": 900},
+        "light": {"auc": "0.7", "logLoss": "0.4300", "calibrationError": "0.0320", "flops": 300},
+    }
+    status = {"metrics": metrics, "serving": {}, "lineage": {"agnosticVersion": 1}}
+    scenario = {"metadata": {"name": "a"}, "spec": {"budget": {"maxFlops": "450"}}, "status": status}
+    table = result_table([scenario], {}, {}, slo=50)
+    cells = {str(column.header): list(column.cells) for column in table.columns}
+    assert cells["log loss, heavy / light"] == ["0.4100 / 0.4300"]
+    assert cells["calibration error, heavy / light"] == ["0.0210 / 0.0320"]
 
 
 def test_an_auc_is_shown_with_its_interval():

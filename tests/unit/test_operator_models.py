@@ -156,9 +156,10 @@ def test_the_pool_is_frozen_once_the_job_exists():
 def test_a_finished_initialization_has_the_store_read_and_is_then_ready():
     model = Model(member("a"), member("b"))
     model.settle()
-    model.ends(status="Succeeded", resultSha256=SHA)
+    model.ends(status="Succeeded", resultSha256=SHA, pictures={"learning-curves": "k"})
     assert model.settle().refresh_store
     assert model.condition("Ready")[0] == "False"
+    assert [one["name"] for one in model.status["pictures"]] == ["initialize-learning-curves"]
     model.store = StoreView(head=a_version(), pending=2)
     model.settle()
     assert model.condition("Ready") == ("True", "Succeeded")
@@ -254,12 +255,16 @@ def test_a_finished_search_has_its_result_in_its_status_for_ever():
     started = plan_search(world, NOON)
     job = next(child for child in started.children if child["kind"] == "Job")
     done = {"type": "Complete", "status": "True", "lastTransitionTime": "2026-06-01T12:00:00Z"}
-    said = Termination(status="Succeeded", result_sha256=SHA, flops=900, outputs={"architecture": "conv3"})
+    said = Termination(
+        status="Succeeded", result_sha256=SHA, flops=900, outputs={"architecture": "conv3"}, pictures={"cell": "k"}
+    )
     pod = a_pod(job, {"terminated": {"exitCode": 0, "message": said.model_dump_json(by_alias=True)}})
     finished = replace(world, children=[{**job, "status": {"conditions": [done]}}], pods=[pod])
     status = plan_search(finished, NOON).status
     assert status["resultKey"] == "runs/shop.spring.01234567/1/search/architecture.json"
     assert status["best"] == {"architecture": "conv3", "flops": 900}
+    assert [one["name"] for one in status["pictures"]] == ["search-cell"]
+    assert status["pictures"][0]["uri"].endswith("/k")
     later = replace(world, status=LightModelSearchStatus.model_validate(status), children=[], pods=[])
     assert plan_search(later, NOON).status == status
     assert not plan_search(later, NOON).children

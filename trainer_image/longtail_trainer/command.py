@@ -109,6 +109,7 @@ def succeeded(config: StepConfig, result: StepResult) -> Termination:
         outputs=result.outputs,
         metrics=result.metrics,
         flops=result.flops,
+        pictures=result.pictures,
     )
 
 

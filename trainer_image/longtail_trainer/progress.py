@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 from longtail_api.store_layout import metrics_key, progress_key
 from longtail_store import ObjectMissing, Store, StoreError
@@ -76,6 +76,10 @@ class Progress:
         if self._clock() - self._uploaded >= UPLOAD_SECONDS:
             self.flush()
 
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of `metrics.jsonl` so far, those of earlier attempts first."""
+        return parsed_records("\n".join(self._lines))
+
     def flush(self) -> None:
         """Upload both objects now."""
         now = self._clock()
@@ -115,6 +119,19 @@ class Progress:
             log.warning("earlier metrics can't be read (%s); the step goes on", error)
             return []
         return [line for line in content.decode(errors="replace").splitlines() if self._identity in line]
+
+
+def parsed_records(content: str) -> list[dict[str, Any]]:
+    """The lines of a `metrics.jsonl`; one that can't be read is left out."""
+    records: list[dict[str, Any]] = []
+    for line in content.splitlines():
+        try:
+            record = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(record, dict):
+            records.append(cast(dict[str, Any], record))
+    return records
 
 
 def _short(value: float | int | str | None) -> str:

@@ -58,6 +58,7 @@ class StepContext:
         outputs: dict[str, Any] | None = None,
         metrics: dict[str, dict[str, Metric]] | None = None,
         flops: int | None = None,
+        pictures: dict[str, str] | None = None,
     ) -> StepResult:
         """The step's result, with what the config already says filled in."""
         config = self.config
@@ -69,6 +70,7 @@ class StepContext:
             outputs=outputs or {},
             metrics=metrics or {},
             flops=flops,
+            pictures=pictures or {},
             seed=config.seed,
         )
 

@@ -21,6 +21,7 @@ from longtail_operator.children import store_address
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, Workplace, is_finished, judge, step_objects
 from longtail_operator.objects import Json, Key, annotations_of, key_of, section
+from longtail_operator.pictures import links, replaced
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.meta_training import cancel, plan_meta_training
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, current_manifest, schema_hash
@@ -220,6 +221,8 @@ def _follow(
     conditions.keep(ConditionType.POOL_PREPARED)
     if state.state == "Succeeded" and state.termination is not None:
         status.initialization = known.model_copy(update={"result": state.termination.result_sha256})
+        drawn = links(STEP, state.termination.pictures, world.spec.storage.uri)
+        status.pictures = replaced(status.pictures, STEP, drawn)
         draft.refresh_store = True
         draft.requeue_in(5.0)
         _wait(conditions, Reason.RUNNING, "its first version is read from the store", pooled=True)

@@ -21,6 +21,7 @@ from longtail_operator.children import store_address
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import LOST_MESSAGE_AFTER, Workplace, judge, step_objects
 from longtail_operator.objects import Json, Key, annotations_of, key_of, labels_of, owner_reference, section, uid_of
+from longtail_operator.pictures import links
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, secret_name
 from longtail_operator.pods import Trouble
@@ -235,6 +236,7 @@ def _complete(
     status.trials = TrialCounts(planned=planned, completed=planned)
     status.result_key = str(said.outputs.get("architectureKey") or architecture_key(inputs.owner, inputs.owner_run))
     status.result_sha256 = said.result_sha256
+    status.pictures = links(STEP, said.pictures, inputs.heavy_model.spec.storage.uri)
     flops = said.flops if said.flops is not None else said.outputs.get("flops")
     figure = said.metrics.get("validation", {}).get("auc", Metric()).value
     if isinstance(flops, int):

@@ -15,6 +15,7 @@ from longtail_operator.children import child, store_address
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import JobState, judge, step_objects
 from longtail_operator.objects import SEARCH, Json, is_deleting, labels_of, section
+from longtail_operator.pictures import links, replaced
 from longtail_operator.plans.scenario_run import DATA_SCHEDULE
 from longtail_operator.plans.scenario_world import (
     HeavyModelView,
@@ -181,6 +182,7 @@ class Adapt(JobStep):
 
     def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
         status.metrics.heavy = model_metrics(said)
+        _link(context, status, self.name, said)
 
 
 class Search:
@@ -255,7 +257,10 @@ class Search:
         return [child(SEARCH, name, world.raw, self.name, {"spec": spec}, context.run_label, annotations)]
 
     def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
-        """What was found stands in the LightModelSearch's own status."""
+        """What was found stands in the LightModelSearch's own status; its pictures are shown here, too."""
+        found = context.world.find(SEARCH, self.search_name(context, self.identity(context)))
+        own = LightModelSearchStatus.model_validate(section(found or {}, "status"))
+        status.pictures = replaced(status.pictures, self.name, own.pictures)
 
 
 class TrainLight(JobStep):
@@ -298,6 +303,7 @@ class TrainLight(JobStep):
 
     def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
         status.metrics.light = model_metrics(said)
+        _link(context, status, self.name, said)
         context.run.light_sha256 = str(said.outputs["modelSha256"])
 
 
@@ -320,9 +326,15 @@ def steps_of(context: RunContext) -> tuple[Step, ...]:
     return (PREPARE, ADAPT)
 
 
+def _link(context: RunContext, status: ScenarioStatus, step: str, said: Termination) -> None:
+    drawn = links(step, said.pictures, context.heavy_model.spec.storage.uri)
+    status.pictures = replaced(status.pictures, step, drawn)
+
+
 def model_metrics(said: Termination) -> ModelMetrics:
     """Figures of test rows, as a status holds them."""
-    auc = said.metrics.get("test", {}).get("auc", Metric())
+    test = said.metrics.get("test", {})
+    auc = test.get("auc", Metric())
     latency = said.metrics.get("latency", {}).get("p99Milliseconds", Metric())
 
     def figure(value: float | None) -> str | None:
@@ -332,6 +344,8 @@ def model_metrics(said: Termination) -> ModelMetrics:
         auc=figure(auc.value) or auc.reason,
         auc_low=figure(auc.low),
         auc_high=figure(auc.high),
+        log_loss=figure(test.get("logLoss", Metric()).value),
+        calibration_error=figure(test.get("ece", Metric()).value),
         flops=said.flops,
         p99_milliseconds=figure(latency.value),
     )

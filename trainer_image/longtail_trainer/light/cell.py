@@ -1,4 +1,4 @@
-"""The part of a light model that is searched (ALT III-D, Fig. 6), for one given architecture."""
+"""The part of a behavior encoder that is searched (ALT III-D, Fig. 6), for one given architecture."""
 
 from typing import Protocol
 
@@ -38,12 +38,16 @@ class FixedCell(nn.Module):
             outputs.append(output)
         return outputs[1:]
 
-    def flops(self) -> int:
-        """Of one sample: the operations, and one addition per value of a residual input."""
-        return sum(
+    def layer_flops(self) -> list[int]:
+        """Of one sample, layer by layer: the operation, and one addition per value of a residual input."""
+        return [
             OPERATIONS[layer.operation].flops(self.shape) + len(layer.residuals) * self.shape.length * self.shape.width
             for layer in self.architecture.layers
-        )
+        ]
+
+    def flops(self) -> int:
+        """Of one sample, all layers."""
+        return sum(self.layer_flops())
 
 
 def check(architecture: LightArchitecture) -> None:

@@ -65,10 +65,8 @@ class ArchitectureDistribution(nn.Module):
         return [logits.detach().double().log_softmax(0).tolist() for logits in self.logits]
 
     def probabilities(self) -> dict[str, list[float]]:
-        """By choice: `1.input`, `1.operation`, `2.residual.0`; for the history of the search."""
+        """By the choice's name; for the history of the search."""
         return {
-            f"{choice.layer}.{choice.kind}" + (f".{choice.source}" if choice.kind == "residual" else ""): [
-                round(float(p), 4) for p in logits.detach().softmax(0)
-            ]
+            choice.name: [round(float(p), 4) for p in logits.detach().softmax(0)]
             for choice, logits in zip(self.space.choices, self.logits, strict=True)
         }

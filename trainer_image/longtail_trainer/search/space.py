@@ -27,6 +27,11 @@ class Choice:
     costs: tuple[int, ...]
     source: int = 0
 
+    @property
+    def name(self) -> str:
+        """Of its distribution in the search's history: `1.input`, `1.operation`, `2.residual.0`."""
+        return f"{self.layer}.{self.kind}" + (f".{self.source}" if self.kind == "residual" else "")
+
 
 @dataclass(frozen=True)
 class Costs:

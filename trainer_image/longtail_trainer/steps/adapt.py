@@ -7,7 +7,7 @@ Outputs of the result:
   `EmptyQuerySet`, where there is no query row to learn from
 
 Metrics: `validation` and `test` of the adapted model, `agnosticValidation` and `agnosticTest` of the version it
-started from.
+started from. Picture: `learning-curves`.
 """
 
 import hashlib
@@ -25,11 +25,12 @@ from longtail_trainer.heavy.model import HeavyModel
 from longtail_trainer.heavy.teacher import load_version, predict
 from longtail_trainer.heavy.weights import set_weights, weights_bytes
 from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.pictures import Kept, learning_curves, publish, published
 from longtail_trainer.step import StepContext
 from longtail_trainer.training import EmptyQuerySet, LabelLosses, TrainingSettings, feedback, train
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.gradients import stored_gradients
-from longtail_trainer.training.reporting import epoch_report
+from longtail_trainer.training.reporting import epoch_report, recorded_curves
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ def run(config: AdaptConfig, context: StepContext) -> StepResult:
         },
         metrics=metrics,
         flops=model.flops(),
+        pictures=published(context.store, context.prefix),
     )
 
 
@@ -101,7 +103,13 @@ def _fine_tune(
         keep_start=True,
     )
     report = epoch_report(context.progress, settings.epochs)
-    train(model, support, validation, losses, settings, context.resume, context.stop, report)
+    outcome = train(model, support, validation, losses, settings, context.resume, context.stop, report)
+
+    def curves() -> str:
+        kept = Kept(outcome.best_epoch, outcome.best_loss)
+        return learning_curves("Learning curves of fine-tuning", recorded_curves(context.progress), kept)
+
+    publish(context.store, context.prefix, "learning-curves", curves)
 
 
 def _saved(model: HeavyModel, context: StepContext) -> tuple[str, str]:

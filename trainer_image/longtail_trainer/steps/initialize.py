@@ -2,7 +2,7 @@
 
 Outputs of the result: `agnosticVersion`, `generation`, `checkpointSha256`, `featuresSha256`, `heavyFlops`.
 Metrics: `validation`, pooled over all validation rows of the pool, and its `scenarioAverageAuc`. Those of each
-scenario stand in the version's record (`auc/<scenario>`). No test row is read.
+scenario stand in the version's record (`auc/<scenario>`). No test row is read. Picture: `learning-curves`.
 """
 
 import hashlib
@@ -35,11 +35,12 @@ from longtail_trainer.heavy.model import HeavyModel
 from longtail_trainer.heavy.teacher import predict
 from longtail_trainer.heavy.weights import save_weights
 from longtail_trainer.loading import checked_content, load_manifest, load_split
+from longtail_trainer.pictures import Kept, learning_curves, publish, published
 from longtail_trainer.prepare.statistics import merge
 from longtail_trainer.step import StepContext
 from longtail_trainer.training import LabelLosses, TrainingSettings, train
 from longtail_trainer.training.device import training_device
-from longtail_trainer.training.reporting import epoch_report
+from longtail_trainer.training.reporting import epoch_report, recorded_curves
 
 SCENARIO_AVERAGE = "scenarioAverageAuc"
 
@@ -71,6 +72,7 @@ def run(config: InitializeConfig, context: StepContext) -> StepResult:
             "validation": {name: Metric(value=value) for name, value in version.metrics.items() if "/" not in name}
         },
         flops=version.flops,
+        pictures=published(context.store, context.prefix),
     )
 
 
@@ -104,7 +106,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
         learning_rate=float(config.training.learning_rate),
         seed=seed,
     )
-    train(
+    outcome = train(
         model,
         training,
         concatenate(validations),
@@ -114,6 +116,12 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
         context.stop,
         epoch_report(context.progress, settings.epochs),
     )
+
+    def curves() -> str:
+        kept = Kept(outcome.best_epoch, outcome.best_loss)
+        return learning_curves("Learning curves of the agnostic model", recorded_curves(context.progress), kept)
+
+    publish(context.store, context.prefix, "learning-curves", curves)
     metrics = pool_metrics(model, features, [one.scenario for one in manifests], validations)
     weights = Path(context.workdir, "weights.safetensors")
     save_weights(model, weights)

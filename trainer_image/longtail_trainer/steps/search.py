@@ -7,6 +7,7 @@ Writes `runs/<owner>/<run>/search/architecture.json`, a `SearchResult`. Outputs 
 
 Metrics: `validation` of the architecture as the search saw it (shared weights for gdas, a short training for random).
 `metrics.jsonl` has one line per epoch (or trial); for gdas `probabilities` is the JSON of every distribution.
+Pictures: `cell`; for gdas `probabilities` and `learning-curves`.
 """
 
 import logging
@@ -20,9 +21,13 @@ from longtail_trainer.errors import BudgetUnreachable, DataInvalid
 from longtail_trainer.heavy import HeavyModel, load_heavy, teacher_logits
 from longtail_trainer.light import DistillationLosses, with_teacher
 from longtail_trainer.light.cell import one_line
+from longtail_trainer.light.layer_figures import layer_flops
+from longtail_trainer.light.training import fresh
 from longtail_trainer.light.transfer import halves, transfer_rows
 from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
 from longtail_trainer.search import ALGORITHMS, Candidate, SearchTask
+from longtail_trainer.search.history import distributions
 from longtail_trainer.search.latency_gate import fast_enough
 from longtail_trainer.search.space import Space, space_of
 from longtail_trainer.step import StepContext
@@ -48,7 +53,9 @@ def run(config: SearchConfig, context: StepContext) -> StepResult:
         assert found is not None, "the budget was checked before"
     else:
         found = fast_enough(ranking, task, config.max_latency_milliseconds)
-    return _finished(_stored(task, found), config, context)
+    result = _stored(task, found)
+    _draw(task, result)
+    return _finished(result, config, context)
 
 
 def check_budget(space: Space, max_flops: int | None) -> None:
@@ -108,6 +115,27 @@ def _stored(task: SearchTask, found: Candidate) -> SearchResult:
     return result
 
 
+def _draw(task: SearchTask, result: SearchResult) -> None:
+    config, store, prefix = task.config, task.context.store, task.context.prefix
+
+    records = task.context.progress.records()
+
+    def cell_picture() -> str:
+        model = fresh(task.features, result.architecture, config.features, config.seed)
+        return cell(CellParts(result.architecture, layer_flops(model), model.fixed_flops(), config.max_flops))
+
+    def curves() -> str:
+        weights = Curve.recorded("weights, on support rows", records, "supportLoss")
+        architecture = Curve.recorded("architecture, on query rows", records, "queryLoss")
+        return learning_curves("Learning curves of the search", [weights, architecture])
+
+    publish(store, prefix, "cell", cell_picture)
+    if any("probabilities" in record for record in records):
+        publish(store, prefix, "probabilities", lambda: probabilities(*distributions(
+            task.space.choices, records, result.architecture)))  # fmt: skip
+        publish(store, prefix, "learning-curves", curves)
+
+
 def _finished(result: SearchResult, config: SearchConfig, context: StepContext) -> StepResult:
     return context.result(
         outputs={
@@ -120,4 +148,5 @@ def _finished(result: SearchResult, config: SearchConfig, context: StepContext) 
         },
         metrics={"validation": result.validation},
         flops=result.flops,
+        pictures=published(context.store, context.prefix),
     )

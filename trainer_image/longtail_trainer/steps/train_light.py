@@ -6,11 +6,12 @@ Writes `runs/<owner>/<run>/train-light/weights.safetensors`, then `models/<owner
 - `flops`, `heavyFlops`: of one prediction at maxLength; `architecture`: in one line
 
 Metrics: `test` and `validation` of the light model, `heavyTest` of its teacher, and `latency` (`p50Milliseconds`,
-`p99Milliseconds`: ONNX Runtime, one thread, batch 1, maxLength).
+`p99Milliseconds`: ONNX Runtime, one thread, batch 1, maxLength). Pictures: `learning-curves`, `cell` with the weights
+of its attentive sum, `quality-cost`.
 """
 
 from longtail_api.run_config import TrainLightConfig
-from longtail_api.store_layout import model_card_key, model_key, requests_key
+from longtail_api.store_layout import metrics_key, model_card_key, model_key, requests_key
 from longtail_api.store_objects import (
     LightArchitecture,
     Manifest,
@@ -23,20 +24,35 @@ from longtail_api.store_objects import (
 from longtail_store import ObjectMissing, read_object
 from longtail_trainer.encoded import EncodedSplit, concatenate
 from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid, DataInvalid
-from longtail_trainer.evaluation import evaluate
+from longtail_trainer.evaluation import evaluate, primary_metric
 from longtail_trainer.export import Latency, export, inputs_of, measure_latency, outputs_of
 from longtail_trainer.export.publication import publish_card, publish_graph, published_card
 from longtail_trainer.heavy import HeavyModel, load_heavy, teacher_logits
 from longtail_trainer.heavy.weights import set_weights, weights_bytes
 from longtail_trainer.light import DistillationLosses, LightModel, with_teacher
 from longtail_trainer.light.cell import one_line
+from longtail_trainer.light.layer_figures import layer_flops, layer_weights
 from longtail_trainer.light.scores import scores
 from longtail_trainer.light.training import fresh, train_light
 from longtail_trainer.light.transfer import transfer_rows
 from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.pictures import (
+    Candidates,
+    CellParts,
+    Kept,
+    Model,
+    cell,
+    learning_curves,
+    publish,
+    published,
+    quality_cost,
+)
+from longtail_trainer.progress import parsed_records
+from longtail_trainer.search.history import considered
 from longtail_trainer.step import StepContext
+from longtail_trainer.training import TrainingOutcome
 from longtail_trainer.training.device import training_device
-from longtail_trainer.training.reporting import epoch_report
+from longtail_trainer.training.reporting import epoch_report, recorded_curves
 
 
 def run(config: TrainLightConfig, context: StepContext) -> StepResult:
@@ -45,17 +61,19 @@ def run(config: TrainLightConfig, context: StepContext) -> StepResult:
     Raises `BudgetUnreachable` before training where the architecture exceeds the FLOPs, and after the export where it
     is too slow; `ParityFailed` where the graph doesn't answer as the model does. Then nothing is published.
     """
-    published = published_card(context.store, config.owner, config.light_version)
-    if published is not None:
-        return _finished(published, context)
+    standing = published_card(context.store, config.owner, config.light_version)
+    if standing is not None:
+        return _finished(standing, context)
     context.progress.update(0.0, "loading the heavy model and the data")
     architecture = _architecture(config, context)
     manifest = load_manifest(context.store, config.manifest)
     teacher = load_heavy(context.store, config.heavy_result)
     model = fresh(teacher.features, architecture, config.features, config.seed + config.training.seed)
     _check_flops(model, config.max_flops)
-    _train(model, teacher, manifest, config, context)
+    outcome = _train(model, teacher, manifest, config, context)
     _adopt_saved_weights(model, context)
+    metrics = _metrics(model, manifest, config, context)
+    _draw(model, teacher, manifest, metrics, outcome, config, context)
 
     context.progress.update(0.96, "exporting to ONNX")
     content = export(model)
@@ -80,7 +98,7 @@ def run(config: TrainLightConfig, context: StepContext) -> StepResult:
         architecture=architecture,
         flops=model.flops(),
         heavy_flops=teacher.flops(),
-        metrics=_metrics(model, manifest, config, context),
+        metrics=metrics,
         p50_milliseconds=latency.p50_milliseconds,
         p99_milliseconds=latency.p99_milliseconds,
         parity=graph.parity,
@@ -120,7 +138,7 @@ def _check_latency(latency: Latency, limit: float | None) -> None:
 
 def _train(
     model: LightModel, teacher: HeavyModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
-) -> None:
+) -> TrainingOutcome:
     """In place, on support and query rows; validation rows say when to stop. Ends on the CPU."""
     device = training_device(context.threads)
     teacher.to(device)
@@ -144,7 +162,7 @@ def _train(
     losses = DistillationLosses.taught(
         teacher.features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
     )
-    train_light(
+    outcome = train_light(
         model.to(device),
         rows,
         taught("validation"),
@@ -156,6 +174,7 @@ def _train(
         epoch_report(context.progress, config.light_training.epochs),
     )
     model.cpu()
+    return outcome
 
 
 def _adopt_saved_weights(model: LightModel, context: StepContext) -> None:
@@ -177,6 +196,50 @@ def _metrics(
     return result | ({"heavyTest": heavy["test"]} if "test" in heavy else {})
 
 
+def _draw(
+    model: LightModel, teacher: HeavyModel, manifest: Manifest, metrics: dict[str, dict[str, Metric]],
+    outcome: TrainingOutcome, config: TrainLightConfig, context: StepContext,
+) -> None:  # fmt: skip
+    """Before anything is published, so that an attempt that finds the model published finds its pictures, too."""
+
+    def curves() -> str:
+        # Transfer rows have no labels, so the two losses have other parts.
+        rows = "training and transfer rows" if config.teacher.transfer_rows else "training rows"
+        kept = Kept(outcome.best_epoch, outcome.best_loss)
+        return learning_curves("Learning curves of the light model", recorded_curves(context.progress, rows), kept)
+
+    def cell_picture() -> str:
+        weights = layer_weights(model, load_split(context.store, manifest, "validation", model.features))
+        flops, others = layer_flops(model), model.fixed_flops()
+        return cell(CellParts(model.architecture, flops, others, config.max_flops, weights))
+
+    def quality() -> str:
+        figure = primary_metric(model.features.data_schema)
+        heavy = metrics.get("heavyTest", {}).get(figure, Metric())
+        return quality_cost(
+            figure.upper(),
+            Model("heavy model", teacher.flops(), heavy),
+            Model("light model", model.flops(), metrics["test"][figure]),
+            _considered(figure, config, context),
+            config.max_flops,
+        )
+
+    publish(context.store, context.prefix, "learning-curves", curves)
+    publish(context.store, context.prefix, "cell", cell_picture)
+    publish(context.store, context.prefix, "quality-cost", quality)
+
+
+def _considered(figure: str, config: TrainLightConfig, context: StepContext) -> Candidates | None:
+    """From the advisory history beside the search's result; None where there is none."""
+    if config.search_result is None:
+        return None
+    try:
+        content = context.store.get(metrics_key(config.search_result.rpartition("/")[0]))
+    except ObjectMissing:
+        return None
+    return considered(parsed_records(content.decode(errors="replace")), figure)
+
+
 def _finished(card: ModelCard, context: StepContext) -> StepResult:
     latency = {"p50Milliseconds": card.p50_milliseconds, "p99Milliseconds": card.p99_milliseconds}
     return context.result(
@@ -191,4 +254,5 @@ def _finished(card: ModelCard, context: StepContext) -> StepResult:
         },
         metrics={**card.metrics, "latency": {name: Metric(value=value) for name, value in latency.items()}},
         flops=card.flops,
+        pictures=published(context.store, context.prefix),
     )
