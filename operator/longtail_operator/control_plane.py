@@ -10,6 +10,7 @@ from longtail_operator import event_source, http_endpoint, metrics
 from longtail_operator.apply import Applier
 from longtail_operator.feedback import Folding
 from longtail_operator.kube import KubeApi, KubeError
+from longtail_operator.liveness import Liveness
 from longtail_operator.objects import OWN_KINDS, WATCHED_KINDS, Json, Key
 from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
@@ -44,7 +45,15 @@ class ControlPlane:
         self.reconciler = Reconciler(
             self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, self.retention, settings, now
         )
+        self.liveness = Liveness(settings.namespaces, asyncio.get_running_loop().time)
         self.listed = False
+
+    def alive(self) -> str | None:
+        """What a restart of the process would mend; None where nothing is wrong."""
+        wrong = self.liveness.trouble(self.queue.stalled_since())
+        if wrong is not None:
+            log.error("not alive: %s", wrong)
+        return wrong
 
     def report(self, about: Json, note: Note) -> None:
         """Record an event without waiting for it."""
@@ -66,7 +75,8 @@ class ControlPlane:
             for namespace in self.settings.namespaces or (None,):
                 items = await self.api.list(kind, namespace, selector)
                 mine = {key for key in before if namespace is None or key.namespace == namespace}
-                self.observer.replace(kind, items, mine)
+                if self.observer.replace(kind, items, mine) and self.listed:
+                    self.liveness.listed_first(kind, namespace)
         self.listed = True
         metrics.OBJECTS.set(len(self.snapshot))
         for key in self.snapshot.keys(OWN_KINDS):
@@ -96,7 +106,7 @@ async def run(api: KubeApi, settings: Settings, stop: asyncio.Event) -> None:
         stack.push_async_callback(plane.retention.close)
         runner = await http_endpoint.serve(
             settings.http_port,
-            alive=lambda: None,
+            alive=plane.alive,
             ready=lambda: None if plane.listed and watching.is_set() else "not everything is listed and watched yet",
         )
         stack.push_async_callback(runner.cleanup)
@@ -104,7 +114,9 @@ async def run(api: KubeApi, settings: Settings, stop: asyncio.Event) -> None:
         await plane.resync()
         ended = asyncio.Event()
         tasks: list[asyncio.Task[Any]] = [
-            asyncio.create_task(event_source.watch(plane.observer, settings.namespaces, ended, watching), name="watch"),
+            asyncio.create_task(
+                event_source.watch(plane.observer, plane.liveness, settings.namespaces, ended, watching), name="watch"
+            ),
             asyncio.create_task(plane.resync_for_ever(), name="resync"),
             asyncio.create_task(stop.wait(), name="stop"),
             *(asyncio.create_task(plane.reconciler.work(), name=f"worker {n}") for n in range(settings.workers)),

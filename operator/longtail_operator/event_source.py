@@ -8,20 +8,21 @@ from typing import Any, cast
 import kopf
 
 from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
-from longtail_operator.objects import OWN_KINDS, RESOURCES, WATCHED_KINDS, Json
+from longtail_operator.liveness import Liveness
+from longtail_operator.objects import OWN_KINDS, RESOURCES, WATCHED_KINDS, Json, key_of
 from longtail_operator.observer import Observer
 
 
-def registry(observer: Observer) -> kopf.OperatorRegistry:
+def registry(observer: Observer, liveness: Liveness) -> kopf.OperatorRegistry:
     """Handlers for the three kinds, and for children and pods of ours."""
     # The default one knows how to log in, as a fresh one does not.
     found = kopf.get_default_registry()
     for kind in WATCHED_KINDS:
-        _watch(found, kind, observer)
+        _watch(found, kind, observer, liveness)
     return found
 
 
-def _watch(registry: kopf.OperatorRegistry, kind: str, observer: Observer) -> None:
+def _watch(registry: kopf.OperatorRegistry, kind: str, observer: Observer, liveness: Liveness) -> None:
     resource = RESOURCES[kind]
     group, _, version = resource.api_version.rpartition("/")
     labels = {} if kind in OWN_KINDS else {MANAGED_BY_LABEL: MANAGED_BY}
@@ -29,6 +30,7 @@ def _watch(registry: kopf.OperatorRegistry, kind: str, observer: Observer) -> No
     async def seen(event: Any, **_: Any) -> None:
         # kopf logs and drops what is raised here, so nothing here may fail: deciding happens at the queue's other end.
         item: Json = {**event["object"], "kind": kind, "apiVersion": resource.api_version}
+        liveness.heard(kind, key_of(item).namespace)
         if event["type"] == "DELETED":
             observer.forget(item)
         else:
@@ -48,10 +50,12 @@ def settings() -> kopf.OperatorSettings:
     return found
 
 
-async def watch(observer: Observer, namespaces: tuple[str, ...], stop: asyncio.Event, ready: asyncio.Event) -> None:
-    """Watch until `stop` is set. Raises what makes watching impossible."""
+async def watch(
+    observer: Observer, liveness: Liveness, namespaces: tuple[str, ...], stop: asyncio.Event, ready: asyncio.Event
+) -> None:
+    """Watch until `stop` is set. Raises what makes watching impossible: the failure of one watch ends all."""
     await kopf.operator(
-        registry=registry(observer),
+        registry=registry(observer, liveness),
         settings=settings(),
         # Given, because kopf would look up the user's name, and a container's user has none.
         identity=cast(Any, socket.gethostname()),

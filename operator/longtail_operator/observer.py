@@ -27,25 +27,31 @@ class Observer:
         self._snapshot = snapshot
         self._queue = queue
 
-    def observe(self, item: Json) -> None:
+    def observe(self, item: Json) -> bool:
+        """True where `item` was news."""
         before = self._snapshot.get(key_of(item))
-        if self._snapshot.observe(item):
-            self._concern(before, self._snapshot.get(key_of(item)))
+        if not self._snapshot.observe(item):
+            return False
+        self._concern(before, self._snapshot.get(key_of(item)))
+        return True
 
     def forget(self, item: Json) -> None:
         before = self._snapshot.get(key_of(item))
         if self._snapshot.forget(item):
             self._concern(before, None)
 
-    def replace(self, kind: str, items: list[Json], listed_before: set[Key]) -> None:
-        """A fresh list of a kind: take it in, and forget what was known before it was asked for and is not in it."""
+    def replace(self, kind: str, items: list[Json], listed_before: set[Key]) -> bool:
+        """A fresh list of a kind: take it in, and forget what was known before it was asked for and is not in it.
+
+        True where an object in it was news.
+        """
         names = {key_of(item) for item in items}
-        for item in items:
-            self.observe(item)
+        news = [self.observe(item) for item in items]
         for key in listed_before - names:
             known = self._snapshot.get(key)
             if known is not None and key.kind == kind:
                 self.forget(known)
+        return any(news)
 
     def _concern(self, before: Json | None, after: Json | None) -> None:
         item = after or before

@@ -29,6 +29,7 @@ class WorkQueue(Generic[K]):
         self._timers: list[tuple[float, int, K]] = []
         self._order = itertools.count()
         self._failures: dict[K, int] = {}
+        self._moved = 0.0
         self._alarm: asyncio.TimerHandle | None = None
 
     def add(self, key: K) -> None:
@@ -37,6 +38,8 @@ class WorkQueue(Generic[K]):
         if key in self._working:
             self._again.add(key)
         elif key not in self._queued:
+            if not self._queued:
+                self._moved = asyncio.get_running_loop().time()
             self._queued.add(key)
             self._ready.put_nowait(key)
 
@@ -55,6 +58,7 @@ class WorkQueue(Generic[K]):
     async def get(self) -> K:
         """The next key; `done` must follow."""
         key = await self._ready.get()
+        self._moved = asyncio.get_running_loop().time()
         self._queued.discard(key)
         self._working.add(key)
         return key
@@ -77,6 +81,10 @@ class WorkQueue(Generic[K]):
         delay = min(FIRST_DELAY * 2.0 ** min(count, 30), LONGEST_DELAY)
         self.add_after(key, delay)
         return delay
+
+    def stalled_since(self) -> float | None:
+        """When the queue last moved, by the loop's clock, while keys wait; None where none does."""
+        return self._moved if self._queued else None
 
     def __len__(self) -> int:
         return len(self._queued)
