@@ -93,13 +93,14 @@ class MetaUpdate(ApiModel):
     """How feedback is folded into the agnostic model (ALT Eq. 2–3)."""
 
     mode: Literal["Async", "Synchronous"] = "Async"
-    """Async: fold what has arrived. Synchronous: wait for every running Scenario."""
+    """Async: fold what has arrived. Synchronous: in rounds; fold all runs that started from one version at once, when
+    the last of them has given its feedback. Runs that come meanwhile start from the version that this makes."""
     learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.01")
     """η of ALT Eq. 2, set conservatively."""
     buffer_size: Annotated[int, Field(ge=1, le=10_000)] = 8
-    """Feedbacks that are folded at once."""
+    """Feedbacks that are folded at once, where mode is Async; episodes of one step of meta-training."""
     flush_interval_seconds: Annotated[int, Field(ge=1, le=604_800)] = 60
-    """Fewer are folded after this time."""
+    """Fewer are folded after this time, where mode is Async."""
     staleness_exponent: Annotated[Decimal, Number(ge="0", le="10")] = Decimal("0.5")
     """A feedback τ versions old weighs 1/(1+τ)^exponent."""
     clip_norm: Annotated[Decimal, Number(gt="0", le="1000000")] = Decimal("1")

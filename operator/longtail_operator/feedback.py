@@ -19,7 +19,7 @@ from longtail_operator import metrics
 from longtail_operator.gate import is_unfinished
 from longtail_operator.metaupdate.config import MetaUpdateConfig, MetaUpdateFailure, MetaUpdateResult, parameters_of
 from longtail_operator.metaupdate.rules import PendingFeedback, due
-from longtail_operator.objects import Json, Key, entries, key_of, section, uid_of
+from longtail_operator.objects import Json, Key, entries, is_deleting, key_of, section, uid_of
 from longtail_operator.plan import Note
 from longtail_operator.store_hub import HeavyModelStore, StoreHub
 from longtail_operator.work_queue import WorkQueue
@@ -45,9 +45,21 @@ def feedback_of(scenario: Json | None, now: datetime) -> PendingFeedback | None:
     return PendingFeedback(modified=now, scenario=owner, run=run, key=feedback_key(owner, run))
 
 
-def runs_ahead_of_feedback(scenarios: list[Json]) -> int:
-    """Runs that will still hand in feedback: what a synchronous update waits for."""
-    return sum(1 for scenario in scenarios if is_unfinished(scenario) and not has_adapted(scenario))
+def runs_ahead_of_feedback(scenarios: list[Json], namespaces: set[str]) -> int:
+    """Runs that a synchronous round waits for: they have started from a version, and will still hand in feedback.
+
+    Failed runs, and those of Scenarios that are suspended, deleted or in none of the `namespaces` allowed, will not.
+    """
+    return sum(
+        1
+        for scenario in scenarios
+        if is_unfinished(scenario)
+        and section(scenario, "status", "run").get("baseVersion") is not None
+        and not has_adapted(scenario)
+        and not section(scenario, "spec").get("suspend")
+        and not is_deleting(scenario)
+        and key_of(scenario).namespace in namespaces
+    )
 
 
 class Folding:
@@ -68,9 +80,10 @@ class Folding:
         decision = due(
             list(state.pending.values()),
             mode=spec.meta_update.mode,
-            running=runs_ahead_of_feedback(scenarios),
+            running=runs_ahead_of_feedback(scenarios, {key.namespace, *spec.allowed_namespaces}),
             buffer_size=spec.meta_update.buffer_size,
             flush_interval=timedelta(seconds=spec.meta_update.flush_interval_seconds),
+            longest_round=timedelta(seconds=spec.trainer.deadline_seconds),
             now=now,
         )
         if decision.batch:

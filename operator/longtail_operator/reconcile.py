@@ -128,6 +128,10 @@ class Reconciler:
             raw = self._snapshot.get(world.key) or raw
             world = self._scenario_world(raw, heavy_model, card, last_run)
         plan = plan_scenario(world, self._now())
+        # Before the status says that the run has adapted: a round of feedback must not end without it.
+        handed_in = feedback_of({**raw, "status": plan.status}, self._now())
+        if handed_in is not None:
+            self._hub.add_feedback(heavy_key, handed_in)
         # From the decision until its status is in the snapshot nothing else shows that a place is taken.
         if section(plan.status, "run").get("step") is not None:
             self._claimed.add(world.key)
@@ -135,9 +139,7 @@ class Reconciler:
             await self._carry_out(raw, world.status.to_json_dict(), plan)
         finally:
             self._claimed.discard(world.key)
-        handed_in = feedback_of(self._snapshot.get(world.key), self._now())
         if handed_in is not None:
-            self._hub.add_feedback(heavy_key, handed_in)
             self._queue.add_after(heavy_key, 0.5)
 
     def _scenario_world(

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from longtail_api.heavy_model import Architecture
 from longtail_api.store_objects import Checkpoint, FeedbackMetadata, Version
-from longtail_operator.metaupdate.rules import Due, PendingFeedback, clip_scale, due, judge, staleness_weight
+from longtail_operator.metaupdate.rules import (
+    Due,
+    PendingFeedback,
+    clip_scale,
+    due,
+    judge,
+    may_start,
+    staleness_weight,
+)
 from longtail_store.feedback import FeedbackUnusable
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -24,7 +32,10 @@ def waiting(*ages: float) -> list[PendingFeedback]:
 
 
 def decided(pending: list[PendingFeedback], mode="Async", running=0, buffer_size=3) -> Due:
-    return due(pending, mode=mode, running=running, buffer_size=buffer_size, flush_interval=MINUTE, now=NOON)
+    return due(
+        pending, mode=mode, running=running, buffer_size=buffer_size, flush_interval=MINUTE, longest_round=60 * MINUTE,
+        now=NOON,
+    )  # fmt: skip
 
 
 def test_nothing_pending_is_nothing_to_do_and_nothing_to_wait_for() -> None:
@@ -44,7 +55,18 @@ def test_a_half_full_buffer_is_folded_when_its_oldest_has_waited_long_enough() -
 
 
 def test_synchronous_mode_waits_while_a_scenario_runs() -> None:
-    assert decided(waiting(100, 100, 100, 100), mode="Synchronous", running=1) == Due(())
+    decision = decided(waiting(100, 100, 100, 100), mode="Synchronous", running=1)
+    assert decision == Due((), 60 * MINUTE - timedelta(seconds=100))
+
+
+def test_a_round_ends_without_those_that_take_too_long() -> None:
+    assert len(decided(waiting(3600, 1), mode="Synchronous", running=1).batch) == 2
+
+
+def test_a_run_may_join_a_round_until_its_first_feedback_has_come() -> None:
+    assert may_start(mode="Synchronous", pending=0)
+    assert not may_start(mode="Synchronous", pending=1)
+    assert may_start(mode="Async", pending=5)
 
 
 def test_synchronous_mode_folds_everything_at_once_when_none_runs() -> None:

@@ -57,22 +57,32 @@ def due(
     running: int,
     buffer_size: int,
     flush_interval: timedelta,
+    longest_round: timedelta,
     now: datetime,
 ) -> Due:
     """Decide what the next fold takes, oldest first.
 
-    Async: `buffer_size` at once, or what there is when the oldest has waited for `flush_interval`. Synchronous:
-    everything, once none of the model's scenarios is `running` (the U scenarios of ALT Eq. 3).
+    Async: `buffer_size` at once, or what there is when the oldest has waited for `flush_interval`. Synchronous: the
+    whole round (the U scenarios of ALT Eq. 3), once none of its runs is still `running`, or when the oldest feedback
+    has waited for `longest_round`: a run that comes later counts as stale.
     """
     waiting = tuple(sorted(pending))
     if not waiting:
         return Due(())
-    if mode == "Synchronous":
-        return Due(waiting if running == 0 else ())
-    if len(waiting) >= buffer_size:
+    if mode == "Synchronous" and running == 0:
+        return Due(waiting)
+    if mode == "Async" and len(waiting) >= buffer_size:
         return Due(waiting[:buffer_size])
-    left = waiting[0].modified + flush_interval - now
+    left = waiting[0].modified + (flush_interval if mode == "Async" else longest_round) - now
     return Due((), left) if left > timedelta() else Due(waiting)
+
+
+def may_start(*, mode: Literal["Async", "Synchronous"], pending: int) -> bool:
+    """May a run start from the newest version? In a round, until its first feedback has come: so a round ends.
+
+    Who comes later starts from the version that the round makes, and its feedback is not stale.
+    """
+    return mode == "Async" or pending == 0
 
 
 def judge(metadata: FeedbackMetadata, head: Version) -> None:

@@ -7,6 +7,7 @@ from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
 from longtail_operator.clock import written
 from longtail_operator.gate import WAITING_MESSAGE
 from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState
+from longtail_operator.metaupdate.rules import may_start
 from longtail_operator.objects import SEARCH, Key, key_of
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.rollout import plan_rollout
@@ -224,6 +225,8 @@ def _pin(context: RunContext) -> Trouble | None:
         return Trouble(Reason.MODEL_NOT_READY, f"waiting for HeavyModel {name} to be initialized")
     if heavy_model.pool is None:
         return Trouble(Reason.WAITING, f"waiting until the versions of HeavyModel {name} are read from its store")
+    if not may_start(mode=heavy_model.spec.meta_update.mode, pending=heavy_model.status.feedback.pending):
+        return Trouble(Reason.WAITING, f"waiting for the version of HeavyModel {name} that ends the round of feedback")
     context.run.base_version = version.number
     return None
 
