@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from longtail_api.base import ApiModel, Cron, NamespaceName, Sha256, TimeZone
 from longtail_api.conditions import Conditions
 from longtail_api.data_schema import DataSchema
+from longtail_api.initialization_search import InitializationSearch, InitializationSearchStatus
 from longtail_api.pictures import Pictures
 from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
@@ -87,6 +88,9 @@ class Initialization(ApiModel):
     """Which Scenarios form the initial pool."""
     min_scenarios: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Initialization waits until this many of them have prepared data."""
+    search: InitializationSearch | None = None
+    """Search for the first version's model; without it, the architecture is trained as it is given. A change counts
+    from the next generation on."""
 
 
 class MetaUpdate(ApiModel):
@@ -136,6 +140,16 @@ class HeavyModelSpec(ApiModel):
             "the store stays where its objects are; for another one create another HeavyModel",
             optional=True,
         ),
+        Rule(
+            "!has(self.initialization.search) || "
+            "('Hyperparameters' in self.initialization.search.ways ? "
+            "self.initialization.search.hyperparameters.deadlineSeconds : 0) + "
+            "('Architecture' in self.initialization.search.ways ? "
+            "self.initialization.search.architecture.deadlineSeconds : 0) < self.trainer.deadlineSeconds",
+            "is not above the deadlines of initialization.search together: the Job would end before the search; "
+            "raise it or lower them",
+            "trainer.deadlineSeconds",
+        ),
     )
 
     method: Literal["ALT"] = "ALT"
@@ -166,6 +180,16 @@ class HeavyModelSpec(ApiModel):
     """What of the store's history is kept."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
     """Whether the store's objects go when the HeavyModel is deleted."""
+
+    @model_validator(mode="after")
+    def _the_search_fits_its_job(self) -> Self:
+        search = self.initialization.search
+        if search is not None and search.deadline_seconds() >= self.trainer.deadline_seconds:
+            raise ValueError(
+                "trainer.deadlineSeconds is not above the deadlines of initialization.search together; "
+                "raise it or lower them"
+            )
+        return self
 
 
 class CommittedVersion(ApiModel):
@@ -232,6 +256,8 @@ class HeavyModelStatus(ApiModel):
     """Hash of schema, encoder and architecture of the generation."""
     feedback: FeedbackCounts = FeedbackCounts()
     """Counts of feedback."""
+    search: InitializationSearchStatus | None = None
+    """The search behind the generation's first version, where there was one."""
     initialization: InitializationStatus | None = None
     """The newest initialization."""
     meta_training: MetaTrainingStatus | None = None

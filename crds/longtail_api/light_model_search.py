@@ -24,8 +24,8 @@ OperationName = Literal[
 ]  # fmt: skip
 
 
-class GdasParameters(ApiModel):
-    """Parameters of the differentiable search (ALT III-D)."""
+class DifferentiableParameters(ApiModel):
+    """Parameters of a differentiable search without a budget (ALT III-D, Eq. 6 to 8)."""
 
     rules: ClassVar = (
         Rule(
@@ -41,8 +41,6 @@ class GdasParameters(ApiModel):
     """β of ALT Eq. 6, for the weights."""
     architecture_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.01")
     """Learning rate of the architecture distributions."""
-    flops_weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("0.001")
-    """λ of ALT Eq. 4. The budget is kept whatever it is; more prefers what is cheaper still."""
     temperature_start: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("5")
     """τ of ALT Eq. 7 at the start."""
     temperature_end: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("0.5")
@@ -53,6 +51,13 @@ class GdasParameters(ApiModel):
         if self.temperature_end > self.temperature_start:
             raise ValueError("temperatureEnd is above temperatureStart; give an end that is not above the start")
         return self
+
+
+class GdasParameters(DifferentiableParameters):
+    """Parameters of the differentiable search (ALT III-D)."""
+
+    flops_weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("0.001")
+    """λ of ALT Eq. 4. The budget is kept whatever it is; more prefers what is cheaper still."""
 
 
 class Algorithm(ApiModel):

@@ -12,6 +12,7 @@ from pydantic import Field
 from longtail_api.base import ApiModel
 from longtail_api.data_schema import DataSchema
 from longtail_api.heavy_model import Architecture, Training
+from longtail_api.initialization_search import InitializationSearch
 from longtail_api.light_model_search import Algorithm, EarlyStopping, Objective, SearchSpace, Teacher
 from longtail_api.store_objects import LightArchitecture, MetaUpdateParameters
 
@@ -89,6 +90,8 @@ class InitializeConfig(StepConfig):
     encoder: Literal["LSTM", "Transformer"] = "LSTM"
     architecture: Architecture = Architecture()
     training: Training = Training()
+    search: InitializationSearch | None = None
+    """Without it, the architecture is trained as it is given."""
     generation: Annotated[int, Field(ge=1)] = 1
     pool: Annotated[list[str], Field(min_length=1)]
     """Manifest keys."""

@@ -7,7 +7,8 @@ from pydantic import ConfigDict, Field
 
 from longtail_api.base import ApiModel, Sha256, StoreObject
 from longtail_api.data_schema import DataSchema
-from longtail_api.heavy_model import Architecture
+from longtail_api.heavy_model import Architecture, Training
+from longtail_api.initialization_search import InitializationOutcome
 
 Split = Literal["support", "query", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("support", "query", "validation", "test")
@@ -151,6 +152,24 @@ class MetaUpdateParameters(ApiModel):
     clip_norm: float
 
 
+class Layer(ApiModel):
+    """One layer of a searched behavior encoder (ALT III-D)."""
+
+    input: int
+    """0: the original input; i: output of layer i (1-based), always an earlier one."""
+    operation: str
+    residuals: list[int] = []
+    """Earlier outputs added to this layer's, numbered as inputs are."""
+
+
+class LightArchitecture(ApiModel):
+    """The architecture that a search finds: of a light model, or of a heavy model's behavior encoders."""
+
+    width: int
+    layers: list[Layer]
+    attention_heads: int = 1
+
+
 class Version(StoreObject):
     """`agnostic/versions/<number>.json`: a link of the chain. Committed once, never changed."""
 
@@ -159,8 +178,13 @@ class Version(StoreObject):
     generation: Annotated[int, Field(ge=1)]
     checkpoint: Checkpoint
     features_sha256: Sha256
-    encoder: Literal["LSTM", "Transformer"]
+    encoder: Literal["LSTM", "Transformer", "Searched"]
+    """Searched: the layers of `cell`."""
     architecture: Architecture
+    cell: LightArchitecture | None = None
+    """Layers of every behavior encoder, where an architecture search has found them."""
+    initialization: InitializationOutcome | None = None
+    """How the generation's first version was searched for, where it was."""
     schema_hash: str
     """Hash of schema, encoder and architecture: one per generation."""
     pool: list[str] = []
@@ -252,24 +276,6 @@ class Termination(ApiModel):
     """Copy of the result's pictures."""
 
 
-class Layer(ApiModel):
-    """One layer of a light behavior encoder (ALT III-D)."""
-
-    input: int
-    """0: the original input; i: output of layer i (1-based), always an earlier one."""
-    operation: str
-    residuals: list[int] = []
-    """Earlier outputs added to this layer's, numbered as inputs are."""
-
-
-class LightArchitecture(ApiModel):
-    """The architecture of a light model: what a search finds."""
-
-    width: int
-    layers: list[Layer]
-    attention_heads: int = 1
-
-
 class SearchResult(StoreObject):
     """`runs/<scenario>/<run>/search/architecture.json`."""
 
@@ -280,6 +286,37 @@ class SearchResult(StoreObject):
     max_flops: int | None = None
     log_probability: float | None = None
     validation: dict[str, Metric] = {}
+
+
+class Trial(ApiModel):
+    """One trial of the tuning of the pre-designed architecture."""
+
+    number: int
+    parameters: dict[str, Any]
+    state: Literal["complete", "pruned", "failed"]
+    value: float | None = None
+    """Of a complete trial its figure, of a pruned one the last that it reported."""
+    seconds: float
+    reason: str | None = None
+    """Why it was pruned, or the error by which it failed."""
+
+
+class HyperparameterSearchResult(StoreObject):
+    """`runs/agnostic/<run>/initialize/hyperparameters.json`: every trial, and what the best one trained."""
+
+    ended: str
+    value: float
+    architecture: Architecture
+    training: Training
+    trials: list[Trial]
+
+
+class EncoderSearchResult(StoreObject):
+    """`runs/agnostic/<run>/initialize/architecture.json`: the layers that were found for the behavior encoders."""
+
+    architecture: LightArchitecture
+    log_probability: float
+    value: float
 
 
 class TensorSpec(ApiModel):

@@ -10,8 +10,8 @@ from longtail_api.heavy_model import Architecture, Training
 from longtail_trainer.errors import ConfigInvalid, Terminated
 from longtail_trainer.hyperparameters import PAPER_SPACE, Candidate, Choices, Decimals, Integers, Limits, Space, search
 from longtail_trainer.hyperparameters.algorithms import ALGORITHMS
-from longtail_trainer.hyperparameters.journal import ResumeJournal
-from longtail_trainer.hyperparameters.search import NoTrialCompleted
+from longtail_trainer.hyperparameters.journal import ResumeJournal, TrialAttempts
+from longtail_trainer.hyperparameters.search import NoTrialCompleted, Result
 
 BASE = Candidate(Architecture(), Training())
 WIDTHS = [4, 8, 12, 16, 20, 24, 28, 32]
@@ -267,3 +267,48 @@ def test_a_stop_between_trials_ends_the_search_and_loses_none():
 def test_limits_that_allow_nothing_are_refused_by_name(name, value):
     with pytest.raises(ConfigInvalid, match=f"{name} of the hyper-parameter search is"):
         Limits(**{name: value})
+
+
+def test_a_trial_in_which_the_process_dies_again_and_again_fails_at_last_and_the_rest_goes_on():
+    memory = Memory()
+    begun: list[int] = []
+
+    def objective(architecture: Architecture, training: Training, report: object) -> float:
+        begun.append(architecture.behavior_width)
+        if len(begun) <= 2:
+            raise KeyboardInterrupt  # as a kill does, it leaves no trace of the trial
+        return 1.0
+
+    def attempt() -> Result:
+        return search(
+            objective, ONE_LINE, BASE, limits=Limits(max_trials=5), journal=ResumeJournal(memory),
+            attempts=TrialAttempts(memory),
+        )  # fmt: skip
+
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            attempt()
+    result = attempt()
+    assert result.trials[0].state == "failed"
+    assert result.trials[0].reason.startswith("ProcessDied: 2 attempts")
+    assert begun.count(begun[0]) == 2  # nor is it run under another number
+    assert result.ended == "MaxTrialsReached"
+    assert "complete" in {one.state for one in result.trials}
+
+
+def test_an_attempt_that_was_told_to_stop_is_not_held_against_its_trial():
+    memory = Memory()
+
+    def stopped(*_: object) -> float:
+        raise Terminated("stopped by SIGTERM")
+
+    def attempt(objective: Callable[..., float]) -> Result:
+        return search(
+            objective, ONE_LINE, BASE, limits=Limits(max_trials=1), journal=ResumeJournal(memory),
+            attempts=TrialAttempts(memory),
+        )  # fmt: skip
+
+    for _ in range(5):
+        with pytest.raises(Terminated):
+            attempt(stopped)
+    assert attempt(lambda *_: 1.0).trials[0].state == "complete"

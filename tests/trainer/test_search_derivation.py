@@ -13,7 +13,7 @@ from longtail_api.light_model_search import OPERATION_NAMES, SearchSpace
 from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.light import LightModel
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.space import Costs, Space
+from longtail_trainer.search.space import Space, space_of
 from longtail_trainer.search.uniform import UniformSampler
 from tests.trainer.tiny_features import a_schema, features_of
 
@@ -26,9 +26,7 @@ def model_of(architecture: LightArchitecture) -> LightModel:
 
 def a_space(layers: int = 2, operations: tuple[str, ...] = ("conv1", "conv3", "max_pool3"), width: int = 4) -> Space:
     spec = SearchSpace(layers=layers, operations=list(operations), width=width)
-    any_layers = [{"input": 0, "operation": "conv1"}] * layers
-    any_model = model_of(LightArchitecture.model_validate({"width": width, "layers": any_layers}))
-    return Space.of(spec, Costs.of(any_model, operations))
+    return space_of(FEATURES, spec)
 
 
 def every_architecture(space: Space) -> list[tuple[int, ...]]:

@@ -5,7 +5,7 @@ import torch
 
 from longtail_api.light_model_search import GdasParameters, SearchSpace
 from longtail_trainer.light import DistillationLosses, LightModel, with_teacher
-from longtail_trainer.search.gdas import GdasSettings, SuperModel, search
+from longtail_trainer.search.gdas import GdasSettings, SuperModel, light_super_model, search
 from tests.trainer.tiny_features import a_schema, features_of, samples
 
 torch.set_num_threads(1)
@@ -15,7 +15,7 @@ SPACE = SearchSpace(width=4, layers=3, operations=["conv1", "conv3", "lstm"])
 
 
 def a_super_model(spec: SearchSpace = SPACE) -> SuperModel:
-    return SuperModel(FEATURES, spec, seed=1)
+    return light_super_model(FEATURES, spec, seed=1)
 
 
 def a_batch(rows: int = 12):

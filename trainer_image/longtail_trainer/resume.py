@@ -7,11 +7,34 @@ starts over, and ends with the same result.
 import hashlib
 import json
 import logging
+from typing import Protocol
 
 from longtail_api.store_layout import resume_key
 from longtail_store import ObjectMissing, Store
 
 log = logging.getLogger(__name__)
+
+
+class ResumePoint(Protocol):
+    """Where states are kept by name; `ResumePoints` is one."""
+
+    def save(self, name: str, payload: bytes) -> None: ...
+
+    def load(self, name: str) -> bytes | None: ...
+
+
+class NamedPart:
+    """A part of a step's work that has resume points of its own, called `<part>-<name>`."""
+
+    def __init__(self, whole: ResumePoint, part: str) -> None:
+        self._whole = whole
+        self._part = part
+
+    def save(self, name: str, payload: bytes) -> None:
+        self._whole.save(f"{self._part}-{name}", payload)
+
+    def load(self, name: str) -> bytes | None:
+        return self._whole.load(f"{self._part}-{name}")
 
 
 class ResumePoints:

@@ -13,6 +13,7 @@ from longtail_api.heavy_model import (
     HeavyModelStatus,
     InitializationStatus,
 )
+from longtail_api.initialization_search import InitializationOutcome, InitializationSearchStatus
 from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.run_config import InitializeConfig
 from longtail_api.shared_specs import TrainerOverrides
@@ -139,6 +140,20 @@ def _show(status: HeavyModelStatus, head: Version, store: StoreView) -> None:
     auc = head.metrics.get("auc")
     if auc is not None:
         status.auc = f"{auc:.4f}"
+    status.search = _search_status(head.initialization)
+
+
+def _search_status(outcome: InitializationOutcome | None) -> InitializationSearchStatus | None:
+    """Both figures, and which one won; every version of the generation carries them on."""
+    if outcome is None:
+        return None
+    figures = {one.way: f"{one.value:.4f}" for one in outcome.ways if one.value is not None}
+    return InitializationSearchStatus(
+        won=outcome.won,
+        metric=outcome.metric,
+        hyperparameters=figures.get("Hyperparameters"),
+        architecture=figures.get("Architecture"),
+    )
 
 
 def _stand(
@@ -191,12 +206,14 @@ def _initialize(
         conditions.set(ConditionType.INITIALIZED, False, waits, "waiting for the pool")
         conditions.set(ConditionType.READY, False, waits, progress)
         return
+    search = world.spec.initialization.search
     digest = identity(
         step=STEP,
         generation=generation,
         schema=world.schema_hash,
         pool=pool.manifests,
         training=world.spec.training.to_json_dict(),
+        **({"search": search.to_json_dict()} if search is not None else {}),
         again=annotations_of(world.raw).get(RUN_ANNOTATION),
     )
     if known is not None and known.failed and known.identity == digest:
@@ -258,6 +275,7 @@ def _objects(world: HeavyModelWorld, generation: int, digest: str, manifests: li
         encoder=spec.encoder,
         architecture=spec.architecture,
         training=spec.training,
+        search=spec.initialization.search,
         generation=generation,
         pool=manifests,
         orphans_seconds=spec.retention.orphans_seconds,

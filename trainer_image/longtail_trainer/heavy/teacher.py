@@ -38,7 +38,8 @@ def load_heavy(store: Store, result_key: str) -> HeavyModel:
 
 def model_of(store: Store, version: Version) -> HeavyModel:
     """A model of the version's architecture and features, with fresh weights."""
-    return HeavyModel(load_features(store, version.features_sha256), version.encoder, version.architecture)
+    features = load_features(store, version.features_sha256)
+    return HeavyModel(features, version.encoder, version.architecture, version.cell)
 
 
 @torch.no_grad()

@@ -87,13 +87,10 @@ class GridAxis:
         return min(self.distribution.low + coordinate * self.step, self.distribution.high)
 
     def draw(self, random: np.random.Generator, interval: Interval) -> float:
-        return float(random.integers(int(interval[0]), int(interval[1]), endpoint=True))
+        return _whole_number(random, interval)
 
     def cut(self, random: np.random.Generator, interval: Interval, inside: float, outside: float) -> Interval:
-        low, high = interval
-        if outside > inside:
-            return low, self.draw(random, (inside, outside - 1))
-        return self.draw(random, (outside + 1, inside)), high
+        return _cut_between_whole_numbers(self, random, interval, inside, outside)
 
 
 @dataclass(frozen=True)
@@ -118,10 +115,7 @@ class LogarithmicIntegerAxis:
         return min(max(float(round(math.exp(exponent))), low), high)
 
     def cut(self, random: np.random.Generator, interval: Interval, inside: float, outside: float) -> Interval:
-        low, high = interval
-        if outside > inside:
-            return low, self.draw(random, (inside, outside - 1))
-        return self.draw(random, (outside + 1, inside)), high
+        return _cut_between_whole_numbers(self, random, interval, inside, outside)
 
 
 @dataclass(frozen=True)
@@ -141,10 +135,25 @@ class CategoricalAxis:
         return self.distribution.to_external_repr(coordinate)
 
     def draw(self, random: np.random.Generator, interval: Interval) -> float:
-        return float(random.integers(int(interval[0]), int(interval[1]), endpoint=True))
+        return _whole_number(random, interval)
 
     def cut(self, random: np.random.Generator, interval: Interval, inside: float, outside: float) -> Interval:
         return inside, inside
+
+
+def _whole_number(random: np.random.Generator, interval: Interval) -> float:
+    """A uniform draw from the whole numbers of the interval."""
+    return float(random.integers(int(interval[0]), int(interval[1]), endpoint=True))
+
+
+def _cut_between_whole_numbers(
+    axis: Axis, random: np.random.Generator, interval: Interval, inside: float, outside: float
+) -> Interval:
+    """As `Axis.cut`, of coordinates that are whole numbers in order."""
+    low, high = interval
+    if outside > inside:
+        return low, axis.draw(random, (inside, outside - 1))
+    return axis.draw(random, (outside + 1, inside)), high
 
 
 def axis_of(distribution: BaseDistribution) -> Axis:

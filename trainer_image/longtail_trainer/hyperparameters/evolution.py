@@ -12,10 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from longtail_trainer.hyperparameters.axes import Axis, axis_of
 from longtail_trainer.hyperparameters.coverage import Solution, draw
-from longtail_trainer.hyperparameters.history import has, joint_space, only_direction, rank, solution_of, trial_random
-
-ATTEMPTS = 100
-"""Mutants after which one that was asked for before is asked for again."""
+from longtail_trainer.hyperparameters.history import KnownTrials, joint_space, only_direction, rank, trial_random
 
 
 class EvolutionSampler(BaseSampler):
@@ -45,21 +42,11 @@ class EvolutionSampler(BaseSampler):
         direction = only_direction(study)
         if not search_space:
             return {}
-        names = list(search_space)
-        axes = [axis_of(search_space[name]) for name in names]
-        trials = [one for one in study.get_trials(deepcopy=False) if has(search_space, one)]
-        asked = {solution_of(search_space, axes, one) for one in trials}
-        complete = [one for one in trials if one.state == TrialState.COMPLETE][-self._population :]
-        best_first = [
-            solution_of(search_space, axes, one) for one in sorted(complete, key=lambda x: rank(x, direction))
-        ]
-        random = trial_random(self._seed, trial, names)
-        solution = self._child(axes, best_first, random)
-        for _ in range(ATTEMPTS):
-            if solution not in asked:
-                break
-            solution = self._child(axes, best_first, random)
-        return {name: axis.value(at) for name, axis, at in zip(names, axes, solution, strict=True)}
+        known = KnownTrials(study, search_space)
+        complete = [one for one in known.trials if one.state == TrialState.COMPLETE][-self._population :]
+        best_first = [known.solution(one) for one in sorted(complete, key=lambda one: rank(one, direction))]
+        random = trial_random(self._seed, trial, known.names)
+        return known.new(lambda: self._child(known.axes, best_first, random))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

@@ -1,24 +1,25 @@
 """The search of the pre-designed heavy model, by training each candidate (ALT III-B)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import fmean
+from typing import Literal
 
 import torch
 
 from longtail_api.heavy_model import Architecture, Training
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.encoded import EncodedSplit, concatenate
 from longtail_trainer.errors import DataInvalid
 from longtail_trainer.evaluation import evaluate, primary_metric
+from longtail_trainer.heavy.fresh import fresh_heavy, pooled_training
 from longtail_trainer.heavy.model import HeavyModel
 from longtail_trainer.heavy.teacher import predict
-from longtail_trainer.hyperparameters.journal import ResumeJournal, ResumePoint
+from longtail_trainer.hyperparameters.journal import ResumeJournal, ResumePoint, TrialAttempts
 from longtail_trainer.hyperparameters.search import Direction, Limits, Result, search
 from longtail_trainer.hyperparameters.space import PAPER_SPACE, Candidate, Space
 from longtail_trainer.hyperparameters.trial import Report, Stop, TrialRecord
-from longtail_trainer.training import LabelLosses, TrainingSettings, train
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training import LabelLosses, train
 
 
 def best_architecture(
@@ -57,6 +58,7 @@ def best_architecture(
         direction=objective.direction,
         seed=seed,
         journal=None if resume is None else ResumeJournal(resume),
+        attempts=None if resume is None else TrialAttempts(resume),
         stop=stop,
         on_trial=on_trial,
     )
@@ -72,40 +74,43 @@ class HeavyObjective:
     validations: Sequence[EncodedSplit]
     seed: int = 0
     threads: int = 1
+    cell: LightArchitecture | None = None
+    resume: ResumePoint = field(default_factory=lambda: Forgetful())
+
+    def of_cell(self, cell: LightArchitecture, resume: ResumePoint) -> "HeavyObjective":
+        """The same with searched layers in the behavior encoders; a single training, which resumes at every epoch."""
+        return replace(self, encoder="Searched", cell=cell, resume=resume)
+
+    @property
+    def figure(self) -> Literal["auc", "rmse"]:
+        """Name of the figure."""
+        return "auc" if primary_metric(self.features.data_schema) == "auc" else "rmse"
 
     @property
     def direction(self) -> Direction:
         """Where better figures are."""
-        return "maximize" if primary_metric(self.features.data_schema) == "auc" else "minimize"
+        return "maximize" if self.figure == "auc" else "minimize"
 
     def check(self) -> None:
         """Raise `DataInvalid` where no scenario's validation rows allow a figure."""
         labels = len(self.features.data_schema.labels)
         if all(self._figure(torch.zeros(len(split), labels), split) is None for split in self.validations):
             raise DataInvalid(
-                f"no scenario of the pool has validation rows on which {primary_metric(self.features.data_schema)} can "
+                f"no scenario of the pool has validation rows on which {self.figure} can "
                 "be estimated, so candidates can't be compared; raise the share of validation rows, or search nothing"
             )
 
     def __call__(self, architecture: Architecture, training: Training, report: Report) -> float:
         """Train, reporting the figure after each epoch; the figure of the epoch whose validation loss is lowest."""
         seed = self.seed + training.seed
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
-            model = HeavyModel(self.features, self.encoder, architecture).to(training_device(self.threads))
-        settings = TrainingSettings(
-            epochs=training.epochs,
-            batch_size=training.batch_size,
-            learning_rate=float(training.learning_rate),
-            seed=seed,
-        )
+        model = fresh_heavy(self.features, self.encoder, architecture, self.cell, seed, self.threads)
         train(
             model,
             self.training,
             concatenate(self.validations),
             LabelLosses.of(self.features.data_schema),
-            settings,
-            Forgetful(),
+            pooled_training(training, seed),
+            self.resume,
             report,
             lambda epoch, training_loss, validation_loss: report(epoch, self._average(model)),
         )
@@ -116,7 +121,7 @@ class HeavyObjective:
         return fmean(figure for figure in figures if figure is not None)
 
     def _figure(self, logits: torch.Tensor, split: EncodedSplit) -> float | None:
-        return evaluate(logits, split, self.features)[primary_metric(self.features.data_schema)].value
+        return evaluate(logits, split, self.features)[self.figure].value
 
 
 class Forgetful:

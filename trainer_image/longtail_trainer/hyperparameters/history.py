@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,34 @@ from optuna.search_space import intersection_search_space
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from longtail_trainer.hyperparameters.axes import Axis
+from longtail_trainer.hyperparameters.axes import axis_of
 from longtail_trainer.hyperparameters.coverage import Solution
+
+ATTEMPTS = 100
+"""Draws after which a solution that was asked for before is asked for again (ZOOpt's figure)."""
+
+
+class KnownTrials:
+    """The trials of a study that have all parameters of a space, as solutions of it; whatever became of them."""
+
+    def __init__(self, study: Study, space: Mapping[str, BaseDistribution]) -> None:
+        self.names = list(space)
+        self.axes = [axis_of(distribution) for distribution in space.values()]
+        self.trials = [one for one in study.get_trials(deepcopy=False) if has(space, one)]
+
+    def solution(self, trial: FrozenTrial) -> Solution:
+        """Where one of the trials stands."""
+        return tuple(axis.coordinate(trial.params[name]) for name, axis in zip(self.names, self.axes, strict=True))
+
+    def new(self, draw: Callable[[], Solution]) -> dict[str, Any]:
+        """The parameters of a drawn solution that was not asked for before, while there is something new at hand."""
+        asked = {self.solution(one) for one in self.trials}
+        solution = draw()
+        for _ in range(ATTEMPTS):
+            if solution not in asked:
+                break
+            solution = draw()
+        return {name: axis.value(at) for name, axis, at in zip(self.names, self.axes, solution, strict=True)}
 
 
 def joint_space(study: Study) -> dict[str, BaseDistribution]:
@@ -52,11 +78,6 @@ def _within(distribution: BaseDistribution, value: Any) -> bool:
             return distribution.low <= value <= distribution.high
         case _:
             return False
-
-
-def solution_of(space: Mapping[str, BaseDistribution], axes: Sequence[Axis], trial: FrozenTrial) -> Solution:
-    """Where the trial stands in this space; it `has` all its parameters."""
-    return tuple(axis.coordinate(trial.params[name]) for name, axis in zip(space, axes, strict=True))
 
 
 def rank(trial: FrozenTrial, direction: StudyDirection) -> tuple[bool, float, float, int]:

@@ -6,6 +6,7 @@ store, and heartbeats for trials whose worker is gone, which optuna's journal st
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -23,6 +24,34 @@ class ResumePoint(Protocol):
     def save(self, name: str, payload: bytes) -> None: ...
 
     def load(self, name: str) -> bytes | None: ...
+
+
+ATTEMPTS_POINT = "hyperparameters-attempts"
+
+
+class TrialAttempts:
+    """How often each trial was begun: one in which the process dies again and again must not be begun for ever."""
+
+    def __init__(self, resume: ResumePoint) -> None:
+        self._resume = resume
+        self._begun = Counter({int(number): count for number, count in json.loads(self._load()).items()})
+
+    def begin(self, number: int) -> int:
+        """How often this trial was begun and not heard of again."""
+        earlier = self._begun[number]
+        self._save(number, earlier + 1)
+        return earlier
+
+    def take_back(self, number: int) -> None:
+        """This attempt was told to stop; that isn't the trial's fault."""
+        self._save(number, self._begun[number] - 1)
+
+    def _save(self, number: int, count: int) -> None:
+        self._begun[number] = count
+        self._resume.save(ATTEMPTS_POINT, json.dumps(self._begun).encode())
+
+    def _load(self) -> bytes:
+        return self._resume.load(ATTEMPTS_POINT) or b"{}"
 
 
 class ResumeJournal(BaseJournalBackend):

@@ -5,7 +5,7 @@ next one from it. Yu, Qian, Hu, AAAI 2016; in its sequential form, one solution 
 """
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,9 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from longtail_trainer.hyperparameters.axes import Axis, axis_of
+from longtail_trainer.hyperparameters.axes import Axis
 from longtail_trainer.hyperparameters.coverage import Solution, covering_box, draw
-from longtail_trainer.hyperparameters.history import has, joint_space, only_direction, rank, solution_of, trial_random
-
-ATTEMPTS = 100
-"""Draws after which a solution that was asked for before is asked for again (ZOOpt's figure)."""
+from longtail_trainer.hyperparameters.history import KnownTrials, joint_space, only_direction, rank, trial_random
 
 
 class RacosSampler(BaseSampler):
@@ -72,39 +69,24 @@ class RacosSampler(BaseSampler):
         direction = only_direction(study)
         if not search_space:
             return {}
-        names = list(search_space)
-        axes = [axis_of(search_space[name]) for name in names]
-        trials = study.get_trials(deepcopy=False)
-        asked = {solution_of(search_space, axes, one) for one in trials if has(search_space, one)}
-        random = trial_random(self._seed, trial, names)
-        best = self._best(trials, search_space, axes, direction)
-        solution = self._draw(axes, best, random)
-        for _ in range(ATTEMPTS):
-            if solution not in asked:
-                break
-            solution = self._draw(axes, best, random)
-        return {name: axis.value(at) for name, axis, at in zip(names, axes, solution, strict=True)}
+        known = KnownTrials(study, search_space)
+        best = self._best(known, direction)
+        random = trial_random(self._seed, trial, known.names)
+        return known.new(lambda: self._draw(known.axes, best, random))
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         """One draw of a parameter by itself; its values may well be those of earlier trials."""
-        space = {param_name: param_distribution}
-        axes = [axis_of(param_distribution)]
-        best = self._best(study.get_trials(deepcopy=False), space, axes, only_direction(study))
-        return axes[0].value(self._draw(axes, best, trial_random(self._seed, trial, [param_name]))[0])
+        known = KnownTrials(study, {param_name: param_distribution})
+        best = self._best(known, only_direction(study))
+        return known.axes[0].value(self._draw(known.axes, best, trial_random(self._seed, trial, known.names))[0])
 
-    def _best(
-        self,
-        trials: Sequence[FrozenTrial],
-        space: Mapping[str, BaseDistribution],
-        axes: Sequence[Axis],
-        direction: StudyDirection,
-    ) -> list[Solution]:
+    def _best(self, known: KnownTrials, direction: StudyDirection) -> list[Solution]:
         """The positive set, then the negative one; fewer where there are not so many trials yet."""
-        known = [one for one in trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED) and has(space, one)]
-        known.sort(key=lambda one: rank(one, direction))
-        return [solution_of(space, axes, one) for one in known[: self._positives + self._negatives]]
+        ended = [one for one in known.trials if one.state in (TrialState.COMPLETE, TrialState.PRUNED)]
+        ended.sort(key=lambda one: rank(one, direction))
+        return [known.solution(one) for one in ended[: self._positives + self._negatives]]
 
     def _draw(self, axes: Sequence[Axis], best: Sequence[Solution], random: np.random.Generator) -> Solution:
         if len(best) < self._positives + self._negatives or random.random() < self._exploration:

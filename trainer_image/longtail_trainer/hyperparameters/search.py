@@ -21,6 +21,7 @@ from optuna.trial import FixedTrial, Trial, TrialState
 from longtail_api.heavy_model import Architecture, Training
 from longtail_trainer.errors import ConfigInvalid, GoalUnreachable, PlatformError
 from longtail_trainer.hyperparameters.algorithms import sampler_of
+from longtail_trainer.hyperparameters.journal import TrialAttempts
 from longtail_trainer.hyperparameters.space import Candidate, Space
 from longtail_trainer.hyperparameters.trial import REASON, SECONDS, Report, Stop, TrialEnded, TrialRecord, TrialReport
 
@@ -30,6 +31,9 @@ Direction = Literal["maximize", "minimize"]
 Ended = Literal["MaxTrialsReached", "DeadlineExceeded", "SpaceExhausted"]
 STUDY = "hyperparameters"
 LONGEST_REASON = 1000
+MOST_DEATHS = 2
+"""A Job is given few attempts (`trainer.backoffLimit`); one candidate must not use them all up."""
+DIED = f"ProcessDied: {MOST_DEATHS} attempts ended in this trial without a word; it may need more memory than there is"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
@@ -88,6 +92,7 @@ def search(
     direction: Direction = "maximize",
     seed: int = 0,
     journal: BaseJournalBackend | None = None,
+    attempts: TrialAttempts | None = None,
     stop: Stop | None = None,
     clock: Callable[[], float] = time.monotonic,
     on_trial: Callable[[TrialRecord], None] = lambda record: None,
@@ -97,7 +102,8 @@ def search(
     An objective that raises, or gives NaN, is a failed trial, and the search goes on; only a `PlatformError` (the
     stop signal's `Terminated`) passes through: the next attempt with the same `journal` resumes after the last
     finished trial. With a deterministic objective it ends as it would have ended uninterrupted. A candidate that an
-    algorithm asks for again isn't trained again: its trial is recorded with the earlier figure, in no time.
+    algorithm asks for again isn't trained again: its trial is recorded with the earlier figure, in no time. A trial in
+    which the process has died (out of memory, say) as often as `MOST_DEATHS`, by `attempts`, fails without being run.
 
     Raises `NoTrialCompleted`, and `ConfigInvalid` where there is no such algorithm.
     """
@@ -121,7 +127,13 @@ def search(
         started = clock()
         trial_deadline = math.inf if limits.trial_seconds is None else started + limits.trial_seconds
         report = TrialReport(trial, stop, clock, trial_deadline, search_deadline)
-        state, value, reason = _outcome(study, trial, objective, space, base, report)
+        died = attempts is not None and attempts.begin(trial.number) >= MOST_DEATHS
+        try:
+            state, value, reason = _outcome(study, trial, objective, space, base, report, died)
+        except PlatformError:
+            if attempts is not None:
+                attempts.take_back(trial.number)
+            raise
         trial.set_user_attr(SECONDS, round(clock() - started, 3))
         if reason is not None:
             trial.set_user_attr(REASON, reason[:LONGEST_REASON])
@@ -131,7 +143,7 @@ def search(
 
 
 def _outcome(
-    study: Study, trial: Trial, objective: Objective, space: Space, base: Candidate, report: Report
+    study: Study, trial: Trial, objective: Objective, space: Space, base: Candidate, report: Report, died: bool
 ) -> tuple[TrialState, float | None, str | None]:
     """Carry a trial out: its state, its figure, and why it has none."""
     try:
@@ -141,6 +153,8 @@ def _outcome(
             value = earlier.value if earlier.state == "complete" else None
             state = TrialState.PRUNED if value is None else TrialState.COMPLETE
             return state, value, f"Repeated: as trial {earlier.number}"
+        if died:
+            return TrialState.FAIL, None, DIED
         value = float(objective(candidate.architecture, candidate.training, report))
     except TrialEnded as end:
         return TrialState.PRUNED, None, str(end)
@@ -183,9 +197,12 @@ def _records(study: Study) -> list[TrialRecord]:
 
 
 def _earlier(study: Study, parameters: dict[str, Any]) -> TrialRecord | None:
-    """A trial of the same parameters that was complete or pruned; one that failed may be tried again."""
+    """A trial of the same parameters that was complete or pruned, or cost the process its life.
+
+    One that failed otherwise may be tried again.
+    """
     for record in _records(study):
-        if record.state != "failed" and _point(record.parameters) == _point(parameters):
+        if (record.state != "failed" or record.reason == DIED) and _point(record.parameters) == _point(parameters):
             return record
     return None
 

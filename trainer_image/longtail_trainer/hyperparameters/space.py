@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from longtail_api.base import ApiModel
 from longtail_api.heavy_model import Architecture, Training
+from longtail_api.initialization_search import HyperparameterSpace
 from longtail_trainer.errors import ConfigInvalid
 
 Value = int | Decimal | str | list[int]
@@ -142,14 +143,19 @@ def _text(value: Value) -> str:
     return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-PAPER_SPACE = Space(
-    [
-        Choices("training", "learning_rate", [Decimal("0.001"), Decimal("0.0001")]),
-        Choices("architecture", "profile_layers", [[128, 32], [64, 16]]),
-        Choices("architecture", "behavior_layers", [2, 3, 4]),
-        Choices("architecture", "prediction_layers", [[64, 8], [128, 16], [256, 16]]),
-    ]
-)
+def space_of(spec: HyperparameterSpace) -> Space:
+    """The space that a HeavyModel's `initialization.search` names."""
+    return Space(
+        [
+            Choices("training", "learning_rate", spec.learning_rate),
+            Choices("architecture", "profile_layers", spec.profile_layers),
+            Choices("architecture", "behavior_layers", spec.behavior_layers),
+            Choices("architecture", "prediction_layers", spec.prediction_layers),
+        ]
+    )
+
+
+PAPER_SPACE = space_of(HyperparameterSpace())
 """ALT, Fig. 3, and the default: `learning_rate`, `deep_layers_dim`, `num_encoder_in_transformer` (here of either kind
 of encoder) and `prediction_module_dim`. 36 candidates."""
 

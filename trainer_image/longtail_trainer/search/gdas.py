@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -15,7 +15,7 @@ from longtail_trainer.batches import Batch
 from longtail_trainer.encoded import EncodedSplit, batches
 from longtail_trainer.light.model import LightModel
 from longtail_trainer.search.distribution import ArchitectureDistribution
-from longtail_trainer.search.space import Picks, placeholder, space_of
+from longtail_trainer.search.space import Picks, Space, placeholder, space_of
 from longtail_trainer.search.super_cell import CurrentSample, SuperCell
 from longtail_trainer.training.loop import CLIP_NORM, WEIGHT_DECAY, ResumePoint, Stop, epoch_seed
 from longtail_trainer.training.loss import LabelLosses
@@ -25,31 +25,42 @@ ARCHITECTURE_BETAS = (0.5, 0.999)
 """Adam's, for the distributions: as in GDAS, since each sample moves other logits."""
 
 
-class SuperModel(nn.Module):
-    """A light model in which every architecture of the space is present, and the distribution over them.
+Model = TypeVar("Model", bound=nn.Module)
 
-    names: the features it may read (see `light_columns`). seed: of the weights; torch's own state is left alone.
+
+class SuperModel(nn.Module, Generic[Model]):
+    """A model in which every architecture of the space is present, and the distribution over them.
+
+    build: the model round the cells that it is given, one for each sequence, by its length; with any architecture of
+    the space (`placeholder`). seed: of the weights; torch's own state is left alone.
     """
 
-    def __init__(self, features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0) -> None:
+    def __init__(self, space: Space, build: Callable[[Callable[[int], nn.Module]], Model], seed: int = 0) -> None:
         super().__init__()
         self.current = CurrentSample()
+        self.space = space
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.space = space_of(features, spec, names)
-            self.model = LightModel(
-                features, placeholder(spec), names, cell=lambda length: SuperCell(self.space, length, self.current)
-            )
-        self.distribution = ArchitectureDistribution(self.space)
+            self.model = build(lambda length: SuperCell(space, length, self.current))
+        self.distribution = ArchitectureDistribution(space)
 
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
-    def use(self, picks: Picks) -> LightModel:
+    def use(self, picks: Picks) -> Model:
         """The model with this architecture and the shared weights."""
         self.current.value = self.distribution.fixed(picks)
         return self.model
+
+
+def light_super_model(
+    features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0
+) -> SuperModel[LightModel]:
+    """Of light models. names: the features they may read (see `light_columns`)."""
+    space = space_of(features, spec, names)
+    any_of_it = placeholder(space.width, space.layers, space.heads, spec.operations[0])
+    return SuperModel(space, lambda cell: LightModel(features, any_of_it, names, cell), seed)
 
 
 @dataclass(frozen=True)
@@ -68,7 +79,7 @@ class GdasSettings:
 
 
 def search(
-    super_model: SuperModel,
+    super_model: SuperModel[Model],
     support: EncodedSplit,
     query: EncodedSplit,
     losses: LabelLosses,
@@ -105,7 +116,7 @@ def search(
 
 
 def _epoch(
-    super_model: SuperModel,
+    super_model: SuperModel[Model],
     weights: torch.optim.Optimizer,
     architecture: torch.optim.Optimizer,
     support: EncodedSplit,
@@ -142,7 +153,7 @@ def _epoch(
 
 
 def _step(
-    super_model: SuperModel,
+    super_model: SuperModel[Model],
     batch: Batch,
     losses: LabelLosses,
     temperature: float,
@@ -169,7 +180,9 @@ def _endless(split: EncodedSplit, size: int, generator: torch.Generator) -> Iter
         yield from batches(split, size, generator)
 
 
-def _serialized(epoch: int, done: bool, super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer]) -> bytes:
+def _serialized(
+    epoch: int, done: bool, super_model: SuperModel[Model], optimizers: dict[str, torch.optim.Optimizer]
+) -> bytes:
     stream = io.BytesIO()
     states = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
     torch.save({"epoch": epoch, "done": done, "model": super_model.state_dict(), "optimizers": states}, stream)
@@ -177,7 +190,7 @@ def _serialized(epoch: int, done: bool, super_model: SuperModel, optimizers: dic
 
 
 def _resumed(
-    super_model: SuperModel, optimizers: dict[str, torch.optim.Optimizer], resume: ResumePoint
+    super_model: SuperModel[Model], optimizers: dict[str, torch.optim.Optimizer], resume: ResumePoint
 ) -> tuple[int, bool]:
     """The epoch that was saved last and whether it was to be the last, with its state loaded; 0 where there is none."""
     payload = resume.load(RESUME_POINT)

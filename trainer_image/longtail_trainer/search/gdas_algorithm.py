@@ -4,7 +4,7 @@ from longtail_trainer.evaluation import evaluate
 from longtail_trainer.light.minibatch import minibatch
 from longtail_trainer.light.scores import scores
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.gdas import GdasSettings, SuperModel, search
+from longtail_trainer.search.gdas import GdasSettings, light_super_model, search
 from longtail_trainer.search.task import Candidate, Ranking, SearchTask, goodness, objective_name, reached
 from longtail_trainer.training.device import training_device
 
@@ -15,7 +15,7 @@ def gdas_ranking(task: SearchTask) -> Ranking:
     """Architectures by their joint probability (ALT Eq. 9). Figures on validation rows are with the shared weights."""
     config, context = task.config, task.context
     parameters = config.algorithm.gdas
-    super_model = SuperModel(task.features, config.search_space, config.features, config.seed)
+    super_model = light_super_model(task.features, config.search_space, config.features, config.seed)
     super_model.to(training_device(context.threads))
     figure = objective_name(config.objective, task.features.data_schema)
     goal = None if config.objective.goal is None else float(config.objective.goal)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from longtail_api.light_model_search import SearchSpace
 from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.light.model import LightModel, default_heads
-from longtail_trainer.operations import OPERATIONS
+from longtail_trainer.operations import OPERATIONS, Shape
 
 Picks = tuple[int, ...]
 """An architecture: the index of the option picked in each choice."""
@@ -42,11 +42,10 @@ class Costs:
     edge: int
 
     @classmethod
-    def of(cls, model: LightModel, operations: Sequence[str]) -> "Costs":
-        """From any model on the space's width: its cells don't matter."""
-        shapes = [encoder.shape for encoder in model.encoders()]
+    def of(cls, fixed: int, shapes: Sequence[Shape], operations: Sequence[str]) -> "Costs":
+        """shapes: of each sequence, at the space's width."""
         return cls(
-            model.fixed_flops(),
+            fixed,
             {name: sum(OPERATIONS[name].flops(shape) for shape in shapes) for name in operations},
             sum(shape.length * shape.width for shape in shapes),
         )
@@ -67,15 +66,15 @@ class Space:
     fixed_flops: int
 
     @classmethod
-    def of(cls, space: SearchSpace, costs: Costs) -> "Space":
-        operations = tuple(dict.fromkeys(space.operations))
+    def of(cls, width: int, layers: int, heads: int, operations: Sequence[str], costs: Costs) -> "Space":
+        operations = tuple(dict.fromkeys(operations))
         choices: list[Choice] = []
-        for layer in range(1, space.layers + 1):
+        for layer in range(1, layers + 1):
             choices.append(Choice("input", layer, tuple(range(layer)), (0,) * layer))
             flops = tuple(costs.operations[name] for name in operations)
             choices.append(Choice("operation", layer, operations, flops))
             choices += [Choice("residual", layer, (False, True), (0, costs.edge), source) for source in range(layer)]
-        return cls(space.width, space.layers, default_heads(space.width), tuple(choices), costs.fixed)
+        return cls(width, layers, heads, tuple(choices), costs.fixed)
 
     def flops(self, picks: Picks) -> int:
         """Of the whole model with this architecture."""
@@ -110,10 +109,13 @@ class Space:
 
 def space_of(features: Features, spec: SearchSpace, names: Sequence[str] = ()) -> Space:
     """The space of a `SearchSpace` for light models of these features."""
-    return Space.of(spec, Costs.of(LightModel(features, placeholder(spec), names), spec.operations))
+    heads = default_heads(spec.width)
+    model = LightModel(features, placeholder(spec.width, spec.layers, heads, spec.operations[0]), names)
+    costs = Costs.of(model.fixed_flops(), [encoder.shape for encoder in model.encoders()], spec.operations)
+    return Space.of(spec.width, spec.layers, heads, spec.operations, costs)
 
 
-def placeholder(spec: SearchSpace) -> LightArchitecture:
-    """Any architecture of the space, for models whose cells don't matter."""
-    layers = [Layer(input=0, operation=spec.operations[0]) for _ in range(spec.layers)]
-    return LightArchitecture(width=spec.width, layers=layers, attention_heads=default_heads(spec.width))
+def placeholder(width: int, layers: int, heads: int, operation: str) -> LightArchitecture:
+    """Any architecture of these sizes, for models whose cells don't matter."""
+    every = [Layer(input=0, operation=operation) for _ in range(layers)]
+    return LightArchitecture(width=width, layers=every, attention_heads=heads)

@@ -1,6 +1,7 @@
 """initialize: the pool's data in, the first version of the agnostic heavy model's generation out (ALT III-B, Fig. 4).
 
-Outputs of the result: `agnosticVersion`, `generation`, `checkpointSha256`, `featuresSha256`, `heavyFlops`.
+Outputs of the result: `agnosticVersion`, `generation`, `checkpointSha256`, `featuresSha256`, `heavyFlops`; and where
+the model was searched for (`initialization.search`), `initialization`: which way won, and both figures.
 Metrics: `validation`, pooled over all validation rows of the pool, and its `scenarioAverageAuc`. Those of each
 scenario stand in the version's record (`auc/<scenario>`). No test row is read. Picture: `learning-curves`.
 """
@@ -21,6 +22,7 @@ from longtail_api.store_objects import (
     Features,
     Manifest,
     Metric,
+    Split,
     Statistics,
     StepResult,
     Version,
@@ -31,15 +33,16 @@ from longtail_trainer.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.evaluation import evaluate, primary_metric
 from longtail_trainer.features import fit_features
 from longtail_trainer.heavy.first_version import commit_first, first_of_generation
+from longtail_trainer.heavy.fresh import fresh_heavy, pooled_training
 from longtail_trainer.heavy.model import HeavyModel
 from longtail_trainer.heavy.teacher import predict
 from longtail_trainer.heavy.weights import save_weights
+from longtail_trainer.initialization import PoolRows, as_given, choose
 from longtail_trainer.loading import checked_content, load_manifest, load_split
 from longtail_trainer.pictures import Kept, learning_curves, publish, published
 from longtail_trainer.prepare.statistics import merge
 from longtail_trainer.step import StepContext
-from longtail_trainer.training import LabelLosses, TrainingSettings, train
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training import LabelLosses, train
 from longtail_trainer.training.reporting import epoch_report, recorded_curves
 
 SCENARIO_AVERAGE = "scenarioAverageAuc"
@@ -67,6 +70,7 @@ def run(config: InitializeConfig, context: StepContext) -> StepResult:
             "checkpointSha256": version.checkpoint.sha256,
             "featuresSha256": version.features_sha256,
             "heavyFlops": version.flops,
+            **({"initialization": version.initialization.to_json_dict()} if version.initialization is not None else {}),
         },
         metrics={
             "validation": {name: Metric(value=value) for name, value in version.metrics.items() if "/" not in name}
@@ -78,7 +82,6 @@ def run(config: InitializeConfig, context: StepContext) -> StepResult:
 
 def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Version:
     """Train the generation's first model and commit it."""
-    device = training_device(context.threads)
     context.progress.update(0.01, f"loading {len(config.pool)} scenarios")
     manifests = [load_manifest(context.store, key) for key in config.pool]
     for key, manifest in zip(config.pool, manifests, strict=True):
@@ -90,26 +93,15 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
     features_sha256 = hashlib.sha256(content).hexdigest()
     context.store.put_if_absent(features_key(features_sha256), content)
 
-    training = concatenate(
-        [load_split(context.store, manifest, split, features) for manifest in manifests for split in TRAINING_SPLITS]
-    )
-    validations = [load_split(context.store, manifest, "validation", features) for manifest in manifests]
-    if not len(training):
-        raise DataInvalid("the pool has no training row; choose scenarios with samples")
-    seed = config.seed + config.training.seed
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = HeavyModel(features, config.encoder, config.architecture).to(device)
-    settings = TrainingSettings(
-        epochs=config.training.epochs,
-        batch_size=config.training.batch_size,
-        learning_rate=float(config.training.learning_rate),
-        seed=seed,
-    )
+    rows = _rows(context.store, manifests, features)
+    chosen = choose(config, config.search, context, features, rows) if config.search else as_given(config)
+    seed = config.seed + chosen.training.seed
+    model = fresh_heavy(features, chosen.encoder, chosen.architecture, chosen.cell, seed, context.threads)
+    settings = pooled_training(chosen.training, seed)
     outcome = train(
         model,
-        training,
-        concatenate(validations),
+        rows.training,
+        concatenate(rows.validations),
         LabelLosses.of(config.data_schema),
         settings,
         context.resume,
@@ -122,7 +114,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
         return learning_curves("Learning curves of the agnostic model", recorded_curves(context.progress), kept)
 
     publish(context.store, context.prefix, "learning-curves", curves)
-    metrics = pool_metrics(model, features, [one.scenario for one in manifests], validations)
+    metrics = pool_metrics(model, features, [one.scenario for one in manifests], rows.validations)
     weights = Path(context.workdir, "weights.safetensors")
     save_weights(model, weights)
     context.progress.update(0.97, "committing the version")
@@ -134,8 +126,10 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
             generation=config.generation,
             checkpoint=checkpoint,
             features_sha256=features_sha256,
-            encoder=config.encoder,
-            architecture=config.architecture,
+            encoder=chosen.encoder,
+            architecture=chosen.architecture,
+            cell=chosen.cell,
+            initialization=chosen.outcome,
             schema_hash=config.schema_hash,
             pool=config.pool,
             settled=before.settled if before is not None else {},
@@ -147,6 +141,16 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
         )
 
     return commit_first(chain, config.generation, weights, record, orphans_seconds=config.orphans_seconds)
+
+
+def _rows(store: Store, manifests: list[Manifest], features: Features) -> PoolRows:
+    def load(*splits: Split) -> list[EncodedSplit]:
+        return [load_split(store, manifest, split, features) for manifest in manifests for split in splits]
+
+    training = concatenate(load(*TRAINING_SPLITS))
+    if not len(training):
+        raise DataInvalid("the pool has no training row; choose scenarios with samples")
+    return PoolRows(training, load("validation"), lambda split: concatenate(load(split)))
 
 
 def pool_metrics(

@@ -1,0 +1,36 @@
+"""How long a way may take, the time of attempts that were killed included."""
+
+import math
+import time
+from collections.abc import Callable
+
+from longtail_trainer.hyperparameters.trial import SEARCH_DEADLINE, Stop, TrialEnded
+from longtail_trainer.training.loop import ResumePoint
+
+RESUME_POINT = "seconds"
+
+
+class TimeLimit:
+    """A stop signal that also ends what takes too long, with `TrialEnded`; a `Report` that looks at the time alone."""
+
+    def __init__(
+        self, seconds: float, resume: ResumePoint, stop: Stop, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._seconds = seconds
+        self._resume = resume
+        self._stop = stop
+        self._clock = clock
+        earlier = float(resume.load(RESUME_POINT) or b"0")
+        self._started = clock() - (earlier if math.isfinite(earlier) else 0.0)
+
+    def __call__(self, epoch: int, value: float) -> None:
+        """After an epoch: what was spent until here counts for the next attempt, too."""
+        self._resume.save(RESUME_POINT, repr(self._clock() - self._started).encode())
+        self.raise_if_requested()
+
+    def raise_if_requested(self) -> None:
+        self._stop.raise_if_requested()
+        spent = self._clock() - self._started
+        if spent >= self._seconds:
+            self._resume.save(RESUME_POINT, repr(spent).encode())
+            raise TrialEnded(SEARCH_DEADLINE)
