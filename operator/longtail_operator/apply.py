@@ -8,7 +8,7 @@ from typing import cast
 from longtail_operator.clock import written
 from longtail_operator.identity import identity
 from longtail_operator.jobs import is_finished
-from longtail_operator.kube import KubeApi, KubeError
+from longtail_operator.kube import KubeApi, KubeError, NamespaceEnding
 from longtail_operator.objects import Json, Key, annotations_of, is_deleting, key_of, owner_key, section, uid_of
 from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
@@ -66,7 +66,7 @@ class Applier:
             raise Outdated(f"{key_of(raw)} has changed") from error
 
     async def child(self, wanted: Json) -> None:
-        """Have a child as wanted. Raises `NameTaken`."""
+        """Have a child as wanted. Raises `NameTaken`, `Outdated`."""
         key = key_of(wanted)
         known = self._snapshot.get(key)
         if known is None:
@@ -86,7 +86,13 @@ class Applier:
         change = difference(known, wanted)
         if change is None:
             return
-        put_right = await (self._api.apply(change) if "apiVersion" in change else self._api.merge(key, change))
+        try:
+            put_right = await (self._api.apply(change) if "apiVersion" in change else self._api.merge(key, change))
+        except KubeError as error:
+            if error.status != 404 or isinstance(error, NamespaceEnding):
+                raise
+            self._observer.forget(known)
+            raise Outdated(f"{key} was deleted meanwhile") from error
         self._observer.observe(put_right)
         log.info("changed %s", key)
 

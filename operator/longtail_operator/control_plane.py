@@ -9,7 +9,7 @@ from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
 from longtail_operator import event_source, http_endpoint, metrics
 from longtail_operator.apply import Applier
 from longtail_operator.feedback import Folding
-from longtail_operator.kube import KubeApi, KubeError
+from longtail_operator.kube import KubeApi, KubeError, NamespaceEnding
 from longtail_operator.liveness import Liveness
 from longtail_operator.objects import OWN_KINDS, WATCHED_KINDS, Json, Key
 from longtail_operator.observer import Observer
@@ -41,7 +41,7 @@ class ControlPlane:
         self._notes: set[asyncio.Task[None]] = set()
         self.folding = Folding(self.hub, self.queue, self.report)
         self.retention = Retention()
-        removal = Removal(api, self.hub, self.report, now)
+        removal = Removal(api, self.observer, self.hub, self.report, now)
         self.reconciler = Reconciler(
             self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, self.retention, settings, now
         )
@@ -64,6 +64,8 @@ class ControlPlane:
     async def _note(self, about: Json, note: Note) -> None:
         try:
             await self.applier.note(about, note, self._now())
+        except NamespaceEnding as error:
+            log.debug("event %s was not recorded: %s", note.reason, error)
         except KubeError as error:
             log.warning("event %s was not recorded: %s", note.reason, error)
 

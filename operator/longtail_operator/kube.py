@@ -11,7 +11,7 @@ from kubernetes.aio import config as kubernetes_config
 from kubernetes.aio.config.config_exception import ConfigException
 
 from longtail_api.labels import FIELD_MANAGER
-from longtail_operator.objects import RESOURCES, Json, Key
+from longtail_operator.objects import RESOURCES, Json, Key, entries, section
 
 _REQUEST_SECONDS = 60
 _PAGE = 500
@@ -27,6 +27,10 @@ class KubeError(Exception):
         self.status = status
         self.reason = reason
         self.message = message
+
+
+class NamespaceEnding(KubeError):
+    """The namespace is being deleted, or is gone: nothing can be made in it, and nothing has to be."""
 
 
 class KubeApi(Protocol):
@@ -160,4 +164,12 @@ def _refusal(status: int, text: bytes, request: str) -> KubeError:
     except ValueError:
         said = {}
     message = said.get("message") or text[:500].decode(errors="replace")
-    return KubeError(status, str(said.get("reason") or "Refused"), f"{request}: {message}")
+    kind = NamespaceEnding if _of_an_ending_namespace(status, said) else KubeError
+    return kind(status, str(said.get("reason") or "Refused"), f"{request}: {message}")
+
+
+def _of_an_ending_namespace(status: int, said: Json) -> bool:
+    details = section(said, "details")
+    if status == 403:
+        return any(cause.get("reason") == "NamespaceTerminating" for cause in entries(details, "causes"))
+    return status == 404 and details.get("kind") == "namespaces"

@@ -13,7 +13,7 @@ from longtail_api.store_objects import ModelCard
 from longtail_operator import metrics
 from longtail_operator.apply import Applier, NameTaken, Outdated
 from longtail_operator.feedback import Folding, feedback_of
-from longtail_operator.kube import KubeError
+from longtail_operator.kube import KubeError, NamespaceEnding
 from longtail_operator.notes import notes_of
 from longtail_operator.objects import HEAVY_MODEL, SCENARIO, SEARCH, Json, Key, entries, is_deleting, section
 from longtail_operator.plan import Plan
@@ -81,6 +81,11 @@ class Reconciler:
                 outcome = "outdated"
                 log.debug("%s", error, extra={"key": str(key)})
                 self._queue.failed(key)
+            except NamespaceEnding as error:
+                # What is in it goes, and tells so by events; until then there is nothing to be done.
+                outcome = "namespace-ending"
+                log.debug("%s", error, extra={"key": str(key)})
+                self._queue.succeeded(key)
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # a worker must outlive any key

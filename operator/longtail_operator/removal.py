@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import FINALIZER
+from longtail_operator.apply import Outdated
 from longtail_operator.clock import read
 from longtail_operator.kube import KubeApi, KubeError
 from longtail_operator.objects import Json, key_of, section
+from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
 from longtail_operator.store_hub import CredentialsMissing, StoreHub
 from longtail_store import Store, StoreError
@@ -27,15 +29,17 @@ class Removal:
     """The finalizer: put on where objects are to be removed, taken off once they are, or after a deadline."""
 
     def __init__(
-        self, api: KubeApi, hub: StoreHub, report: Callable[[Json, Note], None], now: Callable[[], datetime]
-    ) -> None:
+        self, api: KubeApi, observer: Observer, hub: StoreHub, report: Callable[[Json, Note], None],
+        now: Callable[[], datetime],
+    ) -> None:  # fmt: skip
         self._api = api
+        self._observer = observer
         self._hub = hub
         self._report = report
         self._now = now
 
     async def prepare(self, raw: Json) -> None:
-        """Have the finalizer there exactly where the policy is Delete."""
+        """Have the finalizer there exactly where the policy is Delete. Raises `Outdated`."""
         wanted = section(raw, "spec").get("deletionPolicy") == "Delete"
         if wanted != (FINALIZER in _finalizers(raw)):
             await self._set(raw, wanted)
@@ -69,8 +73,11 @@ class Removal:
             }
         }
         try:
-            await self._api.merge(key_of(raw), patch)
+            # Seen at once: the status is about to be written with the resourceVersion that this makes.
+            self._observer.observe(await self._api.merge(key_of(raw), patch))
         except KubeError as error:
+            if error.status == 409:
+                raise Outdated(f"{key_of(raw)} has changed") from error
             if error.status != 404:
                 raise
 

@@ -1,6 +1,7 @@
 """The finalizer of a HeavyModel: only where objects are to go, and never for ever."""
 
 import asyncio
+from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -8,11 +9,15 @@ from typing import Any, cast
 import pytest
 
 from longtail_api.run_config import StoreAddress
-from longtail_operator.kube import KubeApi
+from longtail_operator.apply import Outdated
+from longtail_operator.kube import KubeApi, KubeError
 from longtail_operator.objects import Json, Key
+from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
 from longtail_operator.removal import Removal
+from longtail_operator.snapshot import Snapshot
 from longtail_operator.store_hub import StoreHub
+from longtail_operator.work_queue import WorkQueue
 from longtail_store import StoreUnreachable, open_store
 from tests.unit.operator_builders import NOON, SCHEMA
 
@@ -20,14 +25,18 @@ FINALIZER = "longtail.dev/store-cleanup"
 
 
 class Patches:
-    """An API server that remembers the finalizers it was told."""
+    """An API server that remembers the finalizers it was told; or refuses, with this status."""
 
     def __init__(self) -> None:
         self.finalizers: list[list[str]] = []
+        self.refusal: int | None = None
 
     async def merge(self, key: Key, patch: Json) -> Json:
+        if self.refusal is not None:
+            raise KubeError(self.refusal, "Refused", "no")
         self.finalizers.append(patch["metadata"]["finalizers"])
-        return patch
+        identified = {"name": key.name, "namespace": key.namespace, "uid": "u", "resourceVersion": "2"}
+        return {"kind": key.kind, "metadata": {**patch["metadata"], **identified}}
 
 
 def a_deleted_model(policy: str, uri: str = "file:///nowhere", *finalizers: str) -> Json:
@@ -51,8 +60,13 @@ class Place:
         self.api = Patches()
         self.notes: list[Note] = []
         self.hub = StoreHub(cast(KubeApi, self.api))
+        self.snapshot = Snapshot()
         self.removal = Removal(
-            cast(KubeApi, self.api), self.hub, lambda about, note: self.notes.append(note), lambda: NOON + after
+            cast(KubeApi, self.api),
+            Observer(self.snapshot, WorkQueue[Key]()),
+            self.hub,
+            lambda about, note: self.notes.append(note),
+            lambda: NOON + after,
         )
 
 
@@ -62,6 +76,22 @@ def test_the_finalizer_is_there_exactly_where_the_policy_is_delete():
     asyncio.run(place.removal.prepare(a_deleted_model("Retain", "file:///x", "theirs", FINALIZER)))
     asyncio.run(place.removal.prepare(a_deleted_model("Retain", "file:///x", "theirs")))
     assert place.api.finalizers == [["theirs", FINALIZER], ["theirs"]]
+
+
+def test_what_putting_the_finalizer_on_has_changed_is_seen_at_once():
+    place = Place()
+    asyncio.run(place.removal.prepare(a_deleted_model("Delete", "file:///x")))
+    known = place.snapshot.get(Key("HeavyModel", "shop", "shared"))
+    assert known is not None
+    assert known["metadata"]["resourceVersion"] == "2"
+
+
+@pytest.mark.parametrize(("refusal", "raised"), [(409, True), (404, False)])
+def test_a_model_that_changed_meanwhile_is_decided_about_anew_and_one_that_is_gone_is_left(refusal: int, raised: bool):
+    place = Place()
+    place.api.refusal = refusal
+    with pytest.raises(Outdated) if raised else nullcontext():
+        asyncio.run(place.removal.prepare(a_deleted_model("Delete", "file:///x")))
 
 
 def test_the_objects_go_before_the_finalizer(tmp_path: Path):
