@@ -35,11 +35,14 @@ class DifferentiableParameters(ApiModel):
         ),
     )
 
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 8
+    epochs: Annotated[int, Field(ge=1, le=1000)] = 30
     """Passes over the training rows."""
-    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.003")
+    warm_up: Annotated[Decimal, Number(ge="0", lt="1")] = Decimal("0.6")
+    """Share of the epochs that train weights alone, on architectures drawn uniformly. Without it pooling, which has
+    nothing to learn, wins before a convolution or an LSTM is of any use."""
+    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.006")
     """β of ALT Eq. 6, for the weights."""
-    architecture_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.01")
+    architecture_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.03")
     """Learning rate of the architecture distributions."""
     temperature_start: Annotated[Decimal, Number(gt="0", le="100")] = Decimal("5")
     """τ of ALT Eq. 7 at the start."""
@@ -78,7 +81,7 @@ class SearchSpace(ApiModel):
         "conv1", "conv3", "conv5", "dilated3", "dilated5", "average_pool3", "max_pool3", "lstm", "attention",
     ]  # fmt: skip
     """Candidate operations of a layer."""
-    width: Annotated[int, Field(ge=1, le=512)] = 8
+    width: Annotated[int, Field(ge=1, le=512)] = 16
     """Width of every layer."""
 
 

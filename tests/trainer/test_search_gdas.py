@@ -1,5 +1,7 @@
 """GDAS: what is sampled, what gets gradients, and that all distributions enter the FLOPs."""
 
+import json
+
 import pytest
 import torch
 
@@ -129,12 +131,20 @@ class Stop:
             raise Killed
 
 
-def searched(flops_weight: str = "0.1", memory: Memory | None = None, stop: Stop | None = None, epochs: int = 4):
+def searched(
+    flops_weight: str = "0.1",
+    memory: Memory | None = None,
+    stop: Stop | None = None,
+    epochs: int = 4,
+    warm_up: str = "0.3",
+):
     super_model = a_super_model()
     rows = samples(FEATURES, 96)
     taught = with_teacher(rows, rows.labels * 4 - 2)
     settings = GdasSettings(
-        GdasParameters(epochs=epochs, flops_weight=flops_weight, architecture_learning_rate="0.05"), 16, seed=2
+        GdasParameters(epochs=epochs, warm_up=warm_up, flops_weight=flops_weight, architecture_learning_rate="0.05"),
+        16,
+        seed=2,
     )
     losses = DistillationLosses.taught(FEATURES.data_schema, 1.0, 1.0)
     figures = []
@@ -171,6 +181,22 @@ def test_the_loss_falls_and_a_larger_flops_weight_makes_it_cheaper():
     _, free = searched("0", epochs=8)
     assert free[-1]["supportLoss"] < free[0]["supportLoss"]
     assert light[-1]["expectedFlopsShare"] < free[-1]["expectedFlopsShare"]
+
+
+def test_a_warm_up_trains_the_weights_alone():
+    before = a_super_model()
+    after, figures = searched(epochs=4, warm_up="0.75")
+    assert ["queryLoss" in epoch for epoch in figures] == [False, False, False, True]
+    uniform = [json.loads(epoch["probabilities"]) for epoch in figures[:3]]
+    assert all(len(set(each)) == 1 for epoch in uniform for each in epoch.values())
+    assert len(set(json.loads(figures[3]["probabilities"])["1.operation"])) > 1
+    start = before.state_dict()
+    assert any(not torch.equal(tensor, start[name]) for name, tensor in after.state_dict().items() if "model" in name)
+
+
+def test_a_search_of_one_epoch_has_no_warm_up():
+    _, figures = searched(epochs=1, warm_up="0.99")
+    assert "queryLoss" in figures[0]
 
 
 def test_the_temperature_falls_by_equal_factors():

@@ -71,6 +71,10 @@ class GdasSettings:
     batch_size: int
     seed: int
 
+    def is_warm_up(self, epoch: int) -> bool:
+        """Whether the epoch (from 1) trains weights alone."""
+        return epoch <= int(self.parameters.warm_up * self.parameters.epochs)
+
     def temperature(self, epoch: int) -> float:
         """τ of epoch 1 … epochs: from start to end by equal factors."""
         start, end = float(self.parameters.temperature_start), float(self.parameters.temperature_end)
@@ -92,10 +96,11 @@ def search(
 
     Weights: one gradient step on a support minibatch, with a sampled architecture (Eq. 6). Architecture: one step of
     the distributions on a query minibatch, with another sample, on loss + λ · expected FLOPs (Eq. 4). The splits play
-    the paper's train and validation split (`query` must not be empty); validation rows are never seen.
+    the paper's train and validation split (`query` must not be empty); validation rows are never seen. The paper takes
+    both steps from the start; here the first epochs take that of the weights alone (`warmUp`).
 
-    `after_epoch(epoch, figures)` ends the search by returning true. After each epoch the state is saved: a search that
-    is killed and resumed ends as an uninterrupted one, bit for bit.
+    `after_epoch(epoch, figures)` ends the search by returning true, once it is warm. After each epoch the state is
+    saved: a search that is killed and resumed ends as an uninterrupted one, bit for bit.
     """
     weights = torch.optim.AdamW(
         super_model.model.parameters(), lr=float(settings.parameters.learning_rate), weight_decay=WEIGHT_DECAY
@@ -110,7 +115,7 @@ def search(
     while epoch < settings.parameters.epochs and not done:
         epoch += 1
         figures = _epoch(super_model, weights, architecture, support, query, losses, settings, epoch, stop)
-        done = after_epoch(epoch, figures)
+        done = after_epoch(epoch, figures) and not settings.is_warm_up(epoch)
         resume.save(RESUME_POINT, _serialized(epoch, done, super_model, optimizers))
         stop.raise_if_requested()
 
@@ -127,7 +132,7 @@ def _epoch(
     stop: Stop,
 ) -> dict[str, float | str]:
     model, distribution = super_model.model, super_model.distribution
-    temperature = settings.temperature(epoch)
+    temperature, warm_up = settings.temperature(epoch), settings.is_warm_up(epoch)
     penalty = float(settings.parameters.flops_weight)
     seed = epoch_seed(settings.seed, epoch)
     noise, support_order, query_order = (torch.Generator().manual_seed(seed + part) for part in range(3))
@@ -140,13 +145,15 @@ def _epoch(
         for batch in batches(support, settings.batch_size, support_order):
             stop.raise_if_requested()
             support_total += _step(super_model, batch, losses, temperature, noise, weights, 0.0)
-            query_total += _step(super_model, next(query_batches), losses, temperature, noise, architecture, penalty)
+            if not warm_up:
+                batch = next(query_batches)
+                query_total += _step(super_model, batch, losses, temperature, noise, architecture, penalty)
             steps += 1
     expected = float(distribution.expected_flops().detach())
     return {
         "temperature": temperature,
         "supportLoss": support_total / max(1, steps),
-        "queryLoss": query_total / max(1, steps),
+        **({} if warm_up else {"queryLoss": query_total / max(1, steps)}),
         "expectedFlopsShare": expected,
         "probabilities": json.dumps(distribution.probabilities(), separators=(",", ":")),
     }
