@@ -218,7 +218,7 @@ def test_a_schedule_that_has_no_meaning_is_said():
     model.spec = spec(metaTraining={"schedule": "0 3 30 2 *", "timeZone": "UTC"})
     model.settle()
     assert model.condition("MetaTrained") == ("False", "InvalidSpec")
-    assert model.message("MetaTrained").startswith("metaTraining: '0 3 30 2 *'")
+    assert model.message("MetaTrained").startswith("metaTraining.schedule: '0 3 30 2 *'")
 
 
 def test_while_the_store_is_in_trouble_one_under_way_stays():

@@ -113,6 +113,41 @@ def test_an_unknown_time_zone_is_refused_by_its_field():
         decide(NOON, NOON, zone="Mars/Olympus")
 
 
+@pytest.mark.parametrize(
+    ("cron", "written", "instead"),
+    [
+        ("5-1 * * * *", "5-1", "5-59,0-1"),
+        ("0 1,22-2 * * *", "22-2", "22-23,0-2"),
+        ("0 0 28-3/2 * *", "28-3/2", "28-31,1-3"),
+        ("0 0 1 11-2 *", "11-2", "11-12,1-2"),
+        ("0 0 1 Nov-feb *", "nov-feb", "nov-dec,jan-feb"),
+        ("0 0 * * 5-1", "5-1", "5-6,0-1"),
+        ("0 0 * * 7-2", "7-2", "0-2"),
+        ("0 0 * * fri-sun", "fri-sun", "fri-sat,sun-sun"),
+    ],
+)
+def test_a_range_that_runs_backwards_is_refused_by_its_field_with_what_to_write(cron: str, written: str, instead: str):
+    with pytest.raises(schedule.ScheduleInvalid) as raised:
+        decide(NOON, NOON, cron=cron)
+    assert str(raised.value) == (
+        f"refresh.model: {cron!r} has a range that runs backwards; for {written} write {instead}"
+    )
+    minutes_or_so = cron.lower().replace(written, instead)
+    assert decide(NOON, NOON, cron=minutes_or_so).next > NOON, "what is to be written instead is a schedule"
+
+
+@pytest.mark.parametrize("cron", ["0-59 * * * *", "5 1-1 * * *", "0 0 * jan-3 5-7", "*/5,1-2/2 * * * *", "@daily"])
+def test_ranges_that_run_forwards_are_schedules(cron: str):
+    assert decide(NOON, NOON, cron=cron).next > NOON
+
+
+def test_a_day_that_never_comes_is_refused():
+    with pytest.raises(
+        schedule.ScheduleInvalid, match=r"refresh\.model: '0 3 30 2 \*' .* give a day that its month has"
+    ):
+        decide(NOON, NOON, cron="0 3 30 2 *")
+
+
 def condition(status: str, at: datetime, reason: str = "Running") -> Condition:
     return Condition.model_validate({"type": "Ready", "status": status, "reason": reason, "lastTransitionTime": at})
 

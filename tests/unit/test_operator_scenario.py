@@ -265,6 +265,23 @@ def test_a_schedule_never_overlaps_a_run():
     assert story.status["run"]["trigger"] == "Schedule"
 
 
+@pytest.mark.parametrize("when", ["at creation", "while its run works", "once it serves"])
+def test_a_schedule_that_cannot_be_is_said_at_once_and_what_stands_stays(when: str):
+    story = a_serving_scenario()
+    if when == "while its run works":
+        story.settle()
+    elif when == "once it serves":
+        story.serves()
+    standing = set(story.children)
+    story.change(refresh={"model": "5-1 * * * *"}).settle()
+    assert story.condition("Ready") == ("False", "InvalidSpec")
+    assert story.message("Ready").startswith("refresh.model: '5-1 * * * *' has a range that runs backwards; ")
+    assert set(story.children) == standing
+    story.change(refresh={"model": "5-59,0-1 * * * *"}).settle()
+    assert story.condition("Ready")[1] != "InvalidSpec"
+    assert story.status["run"]["number"] == 1
+
+
 def test_a_refresh_keeps_the_scenario_ready():
     story = a_serving_scenario(refresh={"model": "0 * * * *"}).serves()
     story.later(3600).settle()

@@ -80,7 +80,13 @@ def _await(
     delay = schedule.jitter(str(world.key), LONGEST_JITTER_SECONDS)
     try:
         decision = schedule.decide(
-            wanted.schedule, wanted.time_zone, read(known.handled), now, STARTING_DEADLINE, delay, "metaTraining"
+            wanted.schedule,
+            wanted.time_zone,
+            read(known.handled),
+            now,
+            STARTING_DEADLINE,
+            delay,
+            "metaTraining.schedule",
         )
     except schedule.ScheduleInvalid as error:
         conditions.set(META_TRAINED, False, Reason.INVALID_SPEC, str(error))

@@ -32,26 +32,23 @@ def decide_run(world: ScenarioWorld, heavy_model: HeavyModelView, now: datetime)
     """
     run = world.status.run
     digest = trigger_hash(world, heavy_model)
+    # First of all: a schedule that can't be must not go unnoticed for as long as something else decides.
+    decisions = {name: _decide(world, name, cron, now) for name, cron in _crons(world).items()}
+    following = min((decision.next for decision in decisions.values()), default=None)
     if run is None:
-        handled = {name: written(now) for name in _crons(world)}
-        return RunDecision(
-            _run(world, _first_number(world), "Created", digest, now), True, handled, _next(world, handled, now)
-        )
+        handled = {name: written(now) for name in decisions}
+        return RunDecision(_run(world, _first_number(world), "Created", digest, now), True, handled, following)
+    known = {name: moment for name, moment in world.status.schedule.items() if name in decisions}
     if run.spec_hash != digest:
-        return RunDecision(
-            _run(world, run.number + 1, "SpecChanged", digest, now),
-            True,
-            _known(world),
-            _next(world, _known(world), now),
-        )
+        return RunDecision(_run(world, run.number + 1, "SpecChanged", digest, now), True, known, following)
     if world.run_annotation is not None and world.run_annotation != run.annotation:
-        return RunDecision(
-            _run(world, run.number + 1, "Annotation", digest, now),
-            True,
-            _known(world),
-            _next(world, _known(world), now),
-        )
-    return _scheduled(world, heavy_model, run, digest, now)
+        return RunDecision(_run(world, run.number + 1, "Annotation", digest, now), True, known, following)
+    if under_way(world.status):
+        # What comes due meanwhile is decided at the run's end: starts never overlap.
+        return RunDecision(run, False, {name: known.get(name, written(now)) for name in decisions})
+    handled = {name: written(decision.handled) for name, decision in decisions.items()}
+    new = _scheduled(world, heavy_model, {name for name, decision in decisions.items() if decision.start}, digest, now)
+    return RunDecision(new or run, new is not None, handled, following)
 
 
 def under_way(status: ScenarioStatus) -> bool:
@@ -60,36 +57,19 @@ def under_way(status: ScenarioStatus) -> bool:
 
 
 def _scheduled(
-    world: ScenarioWorld, heavy_model: HeavyModelView, run: RunStatus, digest: str, now: datetime
-) -> RunDecision:
-    known = _known(world)
-    handled = {name: known.get(name, written(now)) for name in _crons(world)}
-    if under_way(world.status):
-        # What comes due meanwhile is decided at the run's end: starts never overlap.
-        return RunDecision(run, False, handled)
-    due: set[str] = set()
-    for name, cron in _crons(world).items():
-        decision = _decide(world, cron, read(handled[name]), now)
-        if decision.handled > read(handled[name]):
-            handled[name] = written(decision.handled)
-        if decision.start:
-            due.add(name)
-    following = _next(world, handled, now)
-    if "model" in due:
-        new = _run(world, run.number + 1, MODEL_SCHEDULE, digest, now)
-        data = world.status.data
-        if (
-            world.spec.refresh.data
-            and "data" not in due
-            and data
-            and data.source_hash == source_hash(world, heavy_model)
-        ):
-            # Data has a schedule of its own: the model is made anew from the newest that is there.
-            new.data_version = data.version
-        return RunDecision(new, True, handled, following)
-    if "data" in due:
-        return RunDecision(_run(world, run.number + 1, DATA_SCHEDULE, digest, now), True, handled, following)
-    return RunDecision(run, False, handled, following)
+    world: ScenarioWorld, heavy_model: HeavyModelView, due: set[str], digest: str, now: datetime
+) -> RunStatus | None:
+    """The run that the schedules which are `due` ask for."""
+    number = world.status.run.number + 1 if world.status.run else 1
+    if "model" not in due:
+        return _run(world, number, DATA_SCHEDULE, digest, now) if "data" in due else None
+    new = _run(world, number, MODEL_SCHEDULE, digest, now)
+    data = world.status.data
+    current = data is not None and data.source_hash == source_hash(world, heavy_model)
+    if world.spec.refresh.data and "data" not in due and data is not None and current:
+        # Data has a schedule of its own: the model is made anew from the newest that is there.
+        new.data_version = data.version
+    return new
 
 
 def _run(world: ScenarioWorld, number: int, trigger: str, digest: str, now: datetime) -> RunStatus:
@@ -109,25 +89,15 @@ def _crons(world: ScenarioWorld) -> dict[str, str]:
     return {name: cron for name, cron in (("data", refresh.data), ("model", refresh.model)) if cron}
 
 
-def _known(world: ScenarioWorld) -> dict[str, str]:
-    return {name: moment for name, moment in world.status.schedule.items() if name in _crons(world)}
-
-
-def _decide(world: ScenarioWorld, cron: str, handled: datetime, now: datetime) -> schedule.Decision:
-    refresh = world.spec.refresh
+def _decide(world: ScenarioWorld, name: str, cron: str, now: datetime) -> schedule.Decision:
+    """What the schedule asks for; a new one counts from now on."""
+    refresh, handled = world.spec.refresh, world.status.schedule.get(name)
     return schedule.decide(
         cron,
         refresh.time_zone,
-        handled,
+        read(handled) if handled is not None else now,
         now,
         timedelta(seconds=refresh.starting_deadline_seconds),
         schedule.jitter(str(world.key), refresh.jitter_seconds),
+        f"refresh.{name}",
     )
-
-
-def _next(world: ScenarioWorld, handled: dict[str, str], now: datetime) -> datetime | None:
-    times = [
-        _decide(world, cron, read(handled[name]) if name in handled else now, now).next
-        for name, cron in _crons(world).items()
-    ]
-    return min(times) if times else None
