@@ -19,7 +19,7 @@ for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
 from benchmarks.alt.cache import Cache, data_hash, source_hash
 from benchmarks.alt.methods import ABLATIONS
 from benchmarks.alt.plan import Wanted
-from benchmarks.alt.protocol import LIGHT_OPERATIONS, QUICK, SIZES, Encoder, Protocol
+from benchmarks.alt.protocol import LIGHT_OPERATIONS, QUICK, SEARCHED_ENCODER, SIZES, Encoder, Protocol
 from benchmarks.alt.report import Report
 from benchmarks.alt.runner import Gathered, Runner
 from benchmarks.alt.units.repetition import UnusableDataset, open_dataset, scenario_names
@@ -39,7 +39,11 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument("--out", type=Path, default=Path("build/alt"), metavar="DIR", help="cache, logs and pictures")
     result.add_argument("--quick", action="store_true", help="every part on a tiny subset, for CI; one seed")
     result.add_argument(
-        "--encoders", type=_names(LIGHT_OPERATIONS), default=["LSTM"], metavar="A,B", help="lstm, transformer"
+        "--encoders",
+        type=_names([*LIGHT_OPERATIONS, SEARCHED_ENCODER]),
+        default=["LSTM"],
+        metavar="A,B",
+        help="lstm, transformer; nas: version 1 by architecture search, which Table VI alone compares",
     )
     result.add_argument(
         "--initial",
@@ -130,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UnusableDataset as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    encoders: list[Encoder] = options.encoders
+    encoders: list[Encoder] = [name for name in options.encoders if name != SEARCHED_ENCODER]
     schema = dataset.data_schema
     wanted = Wanted(
         encoders=encoders,
@@ -138,6 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ablations=options.ablations,
         ablation_scenarios=options.ablation_scenarios,
         in_flight=options.in_flight,
+        searched_initialization=SEARCHED_ENCODER in options.encoders,
         profile=any(
             (schema.profile.categorical, schema.profile.numeric, schema.context.categorical, schema.context.numeric)
         ),

@@ -12,7 +12,7 @@ from benchmarks.alt.methods import (
     PROFILE_ONLY,
     SINGLE_METHODS,
 )
-from benchmarks.alt.protocol import Encoder, Folding
+from benchmarks.alt.protocol import SEARCHED_ENCODER, Encoder, Folding
 from benchmarks.alt.rows import Unit
 from benchmarks.alt.units.repetition import ablation_scenarios
 
@@ -26,6 +26,8 @@ class Wanted:
     ablations: Sequence[str] = field(default_factory=tuple[str, ...])
     ablation_scenarios: int = 6
     in_flight: int = 4
+    searched_initialization: bool = False
+    """Whether version 1 is also made by architecture search, for Table VI."""
     profile: bool = True
     """Whether the data set has any feature outside of its sequences."""
 
@@ -47,6 +49,8 @@ def phases(wanted: Wanted, scenarios: Sequence[str], seed: int) -> list[list[Uni
     pairs: list[tuple[Encoder, int]] = [(encoder, initial) for initial in wanted.initial for encoder in wanted.encoders]
     main = wanted.initial[0]
     pools = [Unit(kind="pool", seed=seed, encoder=encoder, initial=initial) for encoder, initial in pairs]
+    if wanted.searched_initialization:
+        pools += [Unit(kind="pool", seed=seed, encoder=SEARCHED_ENCODER, initial=initial) for initial in wanted.initial]
     chains = [Unit(kind="chain", seed=seed, encoder=encoder, initial=initial) for encoder, initial in pairs]
     chains += [
         Unit(kind="chain", seed=seed, encoder=encoder, initial=main, folding=ablated_folding(name, wanted.in_flight))

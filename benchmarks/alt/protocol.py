@@ -6,11 +6,15 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from longtail_api.heavy_model import Architecture, Training
-from longtail_api.light_model_search import Algorithm, GdasParameters, SearchSpace, Teacher
+from longtail_api.initialization_search import EncoderSearch
+from longtail_api.light_model_search import Algorithm, DifferentiableParameters, GdasParameters, SearchSpace, Teacher
 from longtail_api.run_config import LightTraining
 from longtail_api.store_objects import MetaUpdateParameters
 
 Encoder = Literal["LSTM", "Transformer"]
+SEARCHED_ENCODER = "NAS"
+"""In place of an encoder: version 1 by architecture search. Table VI alone compares it."""
+FirstEncoder = Literal["LSTM", "Transformer", "NAS"]
 LIGHT_OPERATIONS: dict[str, str] = {"LSTM": "lstm", "Transformer": "attention"}
 """Operation of the predefined light model's layers, by the heavy model's encoder (ALT V-A)."""
 PAPER_OPERATIONS = [
@@ -49,6 +53,8 @@ class Protocol(Frozen):
     """Rows of each scenario at most, drawn; None: all."""
     # The paper's heavy model (V-A): six layers, 15 hidden units, 32 intermediate; three heads divide 15.
     heavy: Architecture = Architecture(behavior_width=15, behavior_layers=6, behavior_heads=3, behavior_intermediate=32)
+    encoder_search: EncoderSearch = EncoderSearch.model_validate({"operations": PAPER_OPERATIONS})
+    """Of the initialization by architecture search, at the heavy model's width."""
     training: Training = Training()
     single: LightTraining = LightTraining(learning_rate=0.002)
     """SinH and profile-only: fresh weights on one scenario, so more and smaller steps than on a pool."""
@@ -77,6 +83,9 @@ QUICK = Protocol(
     rows=300,
     heavy=Architecture(
         behavior_width=4, behavior_layers=2, embedding_size=3, profile_layers=[8], prediction_layers=[8]
+    ),
+    encoder_search=EncoderSearch(
+        layers=2, operations=["conv1", "max_pool3", "lstm"], gdas=DifferentiableParameters(epochs=2)
     ),
     training=Training(epochs=3, fine_tune_epochs=2, batch_size=64, learning_rate=Decimal("0.01")),
     single=LightTraining(epochs=3, learning_rate=0.01),

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from benchmarks.alt.protocol import Encoder, Folding, Frozen
+from benchmarks.alt.protocol import FirstEncoder, Folding, Frozen
 from longtail_api.store_objects import Metric
 
 Kind = Literal["prepare", "pool", "chain", "single", "boosting", "light", "latency", "budgets"]
@@ -13,7 +13,7 @@ class Unit(Frozen):
 
     kind: Kind
     seed: int
-    encoder: Encoder | None = None
+    encoder: FirstEncoder | None = None
     """None for what has no behavior encoder."""
     initial: int = 0
     """Initial scenarios; 0 where they don't matter."""

@@ -21,6 +21,7 @@ from benchmarks.alt.methods import (
     SINGLE_POOLED_SCHEDULE,
 )
 from benchmarks.alt.plan import Wanted
+from benchmarks.alt.protocol import SEARCHED_ENCODER
 from benchmarks.alt.statistics import difference
 
 ORDER = (
@@ -195,13 +196,23 @@ def _ablated(rows: pl.DataFrame, encoder: str) -> Iterator[Table]:
 
 def _initial_numbers(rows: pl.DataFrame, wanted: Wanted) -> Iterator[Table]:
     """As Table VI (version 1 on test rows of its own scenarios) and Table VIII (the methods) over initial numbers."""
-    if len(wanted.initial) < 2:
+    first_encoders = [*wanted.encoders, *([SEARCHED_ENCODER] if wanted.searched_initialization else [])]
+    if len(wanted.initial) < 2 and not wanted.searched_initialization:
         return
     version_1 = rows.filter(pl.col("method") == INITIAL)
     means = version_1.group_by("initial", "encoder").agg(pl.col("auc").mean())
     frame = means.pivot("encoder", index="initial", values="auc").sort("initial")
-    ys = tuple(encoder for encoder in wanted.encoders if encoder in frame.columns)
-    yield Table("initial-agnostic", "Agnostic model by number of initial scenarios", frame, "lines", "initial", ys)
+    ys = tuple(encoder for encoder in first_encoders if encoder in frame.columns)
+    yield Table(
+        "initial-agnostic",
+        "Agnostic model by number of initial scenarios",
+        frame.select("initial", *ys),
+        "lines",
+        "initial",
+        ys,
+    )
+    if len(wanted.initial) < 2:
+        return
     for encoder in wanted.encoders:
         own = rows.filter(pl.col("encoder") == encoder, pl.col("folding") == "", pl.col("method").is_in(PAPER))
         single = own.filter(pl.col("method") == SINGLE).drop("initial")

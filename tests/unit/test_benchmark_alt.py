@@ -123,6 +123,21 @@ def test_every_unit_builds_on_units_of_earlier_phases_only():
             assert all(phase[other] < number for other in phase if other.kind == "light")
 
 
+def test_the_initialization_by_architecture_search_is_compared_in_table_vi_alone():
+    plain, searched = Wanted(initial=(8, 2)), Wanted(initial=(8, 2), searched_initialization=True)
+    before = [unit for units in phases(plain, NAMES, seed=0) for unit in units]
+    added = [unit for units in phases(searched, NAMES, seed=0) for unit in units if unit not in before]
+    assert added == [Unit(kind="pool", seed=0, encoder="NAS", initial=initial) for initial in (8, 2)]
+    rows = [
+        row(INITIAL, "s0", auc=auc, initial=initial, encoder=encoder)
+        for initial in (2, 8)
+        for encoder, auc in (("LSTM", 0.7), ("NAS", 0.75))
+    ]
+    (table,) = [one for one in tables(frame(*rows), searched) if one.name == "initial-agnostic"]
+    assert table.frame.columns == ["initial", "LSTM", "NAS"]
+    assert table.frame.rows() == [(2, 0.7, 0.75), (8, 0.7, 0.75)]
+
+
 def test_ablations_of_light_models_are_on_six_drawn_scenarios():
     units = [unit for units in phases(Wanted(ablations=ABLATIONS), NAMES, seed=1) for unit in units]
     drawn = {unit.scenario for unit in units if unit.variant == "no-distillation"}

@@ -1,14 +1,24 @@
 """pool: version 1 of the agnostic heavy model, from the training rows of the initial scenarios alone."""
 
 from benchmarks.alt.methods import INITIAL
+from benchmarks.alt.protocol import SEARCHED_ENCODER, Protocol
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity
+from longtail_api.initialization_search import InitializationSearch
 from longtail_api.run_config import InitializeConfig
 from longtail_store import Chain
 from longtail_trainer.evaluation import evaluate
 from longtail_trainer.heavy.teacher import load_version, predict
+from longtail_trainer.light.cell import one_line
 from longtail_trainer.loading import load_manifest, load_split
+
+
+def _search(unit: Unit, protocol: Protocol) -> InitializationSearch | None:
+    """Only for Table VI's third column; the other pools train the architecture that they are given."""
+    if unit.encoder != SEARCHED_ENCODER:
+        return None
+    return InitializationSearch(ways=["Architecture"], architecture=protocol.encoder_search)
 
 
 def run(unit: Unit, workplace: Workplace) -> Outcome:
@@ -28,13 +38,15 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
             threads=workplace.protocol.threads,
             data_schema=load_manifest(store, manifests[0]).data_schema,
             schema_hash=f"benchmark-{unit.encoder}",
-            encoder=unit.encoder or "LSTM",
+            encoder="Transformer" if unit.encoder == "Transformer" else "LSTM",
             architecture=workplace.protocol.heavy,
             training=workplace.protocol.training,
+            search=_search(unit, workplace.protocol),
             pool=manifests,
         ),
     )
-    model = load_version(store, Chain(store).version(1))
+    version = Chain(store).version(1)
+    model = load_version(store, version)
     rows: list[Row] = []
     for scenario, key in zip(pool, manifests, strict=True):
         test = load_split(store, load_manifest(store, key), "test", model.features)
@@ -47,6 +59,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
                 initial=unit.initial,
                 flops=result.flops,
                 seconds=result.seconds,
+                architecture=one_line(version.cell) if version.cell else "",
                 **figures(evaluate(predict(model, test), test, model.features)),
             )
         )
