@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from longtail_api.data_schema import BehaviorSequence, DataSchema, FeatureColumns, LabelColumn
 from longtail_api.heavy_model import Architecture
-from longtail_api.store_objects import Features, NumericEncoding
+from longtail_api.store_objects import Features, Layer, LightArchitecture, NumericEncoding
 from longtail_trainer.batches import Batch, SequenceBatch
 from longtail_trainer.encoded import EncodedSplit
 from longtail_trainer.errors import ConfigInvalid
@@ -18,7 +18,16 @@ from longtail_trainer.loading import encode_frame
 from tests.trainer.prepared_data import FEATURES, samples
 
 SMALL = Architecture(behavior_width=4, profile_layers=[8, 4], prediction_layers=[6], embedding_size=3)
-ENCODERS = ["LSTM", "Transformer"]
+ENCODERS = ["LSTM", "Transformer", "Searched"]
+CELL = LightArchitecture(
+    width=4,
+    layers=[
+        Layer(input=0, operation="conv3", residuals=[0]),
+        Layer(input=0, operation="lstm"),
+        Layer(input=1, operation="attention", residuals=[0, 2]),
+    ],
+)
+"""What an architecture search may find for the behavior encoders."""
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +37,7 @@ def one_thread():
 
 def model(encoder: str = "LSTM", architecture: Architecture = SMALL, features: Features = FEATURES) -> HeavyModel:
     torch.manual_seed(1)
-    return HeavyModel(features, encoder, architecture).eval()
+    return HeavyModel(features, encoder, architecture, CELL if encoder == "Searched" else None).eval()
 
 
 def encoded(rows: int = 30) -> EncodedSplit:
