@@ -1,9 +1,15 @@
 """Rows of other scenarios, which only the teacher labels."""
 
+from datetime import UTC, datetime
+
 import torch
 
+from longtail_api.heavy_model import Architecture
+from longtail_api.store_layout import version_key
+from longtail_api.store_objects import Checkpoint, Version
+from longtail_store.file_store import FileStore
 from longtail_trainer.encoded import EncodedSequence, EncodedSplit, offsets_of
-from longtail_trainer.light.transfer import halves, subset, without_labels
+from longtail_trainer.light.transfer import halves, pool_of, subset, without_labels
 
 
 def rows(count: int) -> EncodedSplit:
@@ -46,3 +52,22 @@ def test_no_label_of_another_scenario_is_kept():
     bare = without_labels(rows(4))
     assert not bare.observed.any()
     assert not bare.labels.any()
+
+
+def test_the_pool_is_that_of_the_generations_first_version_whatever_was_trained_since(tmp_path):
+    store = FileStore(tmp_path)
+    chain = [
+        ("initial", ["old"]),
+        ("initial", ["a", "b"]),
+        ("fold", []),
+        ("meta-training", ["a", "b", "c"]),
+        ("fold", []),
+    ]
+    for number, (kind, pool) in enumerate(chain, start=1):
+        version = Version(
+            number=number, kind=kind, generation=1 if number == 1 else 2, pool=pool, nonce="n", schema_hash="s",
+            checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64, encoder="LSTM",
+            architecture=Architecture(), created=datetime(2026, 1, 1, tzinfo=UTC),
+        )  # fmt: skip
+        store.put_if_absent(version_key(number), version.to_bytes())
+    assert [pool_of(store, number) for number in range(1, 6)] == [["old"], *[["a", "b"]] * 4]

@@ -42,11 +42,14 @@ def transfer_rows(
 
 
 def pool_of(store: Store, number: int) -> list[str]:
-    """Manifest keys of the pool that this version's generation began with: only its first version names them."""
+    """Manifest keys of the pool that this version's generation began with, as its first version names them.
+
+    Meta-training names what it was trained on, which is another thing.
+    """
     chain = Chain(store)
     while True:
         version = chain.version(number)
-        if version.pool or number == 1:
+        if version.kind == "initial" or number == 1:
             return version.pool
         number -= 1
 
