@@ -188,7 +188,7 @@ class Version(StoreObject):
     schema_hash: str
     """Hash of schema, encoder and architecture: one per generation."""
     pool: list[str] = []
-    """Manifest keys of what it was trained on: the initial pool (kind initial), or all there was (kind meta-training)."""
+    """Manifest keys of what it was trained on: the initial pool (kind initial), or all data (kind meta-training)."""
     folded: list[FoldedFeedback] = []
     rejected: list[RejectedFeedback] = []
     settled: dict[str, list[tuple[int, int]]] = {}
