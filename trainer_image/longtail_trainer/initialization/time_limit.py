@@ -1,6 +1,5 @@
 """How long a way may take, the time of attempts that were killed included."""
 
-import math
 import time
 from collections.abc import Callable
 
@@ -20,8 +19,7 @@ class TimeLimit:
         self._resume = resume
         self._stop = stop
         self._clock = clock
-        earlier = float(resume.load(RESUME_POINT) or b"0")
-        self._started = clock() - (earlier if math.isfinite(earlier) else 0.0)
+        self._started = clock() - float(resume.load(RESUME_POINT) or b"0")
 
     def __call__(self, epoch: int, value: float) -> None:
         """After an epoch: what was spent until here counts for the next attempt, too."""
