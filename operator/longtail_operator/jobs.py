@@ -4,15 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from longtail_api.conditions import Reason
+from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import IDENTITY_ANNOTATION
 from longtail_api.run_config import PERMANENT_EXIT_CODES, StepConfig
 from longtail_api.shared_specs import Storage, Trainer, TrainerOverrides
 from longtail_api.store_objects import Termination
 from longtail_operator import pods as pod_words
-from longtail_operator.children import CONFIG_FILE, child, container, labels, owner_annotation, pod_spec
+from longtail_operator.children import CONFIG_FILE, child, container, labels, owner_annotation, pod_spec, store_address
 from longtail_operator.clock import read
 from longtail_operator.objects import Json, is_deleting, section
 from longtail_operator.settings import Settings
@@ -34,6 +35,17 @@ class Workplace:
     trainer: Trainer
     overrides: TrainerOverrides
     suspended: bool
+
+
+def config_base(spec: HeavyModelSpec, owner: str, run: int, digest: str, seed: int | None = None) -> dict[str, Any]:
+    """What the config of every step holds: `StepConfig`'s fields, for one step of one run of `owner`."""
+    return {
+        "store": store_address(spec.storage),
+        "identity": digest,
+        "owner": owner,
+        "run": run,
+        "seed": spec.training.seed if seed is None else seed,
+    }
 
 
 def step_objects(

@@ -1,10 +1,11 @@
 """What pods say: the message a container ended with, and why one does not start."""
 
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import ValidationError
 
+from longtail_api.base import ApiModel
 from longtail_api.conditions import Reason
 from longtail_api.store_objects import CheckReport, Termination
 from longtail_operator.objects import Json, labels_of, section
@@ -44,21 +45,22 @@ def _ended(pod: Json) -> list[Json]:
 
 def termination(pods: list[Json]) -> Termination | None:
     """The newest termination message that is one; None where no container has left any."""
-    for pod in reversed(pods):
-        for end in _ended(pod):
-            try:
-                return Termination.model_validate_json(str(end.get("message") or ""))
-            except ValidationError:
-                continue
-    return None
+    return _newest(pods, Termination)
 
 
 def check_report(pods: list[Json]) -> CheckReport | None:
     """The newest report of a check, which is its termination message."""
+    return _newest(pods, CheckReport)
+
+
+Message = TypeVar("Message", bound=ApiModel)
+
+
+def _newest(pods: list[Json], model: type[Message]) -> Message | None:
     for pod in reversed(pods):
         for end in _ended(pod):
             try:
-                return CheckReport.model_validate_json(str(end.get("message") or ""))
+                return model.model_validate_json(str(end.get("message") or ""))
             except ValidationError:
                 continue
     return None

@@ -17,7 +17,7 @@ from longtail_operator.kube import KubeApi
 from longtail_operator.metaupdate.ledger import pending
 from longtail_operator.metaupdate.rules import PendingFeedback
 from longtail_operator.objects import Key, section
-from longtail_operator.plans.heavy_model import StoreView
+from longtail_operator.plans.heavy_model_world import StoreView
 from longtail_operator.pods import Trouble
 from longtail_operator.run_numbers import read_last_in_store
 from longtail_store import Chain, Credentials, ObjectMissing, Store, StoreError, StoreRefused, open_store, read_object

@@ -1,14 +1,17 @@
 """From the snapshot to what a decision may look at: parsed, and with the neighbours it needs."""
 
+from typing import TypeVar
+
 from pydantic import ValidationError
 
+from longtail_api.base import ApiModel
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_objects import ModelCard
 from longtail_operator.gate import is_admitted
 from longtail_operator.objects import SCENARIO, Json, Key, is_deleting, key_of, section
-from longtail_operator.plans.heavy_model import HeavyModelWorld, StoreView
+from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
 from longtail_operator.plans.light_model_search import SearchWorld
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
 from longtail_operator.pods import Trouble
@@ -20,9 +23,21 @@ class SpecInvalid(Exception):
     """The user must act: the spec got past admission (an older CRD, perhaps) and is not what it should be."""
 
 
-def _explained(error: ValidationError) -> SpecInvalid:
-    first = error.errors()[0]
-    return SpecInvalid(f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}")
+Spec = TypeVar("Spec", bound=ApiModel)
+
+
+def _parsed(model: type[Spec], raw: Json) -> Spec:
+    try:
+        return model.model_validate(section(raw, "spec"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise SpecInvalid(f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def _family(snapshot: Snapshot | None, key: Key) -> tuple[list[Json], list[Json]]:
+    """The children of a resource, and apart from them the pods; none without `snapshot`."""
+    found = snapshot.children(key) if snapshot is not None else []
+    return [item for item in found if item["kind"] != "Pod"], [item for item in found if item["kind"] == "Pod"]
 
 
 def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> HeavyModelView | None:
@@ -31,9 +46,9 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
     if raw is None or is_deleting(raw):
         return None
     try:
-        spec = HeavyModelSpec.model_validate(section(raw, "spec"))
-    except ValidationError as error:
-        raise SpecInvalid(f"HeavyModel {key.name}: {_explained(error)}") from None
+        spec = _parsed(HeavyModelSpec, raw)
+    except SpecInvalid as error:
+        raise SpecInvalid(f"HeavyModel {key.name}: {error}") from None
     read = store is not None and store.trouble is None and store.head is not None
     status = HeavyModelStatus.model_validate(section(raw, "status"))
     return HeavyModelView(key, spec, status, store.pool if store is not None and read else None)
@@ -48,11 +63,8 @@ def scenario_world(
     claimed: other Scenarios that were just given a place among maxConcurrentRuns.
     """
     key = key_of(raw)
-    children = snapshot.children(key) if snapshot is not None else []
-    try:
-        spec = ScenarioSpec.model_validate(section(raw, "spec"))
-    except ValidationError as error:
-        raise _explained(error) from None
+    children, pods = _family(snapshot, key)
+    spec = _parsed(ScenarioSpec, raw)
     admitted = True
     if snapshot is not None and heavy_model is not None:
         limit = heavy_model.spec.trainer.max_concurrent_runs
@@ -62,8 +74,8 @@ def scenario_world(
         spec=spec,
         status=ScenarioStatus.model_validate(section(raw, "status")),
         heavy_model=heavy_model,
-        children=[item for item in children if item["kind"] != "Pod"],
-        pods=[item for item in children if item["kind"] == "Pod"],
+        children=children,
+        pods=pods,
         settings=settings,
         admitted=admitted,
         pinned_card=card,
@@ -76,10 +88,7 @@ def heavy_model_world(
 ) -> HeavyModelWorld:
     """The world of a HeavyModel. Raises `SpecInvalid`."""
     key = key_of(raw)
-    try:
-        spec = HeavyModelSpec.model_validate(section(raw, "spec"))
-    except ValidationError as error:
-        raise _explained(error) from None
+    spec = _parsed(HeavyModelSpec, raw)
     allowed = {key.namespace, *spec.allowed_namespaces}
     scenarios: list[ScenarioWorld] = []
     for scenario in snapshot.scenarios(key):
@@ -89,14 +98,14 @@ def heavy_model_world(
             scenarios.append(scenario_world(scenario, None, None, settings))
         except SpecInvalid:
             continue  # it says so itself
-    children = snapshot.children(key)
+    children, pods = _family(snapshot, key)
     return HeavyModelWorld(
         raw=raw,
         spec=spec,
         status=HeavyModelStatus.model_validate(section(raw, "status")),
         scenarios=scenarios,
-        children=[item for item in children if item["kind"] != "Pod"],
-        pods=[item for item in children if item["kind"] == "Pod"],
+        children=children,
+        pods=pods,
         settings=settings,
         store=store,
         folding=folding,
@@ -106,22 +115,19 @@ def heavy_model_world(
 def search_world(raw: Json, snapshot: Snapshot, settings: Settings, progress: float | None = None) -> SearchWorld:
     """The world of a LightModelSearch. Raises `SpecInvalid`."""
     key = key_of(raw)
-    try:
-        spec = LightModelSearchSpec.model_validate(section(raw, "spec"))
-    except ValidationError as error:
-        raise _explained(error) from None
+    spec = _parsed(LightModelSearchSpec, raw)
     found = snapshot.get(Key(SCENARIO, key.namespace, spec.target_ref.name))
     target: ScenarioWorld | None = None
     if spec.target_ref.kind == SCENARIO and found is not None and not is_deleting(found):
         target = scenario_world(found, heavy_model_view(snapshot, heavy_model_key(found), None), None, settings)
-    children = snapshot.children(key)
+    children, pods = _family(snapshot, key)
     return SearchWorld(
         raw=raw,
         spec=spec,
         status=LightModelSearchStatus.model_validate(section(raw, "status")),
         target=target,
-        children=[item for item in children if item["kind"] != "Pod"],
-        pods=[item for item in children if item["kind"] == "Pod"],
+        children=children,
+        pods=pods,
         settings=settings,
         progress=progress,
     )

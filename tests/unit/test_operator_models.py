@@ -12,7 +12,8 @@ from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
 from longtail_operator.jobs import judge
 from longtail_operator.objects import Json, Key, key_of
 from longtail_operator.plan import Plan
-from longtail_operator.plans.heavy_model import HeavyModelWorld, StoreView, plan_heavy_model
+from longtail_operator.plans.heavy_model import plan_heavy_model
+from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
 from longtail_operator.plans.light_model_search import SearchWorld, plan_search
 from longtail_operator.plans.scenario_world import ScenarioWorld, schema_hash
 from longtail_operator.pods import Trouble
@@ -65,9 +66,16 @@ class Model:
     def settle(self) -> Plan:
         for _ in range(10):
             world = HeavyModelWorld(
-                self.raw, self.spec, HeavyModelStatus.model_validate(self.status), self.members,
-                list(self.children.values()), self.pods, SETTINGS, self.store, self.folding,
-            )  # fmt: skip
+                raw=self.raw,
+                spec=self.spec,
+                status=HeavyModelStatus.model_validate(self.status),
+                scenarios=self.members,
+                children=list(self.children.values()),
+                pods=self.pods,
+                settings=SETTINGS,
+                store=self.store,
+                folding=self.folding,
+            )
             plan = plan_heavy_model(world, self.now)
             self.notes += [note.reason for note in plan.notes]
             before = (self.status, dict(self.children))
@@ -207,7 +215,15 @@ def a_search(story: Story, run: str | None = "1", **spec: Any) -> SearchWorld:
         },
     }  # fmt: skip
     parsed = LightModelSearchSpec.model_validate({"targetRef": {"name": "spring"}, **spec})
-    return SearchWorld(raw, parsed, LightModelSearchStatus(), story.world(), [], [], SETTINGS)
+    return SearchWorld(
+        raw=raw,
+        spec=parsed,
+        status=LightModelSearchStatus(),
+        target=story.world(),
+        children=[],
+        pods=[],
+        settings=SETTINGS,
+    )
 
 
 def adapted() -> Story:
@@ -275,7 +291,7 @@ def test_a_search_shows_how_far_it_is():
     job = next(child for child in plan_search(world, NOON).children if child["kind"] == "Job")
     running = replace(world, children=[{**job, "status": {}}], progress=0.5)
     plan = plan_search(running, NOON)
-    assert plan.status["trials"] == {"planned": 8, "completed": 4, "failed": 0}
+    assert plan.status["trials"] == {"planned": 30, "completed": 15, "failed": 0}
     assert plan.requeue_after == 15.0
 
 

@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from longtail_operator.objects import Json, Key
-from longtail_operator.plans.heavy_model import StoreView
+from longtail_operator.plans.heavy_model_world import StoreView
 from longtail_operator.reconcile import Reconciler
 from longtail_operator.snapshot import Snapshot
 from longtail_operator.work_queue import WorkQueue

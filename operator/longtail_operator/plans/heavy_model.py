@@ -1,102 +1,33 @@
 """What should exist for a HeavyModel: the Job that makes the first version of each generation, from a frozen pool, and
 those of periodic meta-training."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import (
     CommittedVersion,
     FeedbackCounts,
-    HeavyModelSpec,
     HeavyModelStatus,
     InitializationStatus,
 )
 from longtail_api.initialization_search import InitializationOutcome, InitializationSearchStatus
 from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.run_config import InitializeConfig
-from longtail_api.shared_specs import TrainerOverrides
 from longtail_api.store_objects import Version
-from longtail_operator.children import store_address
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, Workplace, is_finished, judge, step_objects
-from longtail_operator.objects import Json, Key, annotations_of, key_of, section
+from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, config_base, is_finished, judge, step_objects
+from longtail_operator.objects import Json, Key, annotations_of, key_of
 from longtail_operator.pictures import links, replaced
 from longtail_operator.plan import Draft, Plan
+from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView, pool_of
 from longtail_operator.plans.meta_training import cancel, plan_meta_training
-from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, current_manifest, schema_hash
 from longtail_operator.pods import Trouble
-from longtail_operator.settings import Settings
 from longtail_operator.status import Conditions
 
 STEP = "initialize"
 OWNER = "agnostic"
 POOL_LIMIT = 64
 """How many names of the pool the status shows."""
-
-
-@dataclass(frozen=True)
-class StoreView:
-    """What is known of a HeavyModel's store."""
-
-    trouble: Trouble | None = None
-    """Why it can't be used; None where it can."""
-    head: Version | None = None
-    pool: frozenset[str] = frozenset()
-    """Manifest keys of the newest generation's initial pool."""
-    pending: int = 0
-    """Feedback that waits."""
-
-
-@dataclass(frozen=True)
-class HeavyModelWorld:
-    """One HeavyModel and everything around it, at one moment."""
-
-    raw: Json
-    spec: HeavyModelSpec
-    status: HeavyModelStatus
-    scenarios: list[ScenarioWorld]
-    """Those that refer to it and that it allows, without their children."""
-    children: list[Json]
-    pods: list[Json]
-    settings: Settings
-    store: StoreView | None
-    """None: not looked at yet."""
-    folding: bool = False
-    """Whether a fold is under way."""
-
-    @cached_property
-    def key(self) -> Key:
-        return key_of(self.raw)
-
-    @property
-    def generation(self) -> int:
-        return int(section(self.raw, "metadata").get("generation", 0))
-
-    @cached_property
-    def schema_hash(self) -> str:
-        return schema_hash(self.spec)
-
-    @cached_property
-    def view(self) -> HeavyModelView:
-        return HeavyModelView(self.key, self.spec, self.status, None)
-
-    def find(self, kind: str, name: str) -> Json | None:
-        return next((item for item in self.children if item["kind"] == kind and item["metadata"]["name"] == name), None)
-
-
-@dataclass(frozen=True)
-class Pool:
-    """The initial pool, as far as it is."""
-
-    selected: int
-    waiting: list[str]
-    """Names of Scenarios whose data is still being prepared."""
-    failed: list[str]
-    names: list[str]
-    """Namespace and name of those prepared, in the order of `manifests`."""
-    manifests: list[str]
 
 
 def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
@@ -161,7 +92,7 @@ def _stand(
 ) -> None:
     """This generation has a version: nothing is to be done but to keep it up to date, which folding does."""
     said = f"version {head.number}, generation {head.generation}"
-    pool = _pool(world)
+    pool = pool_of(world)
     if not status.pool:
         status.pool = [name for name, _ in zip(pool.names, range(POOL_LIMIT), strict=False)]
     conditions.keep(ConditionType.POOL_PREPARED)
@@ -191,7 +122,7 @@ def _initialize(
             _wait(conditions, waits, "its first version is read from the store", pooled=True)
             draft.requeue_in(5.0)
             return
-    pool = _pool(world)
+    pool = pool_of(world)
     least = world.spec.initialization.min_scenarios
     progress = (
         f"{len(pool.manifests)} of {pool.selected} scenarios of the pool are prepared, at least {least} are needed"
@@ -263,13 +194,8 @@ def _wait(conditions: Conditions, reason: str, message: str, pooled: bool) -> No
 
 def _objects(world: HeavyModelWorld, generation: int, digest: str, manifests: list[str]) -> list[Json]:
     spec = world.spec
-    secret = spec.storage.credentials_secret_ref
     config = InitializeConfig(
-        store=store_address(spec.storage),
-        identity=digest,
-        owner=OWNER,
-        run=generation,
-        seed=spec.training.seed,
+        **config_base(spec, OWNER, generation, digest),
         data_schema=spec.data_schema,
         schema_hash=world.schema_hash,
         encoder=spec.encoder,
@@ -280,40 +206,4 @@ def _objects(world: HeavyModelWorld, generation: int, digest: str, manifests: li
         pool=manifests,
         orphans_seconds=spec.retention.orphans_seconds,
     )
-    place = Workplace(
-        world.raw,
-        world.settings,
-        spec.storage,
-        secret.name if secret else None,
-        spec.trainer,
-        TrainerOverrides(),
-        False,
-    )
-    return step_objects(place, child_name(world.key.name, STEP, digest[:8]), STEP, config)
-
-
-def _pool(world: HeavyModelWorld) -> Pool:
-    """The Scenarios that the selector selects, by how far their data is. One that failed or is suspended is not
-    waited for."""
-    wanted = world.spec.initialization.scenario_selector.match_labels
-    selected = [s for s in world.scenarios if all(s.labels.get(name) == value for name, value in wanted.items())]
-    prepared: list[tuple[str, str]] = []
-    waiting: list[str] = []
-    failed: list[str] = []
-    for scenario in selected:
-        name = f"{scenario.key.namespace}/{scenario.key.name}"
-        manifest = current_manifest(scenario, world.view)
-        if manifest is not None:
-            prepared.append((manifest, name))
-        elif scenario.status.run is not None and scenario.status.run.outcome == "Failed":
-            failed.append(name)
-        elif not scenario.spec.suspend:
-            waiting.append(name)
-    prepared.sort()
-    return Pool(
-        selected=len(selected),
-        waiting=waiting,
-        failed=failed,
-        names=[name for _, name in prepared],
-        manifests=[manifest for manifest, _ in prepared],
-    )
+    return step_objects(world.workplace, child_name(world.key.name, STEP, digest[:8]), STEP, config)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
@@ -17,16 +16,15 @@ from longtail_api.store_layout import (
     step_prefix,
 )
 from longtail_api.store_objects import Metric, Termination
-from longtail_operator.children import store_address
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, Workplace, judge, step_objects
-from longtail_operator.objects import Json, Key, annotations_of, key_of, labels_of, owner_reference, section, uid_of
+from longtail_operator.jobs import LOST_MESSAGE_AFTER, Workplace, config_base, judge, step_objects
+from longtail_operator.objects import Json, annotations_of, key_of, labels_of, owner_reference, uid_of
 from longtail_operator.pictures import links
 from longtail_operator.plan import Draft, Plan
+from longtail_operator.plans.observed import Observed
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, secret_name
 from longtail_operator.pods import Trouble
 from longtail_operator.run_numbers import data_version
-from longtail_operator.settings import Settings
 from longtail_operator.status import Conditions
 
 STEP = "search"
@@ -34,28 +32,16 @@ PROGRESS_SECONDS = 15.0
 """How often the progress of a running search is read."""
 
 
-@dataclass(frozen=True)
-class SearchWorld:
+@dataclass(frozen=True, kw_only=True)
+class SearchWorld(Observed):
     """One LightModelSearch and everything around it, at one moment."""
 
-    raw: Json
     spec: LightModelSearchSpec
     status: LightModelSearchStatus
     target: ScenarioWorld | None
     """The Scenario it is for, without its children."""
-    children: list[Json]
-    pods: list[Json]
-    settings: Settings
     progress: float | None = None
     """Part of the running search that is done, 0 to 1, where known. Advisory."""
-
-    @cached_property
-    def key(self) -> Key:
-        return key_of(self.raw)
-
-    @property
-    def generation(self) -> int:
-        return int(section(self.raw, "metadata").get("generation", 0))
 
     @property
     def is_the_scenarios(self) -> bool:
@@ -197,11 +183,7 @@ def _objects(world: SearchWorld, inputs: Inputs, digest: str, name: str) -> list
     shared = inputs.heavy_model.spec
     latency = target.budget.max_latency_milliseconds
     config = SearchConfig(
-        store=store_address(shared.storage),
-        identity=digest,
-        owner=inputs.owner,
-        run=inputs.owner_run,
-        seed=shared.training.seed,
+        **config_base(shared, inputs.owner, inputs.owner_run, digest),
         manifest=inputs.manifest,
         base_version=inputs.base_version,
         heavy_result=inputs.heavy_result,

@@ -4,29 +4,22 @@ It pauses folding: feedback that comes in meanwhile waits, and is folded into th
 work and decides nothing, since the Job commits right after the version it started from, or starts over.
 """
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import HeavyModelStatus, MetaTraining, MetaTrainingStatus
 from longtail_api.run_config import MetaTrainConfig
-from longtail_api.shared_specs import TrainerOverrides
 from longtail_api.store_objects import Metric, Termination, Version
 from longtail_operator import schedule
-from longtail_operator.children import store_address
 from longtail_operator.clock import read, written
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, Workplace, is_finished, judge, step_objects
+from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, config_base, is_finished, judge, step_objects
 from longtail_operator.metaupdate.config import parameters_of
 from longtail_operator.objects import Json, Key, section
 from longtail_operator.plan import Draft, Note
+from longtail_operator.plans.heavy_model_world import HeavyModelWorld
 from longtail_operator.plans.scenario_world import current_manifest
 from longtail_operator.status import Conditions
-
-if TYPE_CHECKING:
-    from longtail_operator.plans.heavy_model import HeavyModelWorld
 
 STEP = "meta-train"
 OWNER = "agnostic"
@@ -182,15 +175,10 @@ def _objects(
     world: HeavyModelWorld, head: Version, known: MetaTrainingStatus, digest: str, manifests: list[str]
 ) -> list[Json]:
     spec = world.spec
-    secret = spec.storage.credentials_secret_ref
     # Unlike a counter, the scheduled minute is no earlier training's, even where a status was lost.
     run = int(read(known.handled).timestamp()) // 60
     config = MetaTrainConfig(
-        store=store_address(spec.storage),
-        identity=digest,
-        owner=OWNER,
-        run=run,
-        seed=run,
+        **config_base(spec, OWNER, run, digest, seed=run),
         generation=head.generation,
         base_version=known.base_version or head.number,
         manifests=manifests,
@@ -199,8 +187,4 @@ def _objects(
         scenarios_per_step=spec.meta_update.buffer_size,
         orphans_seconds=spec.retention.orphans_seconds,
     )
-    place = Workplace(
-        world.raw, world.settings, spec.storage, secret.name if secret else None, spec.trainer, TrainerOverrides(),
-        suspended=False,
-    )  # fmt: skip
-    return step_objects(place, child_name(world.key.name, STEP, digest[:8]), STEP, config)
+    return step_objects(world.workplace, child_name(world.key.name, STEP, digest[:8]), STEP, config)

@@ -11,8 +11,9 @@ from longtail_operator.metaupdate.rules import may_start
 from longtail_operator.objects import SEARCH, Key, key_of
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.rollout import plan_rollout
+from longtail_operator.plans.run_step import RunContext, Step
 from longtail_operator.plans.scenario_run import decide_run
-from longtail_operator.plans.scenario_steps import EVERY_STEP, SEARCH_STEP, RunContext, Step, steps_of
+from longtail_operator.plans.scenario_steps import EVERY_STEP, SEARCH_STEP, steps_of
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash, tables
 from longtail_operator.pods import Trouble
 from longtail_operator.run_numbers import light_version

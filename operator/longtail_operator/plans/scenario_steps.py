@@ -1,121 +1,24 @@
 """The steps of a run: for each, its identity, the object that carries it out, and what its result changes."""
 
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Protocol
-
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus, SearchBudget, TargetReference
 from longtail_api.run_config import AdaptConfig, PrepareConfig, StepConfig, TrainLightConfig
-from longtail_api.scenario import ModelMetrics, PreparedData, RunStatus, ScenarioStatus
-from longtail_api.store_layout import manifest_key, result_key
+from longtail_api.scenario import ModelMetrics, PreparedData, ScenarioStatus
 from longtail_api.store_objects import Metric, Termination
-from longtail_operator.children import child, store_address
+from longtail_operator.children import child
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import JobState, judge, step_objects
+from longtail_operator.jobs import JobState
 from longtail_operator.objects import SEARCH, Json, is_deleting, labels_of, section
 from longtail_operator.pictures import links, replaced
+from longtail_operator.plans.run_step import JobStep, RunContext, Step
 from longtail_operator.plans.scenario_run import DATA_SCHEDULE
 from longtail_operator.plans.scenario_world import (
-    HeavyModelView,
-    ScenarioWorld,
     schema_hash,
     source_hash,
     source_key,
     tables,
-    workplace,
 )
-from longtail_operator.run_numbers import data_version, light_version
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """One run of one Scenario."""
-
-    world: ScenarioWorld
-    heavy_model: HeavyModelView
-    run: RunStatus
-    now: datetime
-
-    @property
-    def data_version(self) -> str:
-        return self.run.data_version or data_version(self.run.number)
-
-    @property
-    def light_version(self) -> str:
-        return light_version(self.run.number)
-
-    @property
-    def manifest(self) -> str:
-        return manifest_key(self.world.store_key, self.data_version)
-
-    @property
-    def heavy_result(self) -> str:
-        return result_key(self.world.store_key, self.run.number, "adapt")
-
-    @property
-    def base_version(self) -> int:
-        """The version that the run pinned. Steps that need one come after the pinning."""
-        if self.run.base_version is None:
-            raise AssertionError(f"{self.world.key}: run {self.run.number} has no base version yet")
-        return self.run.base_version
-
-    @property
-    def run_label(self) -> dict[str, str]:
-        return {RUN_LABEL: str(self.run.number)}
-
-
-class Step(Protocol):
-    """One step of a run."""
-
-    name: str
-    condition: ConditionType
-    needs_version: bool
-    """Whether it starts from a version of the agnostic model."""
-
-    def identity(self, context: RunContext) -> str:
-        """Hash of the inputs that make this step another one."""
-        ...
-
-    def look(self, context: RunContext, digest: str) -> JobState:
-        """How far it is."""
-        ...
-
-    def objects(self, context: RunContext, digest: str) -> list[Json]:
-        """What carries it out."""
-        ...
-
-    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
-        """What its result changes in the status."""
-        ...
-
-
-class JobStep:
-    """A step that is one Job."""
-
-    name: str
-    condition: ConditionType
-    needs_version = True
-
-    def job_name(self, context: RunContext, digest: str) -> str:
-        return child_name(context.world.key.name, self.name, digest[:8])
-
-    def look(self, context: RunContext, digest: str) -> JobState:
-        found = context.world.find("Job", self.job_name(context, digest))
-        return judge(found, context.world.pods, context.now)
-
-    def objects(self, context: RunContext, digest: str) -> list[Json]:
-        return step_objects(
-            workplace(context.world, context.heavy_model),
-            self.job_name(context, digest),
-            self.name,
-            self.config(context, digest),
-            context.run_label,
-        )
-
-    def config(self, context: RunContext, digest: str) -> StepConfig:
-        raise NotImplementedError
 
 
 class Prepare(JobStep):
@@ -134,11 +37,7 @@ class Prepare(JobStep):
     def config(self, context: RunContext, digest: str) -> StepConfig:
         spec = context.heavy_model.spec
         return PrepareConfig(
-            store=store_address(spec.storage),
-            identity=digest,
-            owner=context.world.store_key,
-            run=context.run.number,
-            seed=spec.training.seed,
+            **context.config_base(digest),
             data_schema=spec.data_schema,
             source_key=source_key(context.world),
             data_version=context.data_version,
@@ -161,20 +60,13 @@ class Adapt(JobStep):
     def identity(self, context: RunContext) -> str:
         return identity(
             step=self.name,
-            scenario=context.world.store_key,
-            run=context.run.number,
-            data=context.data_version,
-            base=context.base_version,
+            **context.training_inputs,
         )
 
     def config(self, context: RunContext, digest: str) -> StepConfig:
         spec = context.heavy_model.spec
         return AdaptConfig(
-            store=store_address(spec.storage),
-            identity=digest,
-            owner=context.world.store_key,
-            run=context.run.number,
-            seed=spec.training.seed,
+            **context.config_base(digest),
             manifest=context.manifest,
             base_version=context.base_version,
             training=spec.training,
@@ -270,10 +162,7 @@ class TrainLight(JobStep):
     def identity(self, context: RunContext) -> str:
         return identity(
             step=self.name,
-            scenario=context.world.store_key,
-            run=context.run.number,
-            data=context.data_version,
-            base=context.base_version,
+            **context.training_inputs,
             search=SEARCH_STEP.identity(context),
             features=context.world.spec.light.features,
             budget=context.world.spec.budget.to_json_dict(),
@@ -285,11 +174,7 @@ class TrainLight(JobStep):
         found = LightModelSearchStatus.model_validate(section(search or {}, "status"))
         latency = own.budget.max_latency_milliseconds
         return TrainLightConfig(
-            store=store_address(spec.storage),
-            identity=digest,
-            owner=context.world.store_key,
-            run=context.run.number,
-            seed=spec.training.seed,
+            **context.config_base(digest),
             manifest=context.manifest,
             base_version=context.base_version,
             heavy_result=context.heavy_result,

@@ -11,9 +11,9 @@ from longtail_api.store_layout import manifest_key, scenario_key
 from longtail_api.store_objects import ModelCard
 from longtail_operator.identity import child_base, identity
 from longtail_operator.jobs import Workplace
-from longtail_operator.objects import Json, Key, annotations_of, key_of, labels_of, section, uid_of
+from longtail_operator.objects import Key, annotations_of, labels_of, uid_of
+from longtail_operator.plans.observed import Observed
 from longtail_operator.pods import Trouble
-from longtail_operator.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,19 @@ class HeavyModelView:
     """Manifest keys of the generation's initial pool; None where they are not read from the store yet."""
 
 
-@dataclass(frozen=True)
-class ScenarioWorld:
+@dataclass(frozen=True, kw_only=True)
+class ScenarioWorld(Observed):
     """One Scenario and everything around it, at one moment."""
 
-    raw: Json
     spec: ScenarioSpec
     status: ScenarioStatus
     heavy_model: HeavyModelView | None
-    children: list[Json]
-    pods: list[Json]
-    settings: Settings
     admitted: bool = True
     """Whether maxConcurrentRuns leaves room for this Scenario to start a Job."""
     pinned_card: ModelCard | None = None
     """The store's record of spec.serving.pinnedVersion, where there is one."""
     last_run: int | Trouble = 0
     """The highest run number that the store knows, or why it can't be told. Read where the status names no run."""
-
-    @cached_property
-    def key(self) -> Key:
-        return key_of(self.raw)
 
     @cached_property
     def store_key(self) -> str:
@@ -59,22 +51,12 @@ class ScenarioWorld:
         return child_base(self.key.name)
 
     @property
-    def generation(self) -> int:
-        return int(section(self.raw, "metadata").get("generation", 0))
-
-    @property
     def run_annotation(self) -> str | None:
         return annotations_of(self.raw).get(RUN_ANNOTATION)
 
     @property
     def labels(self) -> dict[str, str]:
         return labels_of(self.raw)
-
-    def find(self, kind: str, name: str) -> Json | None:
-        for item in self.children:
-            if item["kind"] == kind and item["metadata"]["name"] == name:
-                return item
-        return None
 
 
 def tables(spec: ScenarioSpec, heavy_model: HeavyModelSpec) -> dict[str, Any]:
