@@ -6,6 +6,7 @@
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -61,7 +62,7 @@ def results(tables: Path, store: StoreAddress) -> list[StepResult]:
             schema_hash="docs", pool=[manifest(name) for name in NAMES if name != ARRIVAL],
         ),
     )  # fmt: skip
-    common = {"store": store, "owner": owner(ARRIVAL), "run": 1, "threads": 1}
+    common: dict[str, Any] = {"store": store, "owner": owner(ARRIVAL), "run": 1, "threads": 1}
     common |= {"manifest": manifest(ARRIVAL), "base_version": 1}
     adapted = run("adapt", AdaptConfig(identity="adapt", **common))
     common["heavy_result"] = result_key(owner(ARRIVAL), 1, "adapt")

@@ -15,6 +15,7 @@ from longtail_store import Store, open_store, read_object, write_object_if_absen
 from longtail_trainer.command import run
 from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid, ParityFailed
 from longtail_trainer.export.runtime import feed_of, session
+from longtail_trainer.search.history import considered
 from longtail_trainer.steps import train_light
 from tests.trainer.adapted_scenario import (
     ARCHITECTURE,
@@ -93,11 +94,15 @@ def test_what_the_search_considered_is_drawn_from_its_history(address):
     write_object_if_absent(
         store, "runs/x/1/search/architecture.json", SearchResult(architecture=ARCHITECTURE, flops=1, smallest_flops=1)
     )
-    lines = [{"epoch": 1, "derivedFlops": 700, "validation.auc": 0.6}, {"epoch": 2, "validation.auc": None}]
+    derived = {"epoch": 2, "queryLoss": 0.5, "derivedFlops": 700, "validation.auc": 0.6}
+    lines = [{"epoch": 1, "derivedFlops": 900, "validation.auc": 0.5}, derived, {"epoch": 3, "validation.auc": None}]
     store.put_advisory("runs/x/1/search/metrics.jsonl", "\n".join(json.dumps(line) for line in lines).encode())
     config = train_light_config(address, architecture=None, search_result="runs/x/1/search/architecture.json")
     drawn = run("train-light", config).pictures["quality-cost"]
     assert "what the search considered" in store.get(drawn).decode()
+    assert considered(lines, "auc").points == [(700, 0.6)]
+    tried = considered([{"trial": 1, "flops": 50, "validation.auc": 0.7}], "auc")
+    assert (tried.points, tried.trained) == ([(50, 0.7)], True)
 
 
 def test_pictures_that_cannot_be_drawn_do_not_fail_the_step(address, monkeypatch, caplog):

@@ -38,10 +38,14 @@ def distributions(
 
 
 def considered(records: Records, figure: str) -> Candidates:
-    """What the search derived after its epochs, or tried, where `figure` (as in `evaluate`) is known of it."""
+    """What the search derived after its epochs, or tried, where `figure` (as in `evaluate`) is known of it.
+
+    Epochs of the warm-up, which have no loss on query rows, derive nothing: the distributions are what they were.
+    """
     name = f"validation.{figure}"
     known = [record for record in records if record.get(name) is not None and math.isfinite(record[name])]
-    derived = [(int(record["derivedFlops"]), float(record[name])) for record in known if "derivedFlops" in record]
+    moved = [record for record in known if "derivedFlops" in record and "queryLoss" in record]
+    derived = [(int(record["derivedFlops"]), float(record[name])) for record in moved]
     tried = [(int(record["flops"]), float(record[name])) for record in known if "trial" in record]
     return Candidates(tried, trained=True) if tried else Candidates(derived)
 
