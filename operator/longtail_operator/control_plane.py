@@ -43,8 +43,9 @@ class ControlPlane:
         self.retention = Retention()
         removal = Removal(api, self.observer, self.hub, self.report, now)
         self.reconciler = Reconciler(
-            self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, self.retention, settings, now
-        )
+            self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, self.retention, self.report,
+            settings, now,
+        )  # fmt: skip
         self.liveness = Liveness(settings.namespaces, asyncio.get_running_loop().time)
         self.listed = False
 
@@ -73,11 +74,10 @@ class ControlPlane:
         """List everything, and have every resource looked at. Raises `KubeError`."""
         for kind in WATCHED_KINDS:
             selector = None if kind in OWN_KINDS else _SELECTOR
-            before = set(self.snapshot.keys([kind]))
             for namespace in self.settings.namespaces or (None,):
+                before = self.snapshot.uids(kind, namespace)
                 items = await self.api.list(kind, namespace, selector)
-                mine = {key for key in before if namespace is None or key.namespace == namespace}
-                if self.observer.replace(kind, items, mine) and self.listed:
+                if self.observer.replace(items, before) and self.listed:
                     self.liveness.listed_first(kind, namespace)
         self.listed = True
         metrics.OBJECTS.set(len(self.snapshot))

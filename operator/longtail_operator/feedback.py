@@ -26,6 +26,8 @@ from longtail_operator.work_queue import WorkQueue
 
 log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 5.0
+"""After a failure; after each further one, twice as long."""
+_LONGEST_DELAY = 300.0
 _KILL_SECONDS = 10.0
 
 
@@ -70,6 +72,8 @@ class Folding:
         self._queue = queue
         self._report = report
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._failures: dict[Key, int] = {}
+        self._not_before: dict[Key, float] = {}
 
     def look(self, heavy_model: Json, spec: HeavyModelSpec, scenarios: list[Json], now: datetime) -> None:
         """Start a fold where one is due; else have the HeavyModel looked at when one may be."""
@@ -86,7 +90,10 @@ class Folding:
             longest_round=timedelta(seconds=spec.trainer.deadline_seconds),
             now=now,
         )
-        if decision.batch:
+        rest = self._not_before.get(key, 0.0) - asyncio.get_running_loop().time()
+        if decision.batch and rest > 0:
+            self._queue.add_after(key, rest)
+        elif decision.batch:
             config = _config(spec, state, [item.key for item in decision.batch])
             task = asyncio.create_task(self._run(heavy_model, state, config), name=f"fold {key}")
             self._tasks[key] = task
@@ -111,23 +118,31 @@ class Folding:
 
     async def _run(self, heavy_model: Json, state: HeavyModelStore, config: MetaUpdateConfig) -> None:
         key = key_of(heavy_model)
+        succeeded = False
         try:
             code, output, errors = await run_process(config, _environment(state))
-            self._settle(heavy_model, state, code, output, errors)
+            succeeded = self._settle(heavy_model, state, code, output, errors)
         except asyncio.CancelledError:
             raise
         except Exception:  # the task has no other reader
             metrics.FOLDS.labels("failed").inc()
             log.exception("the meta-update could not run", extra={"key": str(key)})
-            await asyncio.sleep(_AGAIN_SECONDS)
+        if succeeded:
+            self._failures.pop(key, None)
+            self._not_before.pop(key, None)
+            return
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        delay = min(_AGAIN_SECONDS * 2.0 ** min(failures - 1, 30), _LONGEST_DELAY)
+        self._not_before[key] = asyncio.get_running_loop().time() + delay
 
-    def _settle(self, heavy_model: Json, state: HeavyModelStore, code: int, output: bytes, errors: bytes) -> None:
+    def _settle(self, heavy_model: Json, state: HeavyModelStore, code: int, output: bytes, errors: bytes) -> bool:
+        """What the process has said. False where it failed."""
         key = key_of(heavy_model)
         line = output.strip().rsplit(b"\n", 1)[-1]
         try:
             if code == 0:
                 self._committed(heavy_model, state, MetaUpdateResult.model_validate_json(line))
-                return
+                return True
             failure = MetaUpdateFailure.model_validate_json(line)
         except ValidationError:
             said = errors.decode(errors="replace").strip()[-800:]
@@ -135,6 +150,7 @@ class Folding:
         metrics.FOLDS.labels("failed").inc()
         log.error("meta-update: %s: %s", failure.reason, failure.message, extra={"key": str(key)})
         self._report(heavy_model, Note("Warning", failure.reason, f"meta-update: {failure.message}"))
+        return False
 
     def _committed(self, heavy_model: Json, state: HeavyModelStore, result: MetaUpdateResult) -> None:
         metrics.FOLDS.labels("committed" if result.committed else "nothing").inc()

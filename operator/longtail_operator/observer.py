@@ -12,6 +12,7 @@ from longtail_operator.objects import (
     key_of,
     owner_key,
     section,
+    uid_of,
 )
 from longtail_operator.snapshot import Snapshot, heavy_model_key, target_key
 from longtail_operator.work_queue import WorkQueue
@@ -40,16 +41,17 @@ class Observer:
         if self._snapshot.forget(item):
             self._concern(before, None)
 
-    def replace(self, kind: str, items: list[Json], listed_before: set[Key]) -> bool:
-        """A fresh list of a kind: take it in, and forget what was known before it was asked for and is not in it.
+    def replace(self, items: list[Json], known_before: dict[Key, str]) -> bool:
+        """A fresh list of a kind: take it in, and forget what is not in it.
 
-        True where an object in it was news.
+        `known_before`: what was known of that kind before the list was asked for, with its uid. What has come since
+        stays, also under the name of something that is gone. True where an object in the list was news.
         """
         names = {key_of(item) for item in items}
         news = [self.observe(item) for item in items]
-        for key in listed_before - names:
+        for key in known_before.keys() - names:
             known = self._snapshot.get(key)
-            if known is not None and key.kind == kind:
+            if known is not None and uid_of(known) == known_before[key]:
                 self.forget(known)
         return any(news)
 

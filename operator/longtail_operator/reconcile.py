@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import cast
 
@@ -15,8 +15,8 @@ from longtail_operator.apply import Applier, NameTaken, Outdated
 from longtail_operator.feedback import Folding, feedback_of
 from longtail_operator.kube import KubeError, NamespaceEnding
 from longtail_operator.notes import notes_of
-from longtail_operator.objects import HEAVY_MODEL, SCENARIO, SEARCH, Json, Key, entries, is_deleting, section
-from longtail_operator.plan import Plan
+from longtail_operator.objects import HEAVY_MODEL, SCENARIO, SEARCH, Json, Key, entries, is_deleting, key_of, section
+from longtail_operator.plan import Note, Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import STEP, plan_search, running_progress_key
 from longtail_operator.plans.meta_training import pauses_folding
@@ -48,7 +48,8 @@ class Reconciler:
 
     def __init__(
         self, snapshot: Snapshot, queue: WorkQueue[Key], applier: Applier, hub: StoreHub, folding: Folding,
-        removal: Removal, retention: Retention, settings: Settings, now: Now = utc_now,
+        removal: Removal, retention: Retention, report: Callable[[Json, Note], None], settings: Settings,
+        now: Now = utc_now,
     ) -> None:  # fmt: skip
         self._snapshot = snapshot
         self._queue = queue
@@ -57,6 +58,7 @@ class Reconciler:
         self._folding = folding
         self._removal = removal
         self._retention = retention
+        self._report = report
         self._settings = settings
         self._now = now
         self._taken: dict[Key, str] = {}
@@ -105,6 +107,7 @@ class Reconciler:
         """Have the world as the resource asks. Raises `Outdated`, `KubeError`, `StoreError`."""
         raw = self._snapshot.get(key)
         if raw is None:
+            self._taken.pop(key, None)
             if key.kind == HEAVY_MODEL:
                 self._hub.forget(key)
             return
@@ -212,6 +215,10 @@ class Reconciler:
             status = _with_obstacle(before, status, self._taken[key], self._now())
         if status != before:
             await self._applier.status(raw, status)
+        # Told as soon as it holds: whatever becomes of the children, the next decision finds this status as it is.
+        self._tell(raw, (*plan.notes, *notes_of(before, status)))
+        if plan.requeue_after is not None:
+            self._queue.add_after(key, plan.requeue_after)
         taken: list[str] = []
         for wanted in plan.children:
             try:
@@ -221,11 +228,11 @@ class Reconciler:
         for unwanted in plan.deletions:
             await self._applier.remove(unwanted)
         self._remember_taken(key, taken)
-        for note in (*plan.notes, *notes_of(before, status)):
-            await self._applier.note(raw, note, self._now())
-            log.info("%s: %s", note.reason, note.message, extra={"key": str(key)})
-        if plan.requeue_after is not None:
-            self._queue.add_after(key, plan.requeue_after)
+
+    def _tell(self, raw: Json, notes: Iterable[Note]) -> None:
+        for note in notes:
+            self._report(raw, note)
+            log.info("%s: %s", note.reason, note.message, extra={"key": str(key_of(raw))})
 
     def _remember_taken(self, key: Key, taken: list[str]) -> None:
         """The plan knows only of children that are ours; what stands in their way is said in the next status."""
@@ -245,8 +252,7 @@ class Reconciler:
         after = _with_obstacle(before, after, message, self._now())
         if after != before:
             await self._applier.status(raw, after)
-            for note in notes_of(before, after):
-                await self._applier.note(raw, note, self._now())
+            self._tell(raw, notes_of(before, after))
 
 
 def _with_obstacle(before: Json, status: Json, message: str, now: datetime) -> Json:

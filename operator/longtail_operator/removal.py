@@ -13,7 +13,7 @@ from longtail_api.labels import FINALIZER
 from longtail_operator.apply import Outdated
 from longtail_operator.clock import read
 from longtail_operator.kube import KubeApi, KubeError
-from longtail_operator.objects import Json, key_of, section
+from longtail_operator.objects import Json, Key, key_of, section
 from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
 from longtail_operator.store_hub import CredentialsMissing, StoreHub
@@ -53,7 +53,7 @@ class Removal:
         try:
             spec = HeavyModelSpec.model_validate(section(raw, "spec"))
             if spec.deletion_policy == "Delete":
-                store = await self._hub.store(key, spec)
+                store = await self._store(key, spec)
                 count = await asyncio.to_thread(_remove_all, store)
                 log.info("removed %d objects from %s", count, spec.storage.uri, extra={"key": str(key)})
         except (StoreError, CredentialsMissing, ValidationError) as error:
@@ -61,6 +61,16 @@ class Removal:
                 raise
             self._report(raw, Note("Warning", "StoreCleanupGivenUp", f"objects stay in the store: {error}"))
         await self._set(raw, wanted=False)
+
+    async def _store(self, key: Key, spec: HeavyModelSpec) -> Store:
+        """The store; as it was opened before, where its Secret went first, as it does with a namespace."""
+        try:
+            return await self._hub.store(key, spec)
+        except CredentialsMissing:
+            known = self._hub.known(key)
+            if known is None:
+                raise
+            return known.store
 
     async def _set(self, raw: Json, wanted: bool) -> None:
         metadata = raw["metadata"]

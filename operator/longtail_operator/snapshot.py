@@ -84,6 +84,14 @@ class Snapshot:
         wanted = frozenset(kinds)
         return [key for key in self._objects if key.kind in wanted]
 
+    def uids(self, kind: str, namespace: str | None) -> dict[Key, str]:
+        """What is known of a kind, in one namespace or in all, with its uid."""
+        return {
+            key: uid_of(item)
+            for key, item in self._objects.items()
+            if key.kind == kind and namespace in (None, key.namespace)
+        }
+
     def children(self, owner: Key) -> list[Json]:
         """Everything that names `owner` as its owner, pods too, in the order of their keys."""
         return [self._objects[key] for key in sorted(self._children.get(owner, ()))]

@@ -52,6 +52,9 @@ class HeavyModelStore:
     """Initial pool by generation; it never changes."""
     pending: dict[str, PendingFeedback] = field(default_factory=dict[str, PendingFeedback])
 
+    def is_at(self, address: StoreAddress, credentials: Credentials | None) -> bool:
+        return self.address == address and self.credentials == credentials
+
 
 class StoreHub:
     """Opens stores, races each distinct one once, and reads chains. Its calls may be made from one event loop only."""
@@ -148,9 +151,12 @@ class StoreHub:
             ca_bundle_file=self._trust(key, storage),
         )
         state = self._stores.get(key)
-        if state is None or state.address != address or state.credentials != credentials:
+        if state is None or not state.is_at(address, credentials):
             store = await asyncio.to_thread(open_store, address, credentials)
-            state = self._stores[key] = HeavyModelStore(store, address, credentials)
+            # Scenarios ask at the same time as their HeavyModel: who opened it first has perhaps read it already.
+            state = self._stores.get(key)
+            if state is None or not state.is_at(address, credentials):
+                state = self._stores[key] = HeavyModelStore(store, address, credentials)
         return state
 
     async def _credentials(self, key: Key, storage: Storage) -> Credentials | None:

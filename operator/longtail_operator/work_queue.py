@@ -11,6 +11,7 @@ K = TypeVar("K", bound=Hashable)
 FIRST_DELAY = 0.25
 """Seconds before the first retry of a key; each further one waits twice as long."""
 LONGEST_DELAY = 120.0
+_VOID_TIMERS = 1024
 
 
 class WorkQueue(Generic[K]):
@@ -53,6 +54,10 @@ class WorkQueue(Generic[K]):
             return
         self._due[key] = when
         heapq.heappush(self._timers, (when, next(self._order), key))
+        if len(self._timers) > 2 * len(self._due) + _VOID_TIMERS:
+            # A schedule of once a month would keep the void timers of a month.
+            self._timers = [(moment, next(self._order), one) for one, moment in self._due.items()]
+            heapq.heapify(self._timers)
         self._set_alarm()
 
     async def get(self) -> K:

@@ -52,6 +52,20 @@ def test_the_back_off_of_one_key_leaves_the_others_alone():
     asyncio.run(story())
 
 
+def test_timers_that_were_overtaken_do_not_gather():
+    async def story() -> int:
+        queue: WorkQueue[str] = WorkQueue()
+        for _ in range(20_000):
+            queue.add_after("a", 30 * 86_400)
+            queue.add("a")
+            queue.done(await queue.get())
+        queue.add_after("b", 0.01)
+        assert await queue.get() == "b", "what is due still comes"
+        return len(queue._timers)  # pyright: ignore[reportPrivateUsage]
+
+    assert asyncio.run(story()) < 2000
+
+
 def test_the_earliest_time_asked_for_counts():
     async def story() -> str:
         queue: WorkQueue[str] = WorkQueue()

@@ -53,7 +53,7 @@ class Around:
 
     async def remove(self, key: Key) -> None: ...
 
-    async def note(self, *_: Any) -> None: ...
+    def report(self, *_: Any) -> None: ...
 
 
 def reconciled(status: Json, under_way: bool = False) -> tuple[Around, Folding]:
@@ -75,7 +75,8 @@ def reconciled(status: Json, under_way: bool = False) -> tuple[Around, Folding]:
     async def look() -> None:
         queue: WorkQueue[Key] = WorkQueue()
         reconciler = Reconciler(
-            snapshot, queue, everything, everything, doubled, everything, everything, SETTINGS,
+            snapshot, queue, everything, everything, doubled, everything, everything, around.report,
+            SETTINGS,
             now=lambda: NEXT_NIGHT + JITTER,
         )  # fmt: skip
         await reconciler.reconcile(KEY)

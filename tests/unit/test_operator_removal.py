@@ -8,15 +8,16 @@ from typing import Any, cast
 
 import pytest
 
+from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.run_config import StoreAddress
 from longtail_operator.apply import Outdated
 from longtail_operator.kube import KubeApi, KubeError
-from longtail_operator.objects import Json, Key
+from longtail_operator.objects import Json, Key, key_of
 from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
 from longtail_operator.removal import Removal
 from longtail_operator.snapshot import Snapshot
-from longtail_operator.store_hub import StoreHub
+from longtail_operator.store_hub import CredentialsMissing, StoreHub
 from longtail_operator.work_queue import WorkQueue
 from longtail_store import StoreUnreachable, open_store
 from tests.unit.operator_builders import NOON, SCHEMA
@@ -102,6 +103,26 @@ def test_the_objects_go_before_the_finalizer(tmp_path: Path):
     asyncio.run(place.removal.advance(a_deleted_model("Delete", uri, "theirs", FINALIZER)))
     assert list(store.list("")) == []
     assert place.api.finalizers == [["theirs"]]
+
+
+def test_the_objects_go_although_the_secret_went_first_as_it_does_with_a_namespace(tmp_path: Path):
+    uri = f"file://{tmp_path / 'store'}"
+    store = open_store(StoreAddress(uri=uri))
+    store.put_if_absent("data/a/1/manifest.json", b"{}")
+    place = Place()
+    model = a_deleted_model("Delete", uri, FINALIZER)
+
+    async def no_secret(*_: Any) -> Any:
+        raise CredentialsMissing("there is no Secret")
+
+    async def story() -> None:
+        await place.hub.store(key_of(model), HeavyModelSpec.model_validate(model["spec"]))
+        place.hub.store = no_secret
+        await place.removal.advance(model)
+
+    asyncio.run(story())
+    assert list(store.list("")) == []
+    assert place.api.finalizers == [[]]
 
 
 def refuse(*_: Any) -> Any:
