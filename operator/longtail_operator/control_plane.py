@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -16,7 +17,7 @@ from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
 from longtail_operator.reconcile import Now, Reconciler, utc_now
 from longtail_operator.removal import Removal
-from longtail_operator.retention import Retention
+from longtail_operator.retention import CONCURRENT_COLLECTIONS, Retention
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot
 from longtail_operator.store_hub import StoreHub
@@ -100,6 +101,10 @@ async def run(api: KubeApi, settings: Settings, stop: asyncio.Event) -> None:
     Another replica may run at the same time: the store's put-if-absent, the status' resourceVersion and
     deterministic names keep both right. A Lease around this call would only save their work.
     """
+    # As many threads as wait for stores at once: one that does not answer must not keep the others, or a name to be
+    # looked up, waiting for a thread.
+    threads = settings.workers + CONCURRENT_COLLECTIONS + 8
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(threads, thread_name_prefix="store"))
     plane = ControlPlane(api, settings)
     watching = asyncio.Event()
     async with AsyncExitStack() as stack:

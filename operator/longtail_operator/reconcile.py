@@ -151,7 +151,7 @@ class Reconciler:
             self._queue.add_after(heavy_key, 0.5)
 
     def _scenario_world(
-        self, raw: Json, heavy_model: HeavyModelView | None, card: ModelCard | None = None,
+        self, raw: Json, heavy_model: HeavyModelView | None, card: ModelCard | Trouble | None = None,
         last_run: int | Trouble = 0,
     ) -> ScenarioWorld:  # fmt: skip
         return scenario_world(

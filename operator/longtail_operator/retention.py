@@ -13,6 +13,7 @@ from longtail_store import Store, StoreError
 log = logging.getLogger(__name__)
 
 INTERVAL_SECONDS = 3600.0
+CONCURRENT_COLLECTIONS = 4
 Collect = Callable[[Store, RetentionRule, list[int]], list[str]]
 
 
@@ -33,7 +34,8 @@ class Retention:
     def look(self, key: Key, spec: HeavyModelSpec, store: Store, scenarios: list[Json]) -> None:
         """Start a collection, where the last one is an hour ago. What fails is tried again an hour later."""
         now = asyncio.get_running_loop().time()
-        if now < self._next.get(key, 0.0):
+        if now < self._next.get(key, 0.0) or len(self._tasks) >= CONCURRENT_COLLECTIONS:
+            # A collection never waits: what it must spare is what is in use when it starts.
             return
         self._next[key] = now + INTERVAL_SECONDS
         rule = RetentionRule(spec.retention.versions, timedelta(seconds=spec.retention.orphans_seconds))

@@ -85,10 +85,8 @@ class StoreHub:
                 state.stale = False
                 state.read_at = now
                 state.view = await self._read(state)
-        except CredentialsMissing as error:
-            return StoreView(Trouble(Reason.CREDENTIALS_MISSING, str(error)))
-        except StoreRefused as error:
-            return StoreView(Trouble(Reason.STORE_UNREACHABLE, str(error)))
+        except (StoreRefused, CredentialsMissing) as error:
+            return StoreView(_trouble(error))
         return self._with_pending(state)
 
     def mark_stale(self, key: Key) -> None:
@@ -104,15 +102,17 @@ class StoreHub:
         if not is_settled(state.view.head.settled, item.scenario, item.run):
             state.pending[item.key] = item
 
-    async def card(self, key: Key, spec: HeavyModelSpec, scenario: str, version: str) -> ModelCard | None:
-        """The record of one light version; None where there is none. Raises `StoreError`, `CredentialsMissing`."""
+    async def card(self, key: Key, spec: HeavyModelSpec, scenario: str, version: str) -> ModelCard | Trouble | None:
+        """The record of one light version; None where there is none; or why that can't be told."""
         known = self._cards.get((key, scenario, version))
         if known is None:
-            state = await self._open(key, spec.storage)
             try:
+                state = await self._open(key, spec.storage)
                 known = await asyncio.to_thread(read_object, state.store, model_card_key(scenario, version), ModelCard)
             except ObjectMissing:
                 return None
+            except (StoreError, CredentialsMissing) as error:
+                return _trouble(error)
             self._cards[key, scenario, version] = known
         return known
 
@@ -121,10 +121,8 @@ class StoreHub:
         try:
             state = await self._open(key, spec.storage)
             return await asyncio.to_thread(read_last_in_store, state.store, scenario)
-        except CredentialsMissing as error:
-            return Trouble(Reason.CREDENTIALS_MISSING, str(error))
-        except StoreError as error:
-            return Trouble(Reason.STORE_UNREACHABLE, str(error))
+        except (StoreError, CredentialsMissing) as error:
+            return _trouble(error)
 
     async def store(self, key: Key, spec: HeavyModelSpec) -> Store:
         """The store itself. Raises `StoreRefused`, `CredentialsMissing`."""
@@ -189,7 +187,7 @@ class StoreHub:
                 return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
             head, found, pool = await asyncio.to_thread(_read_chain, state)
         except StoreError as error:
-            return StoreView(Trouble(Reason.STORE_UNREACHABLE, str(error)))
+            return StoreView(_trouble(error))
         for item in found:
             state.pending.setdefault(item.key, item)
         return StoreView(head=head, pool=pool)
@@ -208,6 +206,11 @@ class StoreHub:
             if is_settled(settled, item.scenario, item.run):
                 del state.pending[item.key]
         return StoreView(view.trouble, view.head, view.pool, len(state.pending))
+
+
+def _trouble(error: StoreError | CredentialsMissing) -> Trouble:
+    missing = isinstance(error, CredentialsMissing)
+    return Trouble(Reason.CREDENTIALS_MISSING if missing else Reason.STORE_UNREACHABLE, str(error))
 
 
 def _read_chain(state: HeavyModelStore) -> tuple[Version | None, list[PendingFeedback], frozenset[str]]:

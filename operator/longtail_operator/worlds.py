@@ -56,7 +56,7 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
-    card: ModelCard | None = None, claimed: frozenset[Key] = frozenset(), last_run: int | Trouble = 0,
+    card: ModelCard | Trouble | None = None, claimed: frozenset[Key] = frozenset(), last_run: int | Trouble = 0,
 ) -> ScenarioWorld:  # fmt: skip
     """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`.
 

@@ -62,7 +62,7 @@ class Story:
         self.status: Json = {}
         self.now = NOON
         self.admitted = True
-        self.card: ModelCard | None = None
+        self.card: ModelCard | Trouble | None = None
         self.last_run: int | Trouble = 0
         self.removed: list[Key] = []
         self.jobs_ever: list[str] = []

@@ -4,8 +4,8 @@ import asyncio
 from typing import cast
 
 from longtail_operator.metaupdate.garbage import RetentionRule
-from longtail_operator.objects import Json
-from longtail_operator.retention import Retention, versions_in_use
+from longtail_operator.objects import Json, Key
+from longtail_operator.retention import CONCURRENT_COLLECTIONS, Retention, versions_in_use
 from longtail_store import Store, StoreUnreachable
 from tests.unit.operator_builders import MODEL_KEY, a_heavy_model
 
@@ -34,3 +34,23 @@ def test_history_is_looked_at_once_an_hour_even_where_the_store_does_not_answer(
 
     asyncio.run(story())
     assert calls == [(5, [7])]
+
+
+def test_few_collections_run_at_once_and_the_others_have_their_turn_later():
+    calls: list[int] = []
+
+    def collect(store: Store, rule: RetentionRule, in_use: list[int]) -> list[str]:
+        calls.append(rule.versions)
+        return []
+
+    async def story() -> None:
+        retention = Retention(collect)
+        for _ in range(2):
+            for number in range(CONCURRENT_COLLECTIONS + 2):
+                spec = a_heavy_model(retention={"versions": 5 + number})
+                retention.look(Key("HeavyModel", "shop", f"m{number}"), spec, NOWHERE, [])
+            await retention.close()
+            assert len(calls) >= CONCURRENT_COLLECTIONS
+
+    asyncio.run(story())
+    assert sorted(calls) == [5 + number for number in range(CONCURRENT_COLLECTIONS + 2)]

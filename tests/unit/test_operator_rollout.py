@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from longtail_api.store_objects import LightArchitecture, ModelCard
 from longtail_operator.objects import Key
+from longtail_operator.pods import Trouble
 from tests.unit.operator_builders import SHA, Story, a_serving_scenario
 
 
@@ -91,6 +92,16 @@ def test_a_pinned_version_that_does_not_exist_changes_nothing():
     story = a_serving_scenario().serves()
     story.change(serving={"pinnedVersion": "v7"}).settle()
     assert story.condition("RolledOut") == ("False", "InvalidSpec")
+    assert story.traffic_goes_to == "v1"
+
+
+def test_a_pinned_version_that_the_store_can_not_tell_of_waits_and_what_serves_stays():
+    story = a_serving_scenario().serves()
+    story.card = Trouble("StoreUnreachable", "no answer")
+    plan = story.change(serving={"pinnedVersion": "v7"}).settle()
+    assert story.condition("RolledOut") == ("False", "StoreUnreachable")
+    assert plan.requeue_after is not None
+    assert plan.requeue_after <= 15
     assert story.traffic_goes_to == "v1"
 
 

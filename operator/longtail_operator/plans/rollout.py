@@ -7,6 +7,7 @@ from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import VERSION_LABEL
 from longtail_api.scenario import Lineage, RunStatus, ScenarioStatus, Serving, ServingStatus
 from longtail_api.store_layout import requests_key
+from longtail_api.store_objects import ModelCard
 from longtail_operator import pods as pod_words
 from longtail_operator import serving_objects as objects
 from longtail_operator.clock import read, written
@@ -14,7 +15,7 @@ from longtail_operator.identity import identity
 from longtail_operator.jobs import LOST_MESSAGE_AFTER, conditions_of
 from longtail_operator.objects import Json, annotations_of, is_deleting, key_of, labels_of, section
 from longtail_operator.plan import Draft
-from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, secret_name
+from longtail_operator.plans.scenario_world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld, secret_name
 from longtail_operator.run_numbers import light_version
 from longtail_operator.status import Conditions
 
@@ -93,6 +94,10 @@ def _wanted(rollout: Rollout) -> tuple[str, str] | None:
                 False, Reason.INVALID_SPEC,
                 f"serving.pinnedVersion: the store has no light version {serving.pinned_version}; name one it has",
             )  # fmt: skip
+            return None
+        if isinstance(card, pod_words.Trouble):
+            rollout.rolled_out(False, card.reason, card.message)
+            rollout.draft.requeue_in(STORE_RETRY_SECONDS)
             return None
         return serving.pinned_version, card.sha256
     if newest is None or newest[0] == status.stable:
@@ -206,8 +211,7 @@ def _promote(rollout: Rollout, version: str, sha256: str, message: str, p99: flo
             search=rollout.status.lineage.search,
             light_version=version,
         )
-    elif rollout.world.pinned_card is not None:
-        card = rollout.world.pinned_card
+    elif isinstance(card := rollout.world.pinned_card, ModelCard):
         rollout.status.lineage = Lineage(
             data_version=card.data_version, agnostic_version=card.agnostic_version, light_version=version
         )

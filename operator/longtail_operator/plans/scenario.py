@@ -14,7 +14,13 @@ from longtail_operator.plans.rollout import plan_rollout
 from longtail_operator.plans.run_step import RunContext, Step
 from longtail_operator.plans.scenario_run import decide_run
 from longtail_operator.plans.scenario_steps import EVERY_STEP, SEARCH_STEP, steps_of
-from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash, tables
+from longtail_operator.plans.scenario_world import (
+    STORE_RETRY_SECONDS,
+    HeavyModelView,
+    ScenarioWorld,
+    schema_hash,
+    tables,
+)
 from longtail_operator.pods import Trouble
 from longtail_operator.run_numbers import light_version
 from longtail_operator.schedule import ScheduleInvalid
@@ -22,8 +28,6 @@ from longtail_operator.serving_objects import ServingPlace, answers, is_availabl
 from longtail_operator.status import Conditions
 
 _STORE_READ_SECONDS = 2.0
-_STORE_RETRY_SECONDS = 15.0
-"""How often a store is asked again that did not say which runs it knows."""
 READY, FAILED, SUSPENDED = ConditionType.READY, ConditionType.FAILED, ConditionType.SUSPENDED
 
 
@@ -39,7 +43,7 @@ def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
     if heavy_model is None or obstacle is not None:
         return _blocked(world, status, conditions, draft, obstacle or Trouble(Reason.MODEL_NOT_FOUND, ""))
     if world.status.run is None and isinstance(world.last_run, Trouble):
-        draft.requeue_in(_STORE_RETRY_SECONDS)
+        draft.requeue_in(STORE_RETRY_SECONDS)
         return _blocked(world, status, conditions, draft, world.last_run)
     try:
         decision = decide_run(world, heavy_model, now)

@@ -15,6 +15,9 @@ from longtail_operator.objects import Key, annotations_of, labels_of, uid_of
 from longtail_operator.plans.observed import Observed
 from longtail_operator.pods import Trouble
 
+STORE_RETRY_SECONDS = 15.0
+"""How often a store is asked again that did not answer."""
+
 
 @dataclass(frozen=True)
 class HeavyModelView:
@@ -36,8 +39,8 @@ class ScenarioWorld(Observed):
     heavy_model: HeavyModelView | None
     admitted: bool = True
     """Whether maxConcurrentRuns leaves room for this Scenario to start a Job."""
-    pinned_card: ModelCard | None = None
-    """The store's record of spec.serving.pinnedVersion, where there is one."""
+    pinned_card: ModelCard | Trouble | None = None
+    """The store's record of spec.serving.pinnedVersion; None where it has none; or why it can't be told."""
     last_run: int | Trouble = 0
     """The highest run number that the store knows, or why it can't be told. Read where the status names no run."""
 
