@@ -188,6 +188,37 @@ def test_a_finished_job_that_its_time_to_live_removed_is_not_run_again(place: Pl
     play(place, story)
 
 
+def test_a_status_that_was_lost_with_all_children_is_followed_by_the_next_run_and_its_feedback_counts(
+    place: Place,
+) -> None:
+    async def story(place: Place) -> None:
+        def folded(count: int) -> Callable[[], Awaitable[bool]]:
+            async def holds() -> bool:
+                return section(await place.get("HeavyModel", "shared"), "status", "feedback").get("folded") == count
+
+            return holds
+
+        place.start_operator()
+        await place.heavy_model()
+        await place.scenario("pooled", {"pool": "yes"})
+        await place.scenario("late")
+        await place.becomes("Scenario", "late", "Ready", "True", "Contributing")
+        await place.eventually(folded(1), "run 1 is folded", ("HeavyModel", "shared"))
+        place.stop_operator()
+        for kind in ("Job", "ConfigMap"):
+            for item in await place.api.list(kind, place.namespace, "longtail.dev/scenario=late"):
+                await place.api.delete(Key(kind, place.namespace, item["metadata"]["name"]), item["metadata"]["uid"])
+        path = f"/apis/longtail.dev/v1alpha1/namespaces/{place.namespace}/scenarios/late/status"
+        await place.api.request("PATCH", path, {}, {"status": None}, "application/merge-patch+json")
+        assert not section(await place.get("Scenario", "late"), "status")
+        place.start_operator()
+        await place.becomes("Scenario", "late", "Ready", "True", "Contributing")
+        assert section(await place.get("Scenario", "late"), "status", "run")["number"] == 2
+        await place.eventually(folded(2), "run 2 is folded, too", ("HeavyModel", "shared"))
+
+    play(place, story)
+
+
 def test_a_failed_step_says_the_containers_own_words(place: Place) -> None:
     async def story(place: Place) -> None:
         said = '{"status": "Failed", "reason": "DataInvalid", "message": "samples: column \'price\' is missing"}'
