@@ -104,6 +104,13 @@ class Folding:
     def is_under_way(self, heavy_model: Key) -> bool:
         return heavy_model in self._tasks
 
+    async def end(self, heavy_model: Key) -> None:
+        """End the HeavyModel's process: it must not write into a store that is about to be emptied."""
+        task = self._tasks.get(heavy_model)
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
     async def close(self) -> None:
         """End the processes; what they had not committed is folded after the next start."""
         tasks = list(self._tasks.values())

@@ -114,6 +114,7 @@ class Reconciler:
         if is_deleting(raw):
             # Children go by their owner references.
             if key.kind == HEAVY_MODEL:
+                await self._folding.end(key)
                 await self._removal.advance(raw)
             return
         try:

@@ -141,6 +141,39 @@ class OneStore:
     def mark_stale(self, key: Key) -> None: ...
 
 
+def test_a_meta_update_ends_before_the_objects_of_its_model_are_removed(monkeypatch: pytest.MonkeyPatch):
+    happened: list[str] = []
+
+    async def works(*_: Any) -> tuple[int, bytes, bytes]:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)
+            happened.append("process ended")
+        return 0, b"", b""
+
+    async def advance(raw: Json) -> None:
+        happened.append("objects removed")
+
+    monkeypatch.setattr(feedback, "run_process", works)
+
+    async def story() -> None:
+        plane = ControlPlane(cast(KubeApi, None), SETTINGS)
+        folding = Folding(cast(StoreHub, OneStore("file:///nowhere")), plane.queue, plane.report)
+        plane.reconciler._folding = folding  # pyright: ignore[reportPrivateUsage]
+        plane.reconciler._removal.advance = advance  # pyright: ignore[reportPrivateUsage]
+        metadata = {"name": "shared", "namespace": "shop", "uid": "m", "resourceVersion": "1"}
+        raw = {"kind": "HeavyModel", "metadata": metadata}
+        folding.look(raw, a_heavy_model(metaUpdate={"bufferSize": 1}), [], NOON)
+        await asyncio.sleep(0)
+        plane.snapshot.observe({**raw, "metadata": {**metadata, "deletionTimestamp": "2026-06-01T12:00:00Z"}})
+        await plane.reconciler.reconcile(MODEL_KEY)
+        assert not folding.is_under_way(MODEL_KEY)
+
+    asyncio.run(story())
+    assert happened == ["process ended", "objects removed"]
+
+
 def test_a_meta_update_that_fails_is_not_started_again_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     started: list[float] = []
 
