@@ -268,6 +268,8 @@ class RunStatus(ApiModel):
     """When its last step ended (RFC 3339)."""
     outcome: Literal["Succeeded", "Failed"] | None = None
     """How it ended."""
+    no_feedback: Annotated[str, Field(max_length=63)] | None = None
+    """Why it hands in no feedback, such as EmptyQuerySet."""
     light_sha256: Annotated[str, Field(max_length=64)] | None = None
     """Hash of the light model file it made."""
 

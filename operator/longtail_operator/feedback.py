@@ -38,8 +38,10 @@ def has_adapted(scenario: Json) -> bool:
 
 
 def feedback_of(scenario: Json | None, now: datetime) -> PendingFeedback | None:
-    """The feedback that the Scenario's current run has handed in, by its deterministic key."""
+    """The feedback that the Scenario's current run has handed in, by its deterministic key; None where it has none."""
     if scenario is None or not has_adapted(scenario):
+        return None
+    if section(scenario, "status", "run").get("noFeedback"):
         return None
     key = key_of(scenario)
     run = int(section(scenario, "status", "run")["number"])

@@ -314,6 +314,17 @@ def test_a_container_that_ran_out_of_memory_says_what_to_do():
     assert "give it more memory" in state.message
 
 
+def test_a_run_without_query_rows_has_no_feedback_to_wait_for():
+    story = a_serving_scenario()
+    story.settle()
+    story.succeeds("prepare").settle()
+    story.succeeds("adapt", feedbackReason="EmptyQuerySet").settle()
+    raw = {**story.raw, "status": story.status}
+    assert story.status["run"]["noFeedback"] == "EmptyQuerySet"
+    assert feedback_of(raw, NOON) is None
+    assert runs_ahead_of_feedback([raw], {"shop"}) == 0
+
+
 def test_feedback_comes_from_runs_that_have_adapted():
     story = adapted()
     raw = {**story.raw, "status": story.status}

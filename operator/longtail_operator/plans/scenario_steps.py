@@ -74,6 +74,7 @@ class Adapt(JobStep):
 
     def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
         status.metrics.heavy = model_metrics(said)
+        context.run.no_feedback = said.outputs.get("feedbackReason")
         _link(context, status, self.name, said)
 
 
