@@ -17,6 +17,8 @@ from longtail_trainer.light.scores import scores
 from longtail_trainer.loading import encode_frame
 from tests.trainer.prepared_data import FEATURES, samples
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 
 EVERY_OPERATION = LightArchitecture(

@@ -12,6 +12,8 @@ from longtail_trainer.training import EmptyQuerySet, LabelLosses, feedback, mean
 from longtail_trainer.training.gradients import stored_gradients
 from tests.trainer.prepared_data import FEATURES, SCHEMA, samples
 
+pytestmark = pytest.mark.slow
+
 LOSSES = LabelLosses.of(SCHEMA)
 SMALL = Architecture(behavior_width=4, behavior_layers=1, profile_layers=[5], prediction_layers=[4], embedding_size=2)
 

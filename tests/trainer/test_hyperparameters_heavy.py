@@ -17,6 +17,8 @@ from longtail_trainer.loading import encode_frame
 from longtail_trainer.training import LabelLosses, TrainingSettings, train
 from tests.trainer import prepared_data
 
+pytestmark = pytest.mark.slow
+
 
 def features_of_label(number: int) -> Features:
     """The features of prepared data, with one label."""

@@ -34,6 +34,8 @@ from longtail_trainer.initialization.time_limit import TimeLimit
 from tests.trainer.prepared_data import FEATURES, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, SMALL, adapt_config, initialize_config, killed_after, started
 
+pytestmark = pytest.mark.slow
+
 SPEC = InitializationSearch(
     hyperparameters=HyperparameterSearch(
         max_trials=2,

@@ -27,6 +27,8 @@ from tests.trainer.contexts import context_of
 from tests.trainer.prepared_data import SCHEMA, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, initialize_config, killed_after, meta_train_config, started
 
+pytestmark = pytest.mark.slow
+
 LOSSES = LabelLosses.of(SCHEMA)
 RESULT = result_key("agnostic", 1, "meta-train")
 MANIFESTS = [f"data/{name}/v1/manifest.json" for name in (*POOL, ARRIVAL)]

@@ -10,6 +10,8 @@ from longtail_trainer.light import DistillationLosses, LightModel, with_teacher
 from longtail_trainer.search.gdas import GdasSettings, SuperModel, light_super_model, search
 from tests.trainer.tiny_features import a_schema, features_of, samples
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 
 FEATURES = features_of(a_schema(sequences=2))

@@ -20,6 +20,8 @@ from tests.trainer.adapted_scenario import HEAVY_RESULT, SMALL_SPACE, adapt_one,
 from tests.trainer.prepared_data import SCHEMA
 from tests.trainer.training_steps import ARRIVAL, killed_after, started
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def adapted(tmp_path_factory):

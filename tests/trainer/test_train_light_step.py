@@ -28,6 +28,8 @@ from tests.trainer.contexts import context_of
 from tests.trainer.prepared_data import samples
 from tests.trainer.training_steps import ARRIVAL, killed_after, started
 
+pytestmark = pytest.mark.slow
+
 MODEL, CARD = model_key(ARRIVAL, "v1"), model_card_key(ARRIVAL, "v1")
 
 

@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from longtail_store import Store
@@ -25,7 +26,7 @@ class LedgerInAFolder(LedgerMachine):
             shutil.rmtree(self.folder)
 
 
-TestLedgerInAFolder = LedgerInAFolder.TestCase
+TestLedgerInAFolder = pytest.mark.slow(LedgerInAFolder.TestCase)
 TestLedgerInAFolder.settings = settings(
     max_examples=int(os.environ.get("LONGTAIL_LEDGER_EXAMPLES", "100")),
     stateful_step_count=40,
