@@ -1,5 +1,6 @@
 """What a step of a run is, and what it may look at."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -93,7 +94,7 @@ class Step(Protocol):
         ...
 
 
-class JobStep:
+class JobStep(ABC):
     """A step that is one Job."""
 
     name: str
@@ -116,5 +117,6 @@ class JobStep:
             context.run_label,
         )
 
+    @abstractmethod
     def config(self, context: RunContext, digest: str) -> StepConfig:
-        raise NotImplementedError
+        """What the Job is told to do."""

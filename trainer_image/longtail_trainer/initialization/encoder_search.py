@@ -16,7 +16,7 @@ from longtail_trainer.heavy.cell_layers import CellLayers
 from longtail_trainer.heavy.model import HeavyModel
 from longtail_trainer.initialization.pool_rows import PoolRows
 from longtail_trainer.search.gdas import GdasSettings, SuperModel, search
-from longtail_trainer.search.space import Costs, Space, placeholder
+from longtail_trainer.search.space import Costs, Space, any_architecture
 from longtail_trainer.training import LabelLosses
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.loop import ResumePoint, Stop
@@ -64,14 +64,14 @@ def heavy_super_model(
 ) -> SuperModel[HeavyModel]:
     """A heavy model in whose behavior encoders every architecture of the space is present."""
     space = heavy_space(features, architecture, spec)
-    cell = placeholder(space.width, space.layers, space.heads, spec.operations[0])
+    cell = any_architecture(space.width, space.layers, space.heads, spec.operations[0])
     return SuperModel(space, lambda make: HeavyModel(features, SEARCHED, architecture, cell, make), seed)
 
 
 def heavy_space(features: Features, architecture: Architecture, spec: EncoderSearch) -> Space:
     """All layers that may be found, with the FLOPs of the whole heavy model for each."""
     width, heads = architecture.behavior_width, architecture.behavior_heads
-    cell = placeholder(width, spec.layers, heads, spec.operations[0])
+    cell = any_architecture(width, spec.layers, heads, spec.operations[0])
     model = HeavyModel(features, SEARCHED, architecture, cell)
     shapes = [encoder.shape for encoder in model.encoders()]
     searched = [encoder.layers for encoder in model.encoders() if isinstance(encoder.layers, CellLayers)]

@@ -15,7 +15,7 @@ from longtail_trainer.batches import Batch
 from longtail_trainer.encoded import EncodedSplit, batches
 from longtail_trainer.light.model import LightModel
 from longtail_trainer.search.distribution import ArchitectureDistribution
-from longtail_trainer.search.space import Picks, Space, placeholder, space_of
+from longtail_trainer.search.space import Picks, Space, any_architecture, space_of
 from longtail_trainer.search.super_cell import CurrentSample, SuperCell
 from longtail_trainer.training.loop import CLIP_NORM, WEIGHT_DECAY, ResumePoint, Stop, epoch_seed
 from longtail_trainer.training.loss import LabelLosses
@@ -32,7 +32,7 @@ class SuperModel(nn.Module, Generic[Model]):
     """A model in which every architecture of the space is present, and the distribution over them.
 
     build: the model round the cells that it is given, one for each sequence, by its length; with any architecture of
-    the space (`placeholder`). seed: of the weights; torch's own state is left alone.
+    the space (`any_architecture`). seed: of the weights; torch's own state is left alone.
     """
 
     def __init__(self, space: Space, build: Callable[[Callable[[int], nn.Module]], Model], seed: int = 0) -> None:
@@ -59,7 +59,7 @@ def light_super_model(
 ) -> SuperModel[LightModel]:
     """Of light models. names: the features they may read (see `light_columns`)."""
     space = space_of(features, spec, names)
-    any_of_it = placeholder(space.width, space.layers, space.heads, spec.operations[0])
+    any_of_it = any_architecture(space.width, space.layers, space.heads, spec.operations[0])
     return SuperModel(space, lambda cell: LightModel(features, any_of_it, names, cell), seed)
 
 

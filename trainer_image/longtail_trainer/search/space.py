@@ -110,12 +110,12 @@ class Space:
 def space_of(features: Features, spec: SearchSpace, names: Sequence[str] = ()) -> Space:
     """The space of a `SearchSpace` for light models of these features."""
     heads = default_heads(spec.width)
-    model = LightModel(features, placeholder(spec.width, spec.layers, heads, spec.operations[0]), names)
+    model = LightModel(features, any_architecture(spec.width, spec.layers, heads, spec.operations[0]), names)
     costs = Costs.of(model.fixed_flops(), [encoder.shape for encoder in model.encoders()], spec.operations)
     return Space.of(spec.width, spec.layers, heads, spec.operations, costs)
 
 
-def placeholder(width: int, layers: int, heads: int, operation: str) -> LightArchitecture:
+def any_architecture(width: int, layers: int, heads: int, operation: str) -> LightArchitecture:
     """Any architecture of these sizes, for models whose cells don't matter."""
     every = [Layer(input=0, operation=operation) for _ in range(layers)]
     return LightArchitecture(width=width, layers=every, attention_heads=heads)
