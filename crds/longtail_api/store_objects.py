@@ -103,6 +103,8 @@ class NumericEncoding(ApiModel):
     high: float
     center: float
     scale: Annotated[float, Field(gt=0)]
+    edges: list[float] = []
+    """Of the bins that models cut the normalized values into, ascending; none where the values have no spread."""
 
 
 class Checkpoint(ApiModel):

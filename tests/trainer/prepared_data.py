@@ -40,7 +40,7 @@ FEATURES = Features(
         "behaviors.items.kind": ["a", "b"],
     },
     numeric={
-        name: NumericEncoding(low=-3, high=3, center=0.5, scale=2)
+        name: NumericEncoding(low=-3, high=3, center=0.5, scale=2, edges=[-1.5, -0.6, 0.0, 1.0])
         for name in ("context.hour", "profile.age", "behaviors.items.price", "behaviors.visits.seconds")
     },
     labels={"spent": NumericEncoding(low=0, high=9, center=2, scale=3)},

@@ -14,7 +14,7 @@ from longtail_store import open_store
 from longtail_trainer.encoded import batches, concatenate
 from longtail_trainer.errors import DataInvalid
 from longtail_trainer.features import encode_categorical, encode_label, encode_numeric, fit_features
-from longtail_trainer.features.fitting import numeric_encoding, vocabulary
+from longtail_trainer.features.fitting import BINS, numeric_encoding, vocabulary
 from longtail_trainer.loading import empty_split, encode_frame, load_features, load_manifest, load_split
 from tests.trainer.prepared_data import FEATURES, SCHEMA, samples, statistics_of, write_scenario
 
@@ -173,3 +173,14 @@ def test_the_features_of_a_pool_follow_from_its_statistics():
     assert abs(float(encoded.numeric[:, 0].median())) < 0.1
     assert 0.8 < float(encoded.numeric[:, 0].std()) < 1.2
     assert abs(float(encoded.labels[encoded.observed[:, 1], 1].mean())) < 1e-5
+
+
+def test_bins_are_cut_at_quantiles_in_normalized_units_and_never_too_narrow():
+    even = numeric_encoding(NumericStatistics(sample=[float(value) for value in range(801)]))
+    assert len(even.edges) == BINS + 1
+    assert even.edges[0] == pytest.approx((even.low - even.center) / even.scale)
+    assert even.edges[-1] == pytest.approx((even.high - even.center) / even.scale)
+    mostly_zero = numeric_encoding(NumericStatistics(sample=[0.0] * 900 + [1e-9] * 50 + [10.0] * 50))
+    assert len(mostly_zero.edges) == 2
+    assert numeric_encoding(NumericStatistics(sample=[7.0] * 20)).edges == []
+    assert numeric_encoding(NumericStatistics()).edges == []

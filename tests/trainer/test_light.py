@@ -40,12 +40,15 @@ def flops_by_hand(model: LightModel) -> int:
     total = 0
     width, layers = model.architecture.width, model.architecture.layers
     static = model.columns.static
+    bins = 2 * 3  # a multiply-add for each of a number's three bins
+    total += bins * len(static.numeric)
     if static.categorical or static.numeric:
         total += (len(static.categorical) + bool(static.numeric) - 1) * 2 * width
         total += 2 * width if model.columns.sequences else 0  # the product of profile and behavior
     for sequence in model.features.data_schema.behaviors:
         columns = model.columns.sequences[sequence.name]
         area = sequence.max_length * width
+        total += bins * len(columns.numeric) * sequence.max_length
         total += (len(columns.categorical) + bool(columns.numeric) - 1) * area
         for layer in layers:
             if layer.operation == "lstm":

@@ -29,7 +29,7 @@ def features_of(schema: DataSchema) -> Features:
         data_schema=schema,
         vocabularies={column: ["a", "b", "c"] for table in tables for column in table.categorical},
         numeric={
-            column: NumericEncoding(low=-2, high=3, center=0.5, scale=1.5)
+            column: NumericEncoding(low=-2, high=3, center=0.5, scale=1.5, edges=[-1.5, -0.25, 0.5, 1.6])
             for table in tables
             for column in table.numeric
         },

@@ -1,6 +1,7 @@
 """Vocabularies and normalization from the merged statistics of the pool's training rows."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from longtail_api.data_schema import DataSchema
 from longtail_api.store_objects import CategoricalStatistics, Features, NumericEncoding, NumericStatistics, Statistics
@@ -10,6 +11,10 @@ MINIMUM_COUNT = 5
 """Rarer values become the unknown category: so its embedding is trained, on values that are as rare as new ones."""
 LARGEST_VOCABULARY = 50_000
 CLIP_QUANTILES = (0.01, 0.99)
+BINS = 8
+"""Of the piecewise-linear encoding, at equal quantiles; fewer where many values are alike."""
+NARROWEST_BIN = 1e-3
+"""In normalized units. A narrower one would turn the rounding of float32 into a step."""
 INTERQUARTILE_RANGE_OF_A_UNIT_NORMAL = 1.349
 
 
@@ -56,7 +61,18 @@ def numeric_encoding(statistics: NumericStatistics) -> NumericEncoding:
         return NumericEncoding(low=0.0, high=0.0, center=0.0, scale=1.0)
     low, first, center, third, high = np.quantile(values, [CLIP_QUANTILES[0], 0.25, 0.5, 0.75, CLIP_QUANTILES[1]])
     spread = max((third - first) / INTERQUARTILE_RANGE_OF_A_UNIT_NORMAL, float(np.clip(values, low, high).std()))
-    return NumericEncoding(low=low, high=high, center=center, scale=_positive(spread, center))
+    scale = _positive(spread, center)
+    normalized = (np.clip(values, low, high) - center) / scale
+    return NumericEncoding(low=low, high=high, center=center, scale=scale, edges=bin_edges(normalized))
+
+
+def bin_edges(normalized: NDArray[np.float64]) -> list[float]:
+    """Edges of the bins: quantiles, ascending, apart by the narrowest bin at least. None for a single value."""
+    edges: list[float] = []
+    for edge in np.quantile(normalized, np.linspace(0, 1, BINS + 1)).astype(np.float32):
+        if not edges or edge - edges[-1] >= NARROWEST_BIN:
+            edges.append(float(edge))
+    return edges if len(edges) > 1 else []
 
 
 def label_encoding(statistics: NumericStatistics) -> NumericEncoding:

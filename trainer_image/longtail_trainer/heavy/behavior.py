@@ -36,7 +36,7 @@ class BehaviorEncoder(nn.Module):
     ) -> None:
         super().__init__()
         self.shape = Shape(sequence.max_length, architecture.behavior_width, architecture.behavior_heads)
-        self.inputs = InputLayer(sequence_columns(sequence), features.vocabularies, architecture.embedding_size)
+        self.inputs = InputLayer(sequence_columns(sequence), features, architecture.embedding_size)
         self.project = nn.Linear(self.inputs.width, self.shape.width)
         self.dropout = nn.Dropout(float(architecture.dropout))
         self.layers = layers(self.shape)
@@ -56,7 +56,7 @@ class BehaviorEncoder(nn.Module):
     def outside_flops(self) -> int:
         """Of everything but the layers."""
         length, width = self.shape.length, self.shape.width
-        project = 2 * self.inputs.width * width * length
+        project = (self.inputs.flops() + 2 * self.inputs.width * width) * length
         means_and_maximum = 3 * length * width
         attentive = 2 * length * width + 2 * length * width
         return project + means_and_maximum + attentive

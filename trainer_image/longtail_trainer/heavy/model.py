@@ -46,7 +46,7 @@ class HeavyModel(nn.Module):
         schema = features.data_schema
         dropout = float(architecture.dropout)
         self.features = features
-        self.static = InputLayer(static_columns(schema), features.vocabularies, architecture.embedding_size)
+        self.static = InputLayer(static_columns(schema), features, architecture.embedding_size)
         self.profile = (
             Perceptron(self.static.width, architecture.profile_layers, dropout) if self.static.width else None
         )
@@ -84,7 +84,7 @@ class HeavyModel(nn.Module):
         Two per multiply-add of matrix products, one per addition, multiplication or comparison of two activations
         (the convention of `Operation.flops`); biases, activation functions, norms and softmax are not counted.
         """
-        parts = (self.profile, self.interaction, *self.encoders())
+        parts = (self.static, self.profile, self.interaction, *self.encoders())
         encoding = sum(part.flops() for part in parts if part is not None)
         return encoding + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features
 

@@ -1,10 +1,11 @@
 """One behavior sequence into one vector, round a cell that is searched or given."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from longtail_api.store_objects import Features
 from longtail_trainer.light.cell import Cell
 from longtail_trainer.light.columns import SelectedColumns
 from longtail_trainer.light.feature_sum import FeatureSum
@@ -26,7 +27,7 @@ class SequenceEncoder(nn.Module):
     def __init__(
         self,
         columns: SelectedColumns,
-        vocabularies: Mapping[str, Sequence[str]],
+        features: Features,
         shape: Shape,
         layers: int,
         cell: nn.Module,
@@ -34,7 +35,7 @@ class SequenceEncoder(nn.Module):
         super().__init__()
         self.shape = shape
         self.layers = layers
-        self.embed = FeatureSum(columns, vocabularies, shape.width)
+        self.embed = FeatureSum(columns, features, shape.width)
         self.dropout = nn.Dropout(DROPOUT)
         self.cell = cell
         self.attend = nn.Linear(shape.width, 1, bias=False)

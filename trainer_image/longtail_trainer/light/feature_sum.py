@@ -1,29 +1,32 @@
 """The features of a sample, or of each event, brought to one width."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from longtail_api.store_objects import Features
 from longtail_trainer.light.columns import SelectedColumns
+from longtail_trainer.piecewise_linear import PiecewiseLinear
 
 EMBEDDING_SPREAD = 0.1
 
 
 class FeatureSum(nn.Module):
-    """bias + Σ embedding(category) + W · numbers: (…) per column → (…, width).
+    """bias + Σ embedding(category) + W · (numbers and their bins): (…) per column → (…, width).
 
     The same as embeddings, concatenated and projected, with the projection folded into the embeddings: a look-up
     costs no FLOPs. The unknown category starts at zero.
     """
 
-    def __init__(self, columns: SelectedColumns, vocabularies: Mapping[str, Sequence[str]], width: int) -> None:
+    def __init__(self, columns: SelectedColumns, features: Features, width: int) -> None:
         super().__init__()
         self.width = width
         self.embeddings = nn.ModuleList(
-            nn.Embedding(len(vocabularies[column]) + 1, width) for column in columns.categorical
+            nn.Embedding(len(features.vocabularies[column]) + 1, width) for column in columns.categorical
         )
-        self.numbers = nn.Linear(2 * len(columns.numeric), width, bias=False) if columns.numeric else None
+        self.bins = PiecewiseLinear.of(features, columns.numeric)
+        self.numbers = nn.Linear(self.bins.width, width, bias=False) if columns.numeric else None
         self.bias = nn.Parameter(torch.zeros(width))
         with torch.no_grad():
             for table in self.tables():
@@ -38,13 +41,14 @@ class FeatureSum(nn.Module):
         """categorical: int64 (…) per column. numeric: float32 (…, 2 × columns), values then null indicators."""
         total = self.bias
         if self.numbers is not None:
-            total = total + self.numbers(numeric)
+            total = total + self.numbers(self.bins(numeric))
         for table, indices in zip(self.tables(), categorical, strict=True):
             total = total + table(indices)
         return total
 
     def flops(self) -> int:
-        """Of one position: the product of the numbers, and the additions of the columns."""
+        """Of one position: the bins, the product of the numbers, and the additions of the columns."""
         product = 2 * self.numbers.in_features * self.width if self.numbers is not None else 0
+        product += self.bins.flops()
         terms = len(self.embeddings) + (1 if self.numbers is not None else 0)
         return product + max(0, terms - 1) * self.width

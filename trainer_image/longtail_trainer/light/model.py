@@ -56,13 +56,11 @@ class LightModel(nn.Module):
         hidden = 2 * architecture.width
         make_cell = cell or partial(FixedCell, architecture)
         static = self.columns.static
-        self.static = (
-            FeatureSum(static, features.vocabularies, hidden) if static.categorical or static.numeric else None
-        )
+        self.static = FeatureSum(static, features, hidden) if static.categorical or static.numeric else None
         self.sequences = nn.ModuleList(
             SequenceEncoder(
                 self.columns.sequences[sequence.name],
-                features.vocabularies,
+                features,
                 Shape(sequence.max_length, architecture.width, architecture.attention_heads),
                 len(architecture.layers),
                 make_cell(sequence.max_length),
