@@ -54,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--ablations", type=_names(ABLATIONS), default=[], metavar="A,B", help=f"all, or of {', '.join(ABLATIONS)}"
     )
-    result.add_argument("--ablation-scenarios", type=int, default=6, metavar="N", help="drawn for light ablations")
+    result.add_argument(
+        "--ablation-scenarios", type=int, default=6, metavar="N", help="drawn for ablations of light models"
+    )
     result.add_argument("--in-flight", type=int, default=4, metavar="N", help="scenarios at a time in those of folding")
     result.add_argument(
         "--target", type=_target, action="append", default=[], metavar="METHOD=AUC", help="least average"

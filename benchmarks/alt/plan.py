@@ -19,7 +19,11 @@ from benchmarks.alt.units.repetition import ablation_scenarios
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the command line asks for. initial: the first is the comparison's own, the others vary it (Table VIII)."""
+    """What the command line asks for.
+
+    initial: the first is the comparison's own, the others vary it (Table VIII). ablation_scenarios: those that each
+    seed draws for ablations of the light model, and for light models after other numbers of initial scenarios.
+    """
 
     encoders: Sequence[Encoder] = ("LSTM",)
     initial: Sequence[int] = (8,)
@@ -58,13 +62,13 @@ def phases(wanted: Wanted, scenarios: Sequence[str], seed: int) -> list[list[Uni
         if name in FOLDING_ABLATIONS
         for encoder in wanted.encoders
     ]
+    drawn = ablation_scenarios(scenarios, seed, wanted.ablation_scenarios)
     lights = [
         Unit(kind="light", seed=seed, encoder=encoder, initial=initial, scenario=scenario, variant=method)
         for encoder, initial in pairs
-        for scenario in scenarios
+        for scenario in (scenarios if initial == main else drawn)
         for method in LIGHT_METHODS
     ]
-    drawn = ablation_scenarios(scenarios, seed, wanted.ablation_scenarios)
     ablated = [
         Unit(kind="light", seed=seed, encoder=encoder, initial=main, scenario=scenario, variant=name)
         for name in wanted.ablations

@@ -39,7 +39,7 @@ class PiecewiseLinear(nn.Module):
         if not self.bins:
             return numeric
         columns, scale, shift = self.get_buffer("columns"), self.get_buffer("scale"), self.get_buffer("shift")
-        shares = (numeric[..., columns] * scale + shift).clamp(-0.5, 0.5)
+        shares = (numeric.index_select(-1, columns) * scale + shift).clamp(-0.5, 0.5)
         return torch.cat([numeric, shares], dim=-1)
 
     def flops(self) -> int:

@@ -4,7 +4,7 @@ import time
 
 import torch
 
-from benchmarks.alt.methods import PROFILE_ONLY, SINGLE_POOLED_SCHEDULE
+from benchmarks.alt.methods import PROFILE_ONLY, SINGLE_PAPER_SCHEDULE, SINGLE_POOLED_SCHEDULE
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.workplace import Prepared, Workplace
 from longtail_api.store_layout import statistics_key
@@ -82,6 +82,8 @@ def _settings(unit: Unit, workplace: Workplace, rows: int) -> TrainingSettings:
             learning_rate=float(pooled.learning_rate),
             seed=unit.seed,
         )
+    if unit.variant == SINGLE_PAPER_SCHEDULE:
+        return TrainingSettings(epochs=5, batch_size=512, learning_rate=0.001, seed=unit.seed)
     return TrainingSettings(
         epochs=single.epochs,
         batch_size=minibatch(rows, single.batch_size),

@@ -103,7 +103,10 @@ def search(
     saved: a search that is killed and resumed ends as an uninterrupted one, bit for bit.
     """
     weights = torch.optim.AdamW(
-        super_model.model.parameters(), lr=float(settings.parameters.learning_rate), weight_decay=WEIGHT_DECAY
+        super_model.model.parameters(),
+        lr=float(settings.parameters.learning_rate),
+        weight_decay=WEIGHT_DECAY,
+        fused=True,
     )
     architecture = torch.optim.Adam(
         super_model.distribution.parameters(),
