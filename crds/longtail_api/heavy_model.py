@@ -14,6 +14,10 @@ from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
 from longtail_api.values import Distinct, Number
 
+MODEL_REVISION = 2
+"""Of what the trainer builds from an `Architecture`. Weights of another revision don't fit, so with a new one the next
+generation begins, as with a change of the architecture itself. 2: bins of numbers, a way round each LSTM layer."""
+
 
 class Architecture(ApiModel):
     """Sizes of the heavy model. Immutable within a generation."""

@@ -11,7 +11,7 @@ from longtail_api.heavy_model import Architecture
 from longtail_api.store_objects import Features, Layer, LightArchitecture, NumericEncoding
 from longtail_trainer.batches import Batch, SequenceBatch
 from longtail_trainer.encoded import EncodedSplit
-from longtail_trainer.errors import ConfigInvalid
+from longtail_trainer.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.heavy import HeavyModel
 from longtail_trainer.heavy.weights import set_weights, weights_bytes
 from longtail_trainer.loading import encode_frame
@@ -202,3 +202,11 @@ def test_weights_are_saved_alike_and_come_back():
     other = HeavyModel(FEATURES, "LSTM", SMALL)
     set_weights(other, content)
     assert weights_bytes(other) == content
+
+
+def test_weights_of_another_model_are_refused_and_nothing_is_changed():
+    heavy, before = model(), weights_bytes(model())
+    with pytest.raises(DataInvalid, match=r"stored weights don't fit .* next generation") as refused:
+        set_weights(heavy, weights_bytes(model("Transformer")))
+    assert refused.value.reason == "WeightsOfAnotherModel"
+    assert weights_bytes(heavy) == before

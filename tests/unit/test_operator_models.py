@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from longtail_api.heavy_model import Architecture, HeavyModelStatus
+from longtail_api.heavy_model import MODEL_REVISION, Architecture, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
 from longtail_api.store_objects import Checkpoint, Termination, Version
 from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
@@ -196,6 +196,15 @@ def test_another_schema_starts_the_next_generation():
     config = next(child for child in model.children.values() if child["kind"] == "ConfigMap")
     assert json.loads(config["data"]["config.json"])["generation"] == 2
     assert model.status["version"]["number"] == 5, "Scenarios go on with what there is"
+
+
+def test_a_trainer_that_builds_another_model_starts_the_next_generation(monkeypatch):
+    before = schema_hash(SPEC)
+    monkeypatch.setattr("longtail_operator.plans.scenario_world.MODEL_REVISION", MODEL_REVISION + 1)
+    model = Model(member("a"), member("b"), store=StoreView(head=a_version(digest=before)))
+    model.settle()
+    config = next(child for child in model.children.values() if child["kind"] == "ConfigMap")
+    assert json.loads(config["data"]["config.json"])["generation"] == 2
 
 
 def a_search(story: Story, run: str | None = "1", **spec: Any) -> SearchWorld:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
+from longtail_api.heavy_model import MODEL_REVISION, HeavyModelSpec, HeavyModelStatus
 from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_layout import manifest_key, scenario_key
@@ -109,9 +109,12 @@ def trigger_hash(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
 
 
 def schema_hash(spec: HeavyModelSpec) -> str:
-    """Hash of schema, encoder and architecture: one per generation."""
+    """Hash of schema, encoder, architecture, and of how the trainer builds these: one per generation."""
     return identity(
-        schema=spec.data_schema.to_json_dict(), encoder=spec.encoder, architecture=spec.architecture.to_json_dict()
+        schema=spec.data_schema.to_json_dict(),
+        encoder=spec.encoder,
+        architecture=spec.architecture.to_json_dict(),
+        revision=MODEL_REVISION,
     )
 
 
