@@ -4,6 +4,7 @@
 import logging
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import onnx
 import torch
@@ -87,22 +88,30 @@ def core_graph(model: LightModel) -> onnx.ModelProto:
     add(model.columns.static, (batch,), sequence=False)
     for number, columns in enumerate(model.columns.sequences.values()):
         add(columns, (batch, EXAMPLE_LENGTH + number), sequence=True)
+    labels = [label.name for label in model.features.data_schema.labels]
+    # One *args parameter holds them all.
+    return stripped(exported(Core(model), tuple(examples), core_inputs(model), labels, (tuple(axes),)))
+
+
+def exported(
+    module: nn.Module, examples: tuple[Tensor, ...], inputs: list[str], outputs: list[str], dynamic_shapes: Any
+) -> onnx.ModelProto:
+    """The graph of a module in evaluation, traced on `examples`; `dynamic_shapes` as torch.export takes them."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about its own internals; the parity gate judges the result
         program = torch.onnx.export(
-            Core(model).eval(),
-            tuple(examples),
+            module.eval(),
+            examples,
             dynamo=True,
-            input_names=core_inputs(model),
-            output_names=[label.name for label in model.features.data_schema.labels],
-            # One *args parameter holds them all.
-            dynamic_shapes=(tuple(axes),),
+            input_names=inputs,
+            output_names=outputs,
+            dynamic_shapes=dynamic_shapes,
             opset_version=OPSET,
             verbose=False,
         )
     assert program is not None
-    return stripped(program.model_proto)
+    return program.model_proto
 
 
 def stripped(model: onnx.ModelProto) -> onnx.ModelProto:

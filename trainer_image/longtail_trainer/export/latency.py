@@ -2,6 +2,7 @@
 
 import random
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ BLOCKS = 5
 RUNS = 200
 LONGEST_SECONDS = 10.0
 
+Timer = Callable[[], float]
+"""Runs something once; the seconds it took."""
+
 
 @dataclass(frozen=True)
 class Latency:
@@ -25,11 +29,8 @@ class Latency:
     p99_milliseconds: float
 
 
-def measure_latency(model: LightModel, content: bytes) -> Latency:
-    """Measured on this machine by its wall clock, after a warm-up; about 1,000 runs, or 10 seconds.
-
-    Of five blocks of runs the one of lowest p99 counts: what else the machine does in the meantime is not the model's.
-    """
+def prediction_timer(model: LightModel, content: bytes) -> Timer:
+    """Of one prediction of the exported model, at batch 1 and maxLength events."""
     runtime = session(content)
     longest = max((sequence.max_length for sequence in model.features.data_schema.behaviors), default=0)
     feed = feed_of(random_samples(model.features, 1, longest, random.Random(0)), inputs_of(model))
@@ -39,11 +40,20 @@ def measure_latency(model: LightModel, content: bytes) -> Latency:
         runtime.run(None, feed)
         return time.perf_counter() - start
 
+    return seconds
+
+
+def measure_latency(model: LightModel, content: bytes) -> Latency:
+    """Measured on this machine by its wall clock, after a warm-up; about 1,000 runs, or 10 seconds.
+
+    Of five blocks of runs the one of lowest p99 counts: what else the machine does in the meantime is not the model's.
+    """
+    timer = prediction_timer(model, content)
     for _ in range(WARM_UP):
-        seconds()
+        timer()
     began = time.perf_counter()
     blocks: list[Latency] = []
     while len(blocks) < BLOCKS and (not blocks or time.perf_counter() - began < LONGEST_SECONDS):
-        p50, p99 = np.quantile([seconds() for _ in range(RUNS)], [0.5, 0.99])
+        p50, p99 = np.quantile([timer() for _ in range(RUNS)], [0.5, 0.99])
         blocks.append(Latency(round(float(p50) * 1000, 4), round(float(p99) * 1000, 4)))
     return min(blocks, key=lambda block: block.p99_milliseconds)
