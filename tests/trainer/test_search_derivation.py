@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from longtail_api.light_model_search import OPERATION_NAMES, SearchSpace
 from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.light import LightModel
+from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.space import Space, space_of
 from longtail_trainer.search.uniform import UniformSampler
@@ -44,10 +45,6 @@ def log_probabilities(space: Space, seed: int) -> list[list[float]]:
     return result
 
 
-def costs_of(space: Space) -> list[tuple[int, ...]]:
-    return [choice.costs for choice in space.choices]
-
-
 def joint(log_p: list[list[float]], picks: tuple[int, ...]) -> float:
     return sum(options[pick] for options, pick in zip(log_p, picks, strict=True))
 
@@ -60,7 +57,7 @@ def test_the_order_is_that_of_enumerating_everything(seed: int, share: float, la
     budget = space.smallest_flops() + share * (space.largest_flops() - space.smallest_flops())
     inside = [picks for picks in every_architecture(space) if space.flops(picks) <= budget]
     expected = sorted((joint(log_p, picks) for picks in inside), reverse=True)
-    found = list(most_probable(costs_of(space), log_p, budget - space.fixed_flops))
+    found = list(most_probable(log_p, *space.limits(Budget(budget))))
     assert {picks for picks, _ in found} == set(inside)
     assert [value for _, value in found] == pytest.approx(expected, abs=1e-7)
 
@@ -70,7 +67,7 @@ def test_the_order_is_that_of_enumerating_everything(seed: int, share: float, la
 def test_the_budget_is_never_exceeded_by_the_real_model(seed: int, share: float):
     space = a_space(layers=4, operations=OPERATION_NAMES)
     budget = int(space.smallest_flops() + share * (space.largest_flops() - space.smallest_flops()))
-    first = next(most_probable(costs_of(space), log_probabilities(space, seed), budget - space.fixed_flops), None)
+    first = next(most_probable(log_probabilities(space, seed), *space.limits(Budget(budget))), None)
     assert (first is None) == (budget < space.smallest_flops())
     if first is not None:
         model = model_of(space.architecture(first[0]))
@@ -81,9 +78,9 @@ def test_the_budget_is_never_exceeded_by_the_real_model(seed: int, share: float)
 def test_a_large_space_with_a_tight_budget_needs_no_large_heap():
     space = a_space(layers=12, operations=OPERATION_NAMES)
     uniform = [[-math.log(len(choice.options))] * len(choice.options) for choice in space.choices]
-    tight = (space.smallest_flops() + space.largest_flops()) // 2 - space.fixed_flops
+    tight = space.limits(Budget((space.smallest_flops() + space.largest_flops()) // 2))
     for log_p in (uniform, log_probabilities(space, 3)):
-        first_twenty = list(itertools.islice(most_probable(costs_of(space), log_p, tight), 20))
+        first_twenty = list(itertools.islice(most_probable(log_p, *tight), 20))
         values = [value for _, value in first_twenty]
         assert values == sorted(values, reverse=True)
         assert len({picks for picks, _ in first_twenty}) == 20

@@ -13,9 +13,8 @@ from longtail_trainer.command import run
 from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid
 from longtail_trainer.heavy import load_heavy
 from longtail_trainer.light import LightModel
-from longtail_trainer.search.latency_gate import fast_enough
 from longtail_trainer.search.space import space_of
-from longtail_trainer.search.task import Candidate, goodness, objective_name, reached
+from longtail_trainer.search.task import goodness, objective_name, reached
 from tests.trainer.adapted_scenario import HEAVY_RESULT, SMALL_SPACE, adapt_one, copied, search_config
 from tests.trainer.prepared_data import SCHEMA
 from tests.trainer.training_steps import ARRIVAL, killed_after, started
@@ -160,38 +159,3 @@ def test_smaller_errors_and_larger_aucs_are_better():
     assert reached(metrics, "rmse", 2.5)
     assert not reached(metrics, "rmse", 1.5)
     assert not reached(metrics, "auc", None)
-
-
-class Timed:
-    """A task whose architectures take as many milliseconds as they have FLOPs."""
-
-    def __init__(self, flops: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-        self.budget = float("inf")
-        self.space = self
-        self.order = flops
-        self.measured: list[int] = []
-        monkeypatch.setattr("longtail_trainer.search.latency_gate._p99", self.p99)
-
-    def flops(self, picks: tuple[int, ...]) -> int:
-        return self.order[picks[0]]
-
-    def p99(self, task: object, found: Candidate) -> float:
-        self.measured.append(self.flops(found.picks))
-        return float(self.measured[-1])
-
-    def rank(self, budget: float) -> Candidate | None:
-        picks = next((index for index, flops in enumerate(self.order) if flops <= budget), None)
-        return None if picks is None else Candidate((picks,), None, {})
-
-
-def test_the_latency_gate_skips_to_the_best_one_that_is_fast_enough(monkeypatch):
-    task = Timed([100, 95, 90, 60, 70, 30], monkeypatch)
-    found = fast_enough(task.rank, task, 65)
-    assert task.flops(found.picks) == 60
-    assert task.measured == [100, 60]
-
-
-def test_a_latency_that_nothing_reaches_is_said_with_the_fastest_seen(monkeypatch):
-    task = Timed([100, 60, 30], monkeypatch)
-    with pytest.raises(BudgetUnreachable, match=r"within 5 ms .* the fastest one tried took 30\.000 ms"):
-        fast_enough(task.rank, task, 5)

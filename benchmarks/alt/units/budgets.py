@@ -8,6 +8,7 @@ from benchmarks.alt.units.light import chain_unit
 from benchmarks.alt.units.workplace import Workplace
 from longtail_trainer.heavy.teacher import load_heavy
 from longtail_trainer.light import LightModel
+from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.space import space_of
 
@@ -29,8 +30,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
     for _ in range(BUDGETS):
         budget = generator.randint(space.smallest_flops(), space.largest_flops())
         log_probabilities = [_distribution(len(choice.options), generator) for choice in space.choices]
-        costs = [choice.costs for choice in space.choices]
-        picks, _ = next(most_probable(costs, log_probabilities, budget - space.fixed_flops))
+        picks, _ = next(most_probable(log_probabilities, *space.limits(Budget(budget))))
         exceeded += LightModel(features, space.architecture(picks)).flops() > budget
     return Outcome(outputs={"budgets": BUDGETS, "exceeded": exceeded})
 

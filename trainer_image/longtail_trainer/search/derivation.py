@@ -3,15 +3,23 @@
 import heapq
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 Costs = Sequence[Sequence[int]]
-"""Cost of each option of each choice."""
+"""Cost of each option of each choice; none is negative."""
 LogProbabilities = Sequence[Sequence[float]]
 """Log-probability of each option of each choice."""
 RESOLUTION = 9
 """Decimals of a joint log-probability that count. Below, sums differ by the order they were added in."""
+
+
+@dataclass(frozen=True)
+class Limit:
+    """Costs that add up over the choices, and the most that they may come to."""
+
+    costs: Costs
+    most: float
 
 
 @dataclass(frozen=True)
@@ -50,27 +58,91 @@ def _gains(best: dict[int, float]) -> Frontier:
     return frontier
 
 
-def most_probable(
-    costs: Costs, log_probabilities: LogProbabilities, budget: float
-) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Picks whose cost is at most `budget`, with their joint log-probability, the most probable first.
+def smallest(costs: Costs, limit: Limit) -> float:
+    """The smallest sum of `costs` inside `limit`; infinite where nothing is inside."""
+    return -frontiers(limit.costs, _negated(costs))[0].best(limit.most)
 
-    Best-first over prefixes of picks. A prefix's priority is exact: its own log-probability and the best that the
-    rest reaches in what is left of the budget, from the frontiers. So no prefix is opened in vain, and the first
-    answer takes one path; each further one at most one path more. Ties go to the lower option.
+
+def _negated(costs: Costs) -> list[list[float]]:
+    return [[-float(cost) for cost in options] for options in costs]
+
+
+Reach = Callable[[int, tuple[int, ...]], float]
+"""(choices made, spent of each limit) → what the log-probability of the rest can't exceed; −∞ if nothing fits."""
+
+
+def _reach_in_one(log_probabilities: LogProbabilities, limit: Limit) -> Reach:
+    """Exact."""
+    bounds = frontiers(limit.costs, log_probabilities)
+    return lambda depth, spent: bounds[depth].best(limit.most - spent[0])
+
+
+SHARES = ((1, 8), (1, 4), (1, 2), (2, 3), (1, 1), (3, 2), (2, 1), (4, 1), (8, 1))
+"""How two costs, each as a share of what its limit leaves, may be weighed to bound what fits both."""
+
+
+def _reach_in_two(log_probabilities: LogProbabilities, one: Limit, other: Limit) -> Reach:
+    """Exact on whether anything fits: the least of one cost for what is left of the other is a frontier too.
+
+    On the log-probability a bound: the smallest of those inside either limit alone and inside weighted sums of both,
+    which what is inside both is inside of too.
     """
-    bounds = frontiers(costs, log_probabilities)
-    heap: list[tuple[float, tuple[int, ...], int, float]] = [(-bounds[0].best(budget), (), 0, 0.0)]
+    least = frontiers(one.costs, _negated(other.costs))
+    sums = [((1, 0), one), ((0, 1), other), *(_weighted(one, other, *shares) for shares in SHARES)]
+    bounds = [(*weights, limit.most, frontiers(limit.costs, log_probabilities)) for weights, limit in sums]
+
+    def reach(depth: int, spent: tuple[int, ...]) -> float:
+        a, b = spent
+        if -least[depth].best(one.most - a) > other.most - b:
+            return -math.inf
+        return min(inside[depth].best(most - (x * a + y * b)) for x, y, most, inside in bounds)
+
+    return reach
+
+
+def _weighted(one: Limit, other: Limit, one_share: int, other_share: int) -> tuple[tuple[int, int], Limit]:
+    """The sum of both costs in these shares of what their limits leave to choose, and the weights that make it.
+
+    Whole numbers, by the common denominator: no rounding may cut off what fits exactly.
+    """
+    weights = max(1, one_share * _choosable(other)), max(1, other_share * _choosable(one))
+    costs = [
+        [weights[0] * a + weights[1] * b for a, b in zip(*options, strict=True)]
+        for options in zip(one.costs, other.costs, strict=True)
+    ]
+    return weights, Limit(costs, weights[0] * math.floor(one.most) + weights[1] * math.floor(other.most))
+
+
+def _choosable(limit: Limit) -> int:
+    """What a limit leaves beyond the cheapest option of each choice."""
+    return math.floor(limit.most) - sum(min(options) for options in limit.costs)
+
+
+def most_probable(
+    log_probabilities: LogProbabilities, limit: Limit, other: Limit | None = None
+) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Picks inside `limit` (and inside the finite `other`), with their joint log-probability, the most probable first.
+
+    Best-first over prefixes of picks. A prefix's priority is its own log-probability and what the rest can reach in
+    what is left. With one limit that is exact: no prefix is opened in vain, the first answer takes one path, and each
+    further one at most one path more. With two it is never too low, so the order is exact all the same, and every
+    prefix that is opened can be completed. Ties go to the lower option.
+    """
+    limits = (limit,) if other is None else (limit, other)
+    reach = _reach_in_one(log_probabilities, limit) if other is None else _reach_in_two(log_probabilities, limit, other)
+    nothing = (0,) * len(limits)
+    heap: list[tuple[float, tuple[int, ...], tuple[int, ...], float]] = [(-reach(0, nothing), (), nothing, 0)]
     while heap:
         priority, picks, spent, value = heapq.heappop(heap)
         if priority == math.inf:
             return
-        if len(picks) == len(costs):
+        if len(picks) == len(log_probabilities):
             yield picks, value
             continue
         depth = len(picks)
-        for option, (cost, log_probability) in enumerate(zip(costs[depth], log_probabilities[depth], strict=True)):
-            reachable = value + log_probability + bounds[depth + 1].best(budget - spent - cost)
+        for option, log_probability in enumerate(log_probabilities[depth]):
+            after = tuple(before + one.costs[depth][option] for before, one in zip(spent, limits, strict=True))
+            reachable = value + log_probability + reach(depth + 1, after)
             if reachable > -math.inf:
-                entry = (-round(reachable, RESOLUTION), (*picks, option), spent + cost, value + log_probability)
+                entry = (-round(reachable, RESOLUTION), (*picks, option), after, value + log_probability)
                 heapq.heappush(heap, entry)

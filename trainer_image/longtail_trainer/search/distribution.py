@@ -1,10 +1,13 @@
 """The distribution over architectures that the search learns (ALT Eq. 7 to 9)."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isinf
 
 import torch
 from torch import Tensor, nn
 
+from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.space import Picks, Space
 
 
@@ -52,13 +55,37 @@ class ArchitectureDistribution(nn.Module):
 
     def expected_flops(self) -> Tensor:
         """E[FLOPs] of the cells over all distributions, as a share of the most expensive cells' (Eq. 4's L_FLOPs)."""
+        return self._expected([choice.costs for choice in self.space.choices])
+
+    def expected_latency(self) -> Tensor:
+        """The same of the predicted latency; for a space with predictions."""
+        return self._expected([choice.nanoseconds for choice in self.space.choices])
+
+    def expected_cost(self, budget: Budget) -> Tensor:
+        """The term of Eq. 4: expected FLOPs, or expected latency where its limit is the stricter one.
+
+        The stricter of two limits is the one of which the expected architecture, with all that is fixed, uses the
+        larger share; a limit that isn't given is never the stricter one, and FLOPs are the term where none is.
+        """
+        flops = self.expected_flops()
+        fixed = self.space.fixed_nanoseconds
+        if fixed is None or isinf(budget.nanoseconds):
+            return flops
+        latency = self.expected_latency()
+        used_latency = fixed + float(latency.detach()) * _largest(choice.nanoseconds for choice in self.space.choices)
+        cells = float(flops.detach()) * _largest(choice.costs for choice in self.space.choices)
+        used_flops = self.space.fixed_flops + cells
+        stricter = used_latency / budget.nanoseconds >= used_flops / budget.flops
+        return latency if stricter else flops
+
+    def _expected(self, costs: Sequence[tuple[int, ...]]) -> Tensor:
+        """E[cost] over all distributions, as a share of the most expensive options' together."""
         expected = torch.zeros((), device=self.logits[0].device)
-        largest = 0
-        for choice, logits in zip(self.space.choices, self.logits, strict=True):
-            costs = torch.tensor(choice.costs, dtype=logits.dtype, device=logits.device)
-            expected = expected + (logits.softmax(0) * costs).sum()
-            largest += max(choice.costs)
-        return expected / max(1, largest)
+        for options, logits in zip(costs, self.logits, strict=True):
+            expected = (
+                expected + (logits.softmax(0) * torch.tensor(options, dtype=logits.dtype, device=logits.device)).sum()
+            )
+        return expected / _largest(costs)
 
     def log_probabilities(self) -> list[list[float]]:
         """Of each option of each choice (Eq. 9)."""
@@ -70,3 +97,8 @@ class ArchitectureDistribution(nn.Module):
             choice.name: [round(float(p), 4) for p in logits.detach().softmax(0)]
             for choice, logits in zip(self.space.choices, self.logits, strict=True)
         }
+
+
+def _largest(costs: Iterable[tuple[int, ...]]) -> int:
+    """Of the most expensive option of each choice, together; at least 1, as it divides."""
+    return max(1, sum(max(options) for options in costs))

@@ -14,6 +14,7 @@ from longtail_api.store_objects import Features
 from longtail_trainer.batches import Batch
 from longtail_trainer.encoded import EncodedSplit, batches
 from longtail_trainer.light.model import LightModel
+from longtail_trainer.search.budget import UNLIMITED, Budget
 from longtail_trainer.search.distribution import ArchitectureDistribution
 from longtail_trainer.search.space import Picks, Space, any_architecture, space_of
 from longtail_trainer.search.super_cell import CurrentSample, SuperCell
@@ -55,21 +56,22 @@ class SuperModel(nn.Module, Generic[Model]):
 
 
 def light_super_model(
-    features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0
+    features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0, space: Space | None = None
 ) -> SuperModel[LightModel]:
-    """Of light models. names: the features they may read (see `light_columns`)."""
-    space = space_of(features, spec, names)
+    """Of light models. names: the features they may read (see `light_columns`). space: theirs, where it has more."""
+    space = space or space_of(features, spec, names)
     any_of_it = any_architecture(space.width, space.layers, space.heads, spec.operations[0])
     return SuperModel(space, lambda cell: LightModel(features, any_of_it, names, cell), seed)
 
 
 @dataclass(frozen=True)
 class GdasSettings:
-    """What one search runs with."""
+    """What one search runs with. budget: decides whether FLOPs or latency is the term of the loss."""
 
     parameters: GdasParameters
     batch_size: int
     seed: int
+    budget: Budget = UNLIMITED
 
     def is_warm_up(self, epoch: int) -> bool:
         """Whether the epoch (from 1) trains weights alone."""
@@ -95,9 +97,10 @@ def search(
     """Learn the distribution of `super_model` in place, on its epochs' alternation of two steps.
 
     Weights: one gradient step on a support minibatch, with a sampled architecture (Eq. 6). Architecture: one step of
-    the distributions on a query minibatch, with another sample, on loss + λ · expected FLOPs (Eq. 4). The splits play
-    the paper's train and validation split (`query` must not be empty); validation rows are never seen. The paper takes
-    both steps from the start; here the first epochs take that of the weights alone (`warmUp`).
+    the distributions on a query minibatch, with another sample, on loss + λ · expected cost (Eq. 4): FLOPs, or latency
+    where that is the stricter limit of the budget. The splits play the paper's train and validation split (`query`
+    must not be empty); validation rows are never seen. The paper takes both steps from the start; here the first
+    epochs take that of the weights alone (`warmUp`).
 
     `after_epoch(epoch, figures)` ends the search by returning true, once it is warm. After each epoch the state is
     saved: a search that is killed and resumed ends as an uninterrupted one, bit for bit.
@@ -136,7 +139,7 @@ def _epoch(
 ) -> dict[str, float | str]:
     model, distribution = super_model.model, super_model.distribution
     temperature, warm_up = settings.temperature(epoch), settings.is_warm_up(epoch)
-    penalty = float(settings.parameters.flops_weight)
+    penalty = _Penalty(float(settings.parameters.flops_weight), settings.budget)
     seed = epoch_seed(settings.seed, epoch)
     noise, support_order, query_order = (torch.Generator().manual_seed(seed + part) for part in range(3))
     support_total = query_total = 0.0
@@ -147,19 +150,31 @@ def _epoch(
         query_batches = _endless(query, settings.batch_size, query_order)
         for batch in batches(support, settings.batch_size, support_order):
             stop.raise_if_requested()
-            support_total += _step(super_model, batch, losses, temperature, noise, weights, 0.0)
+            support_total += _step(super_model, batch, losses, temperature, noise, weights, None)
             if not warm_up:
                 batch = next(query_batches)
                 query_total += _step(super_model, batch, losses, temperature, noise, architecture, penalty)
             steps += 1
     expected = float(distribution.expected_flops().detach())
+    latency: dict[str, float | str] = {}
+    if distribution.space.fixed_nanoseconds is not None:
+        latency["expectedLatencyShare"] = float(distribution.expected_latency().detach())
     return {
         "temperature": temperature,
         "supportLoss": support_total / max(1, steps),
         **({} if warm_up else {"queryLoss": query_total / max(1, steps)}),
         "expectedFlopsShare": expected,
+        **latency,
         "probabilities": json.dumps(distribution.probabilities(), separators=(",", ":")),
     }
+
+
+@dataclass(frozen=True)
+class _Penalty:
+    """λ, and the budget of which the stricter limit is the term that it weighs."""
+
+    weight: float
+    budget: Budget
 
 
 def _step(
@@ -169,14 +184,16 @@ def _step(
     temperature: float,
     noise: torch.Generator,
     optimizer: torch.optim.Optimizer,
-    penalty: float,
+    penalty: _Penalty | None,
 ) -> float:
     """One step of the parameters that `optimizer` holds; the data's loss before it."""
     super_model.current.value = super_model.distribution.sample(temperature, noise)
     super_model.zero_grad()
     batch = batch.to(super_model.device)
     data_loss = losses.mean(super_model.model(batch), batch.labels, batch.observed, batch.weight)
-    loss = data_loss + penalty * super_model.distribution.expected_flops() if penalty else data_loss
+    loss = data_loss
+    if penalty is not None and penalty.weight:
+        loss = loss + penalty.weight * super_model.distribution.expected_cost(penalty.budget)
     loss.backward()
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     nn.utils.clip_grad_norm_(parameters, CLIP_NORM)

@@ -1,18 +1,21 @@
 """The last gate of a search: the first candidate that is fast enough on this machine."""
 
 import logging
+from dataclasses import replace
 
 import torch
 
 from longtail_trainer.errors import BudgetUnreachable
 from longtail_trainer.export import export, measure_latency
 from longtail_trainer.light.model import LightModel
+from longtail_trainer.search.budget import NANOSECONDS
+from longtail_trainer.search.space import Picks
 from longtail_trainer.search.task import Candidate, Ranking, SearchTask
 
 log = logging.getLogger(__name__)
 
-CHEAPER = 0.8
-"""After an architecture that is too slow, the next one has at most this share of its FLOPs."""
+FASTER = 0.95
+"""After an architecture that is too slow, the next one is predicted to take at most this share of what it was."""
 MOST_MEASURED = 12
 
 
@@ -20,22 +23,32 @@ def fast_enough(ranking: Ranking, task: SearchTask, limit_milliseconds: float) -
     """The best architecture inside the budget whose p99 is within the limit.
 
     Exported with fresh weights, which don't change its time, and measured in the serving runtime: one thread, batch 1,
-    maxLength. One that is too slow is followed by the best one of clearly fewer FLOPs, so that few are measured.
-    Raises `BudgetUnreachable` where none is left.
+    maxLength. The first one is the best that is predicted to be inside. Where it is too slow, the prediction was wrong,
+    and the next one is the best inside the limit that is left if all predictions are wrong by the same factor.
+    Raises `BudgetUnreachable` where none is left; the one that is predicted to be fastest has been measured by then.
     """
     budget = task.budget
     fastest = float("inf")
-    for _ in range(MOST_MEASURED):
+    tried: set[Picks] = set()
+    while len(tried) < MOST_MEASURED:
         found = ranking(budget)
-        if found is None:
+        if found.picks in tried:
             break
-        flops = task.space.flops(found.picks)
         p99 = _p99(task, found)
         if p99 <= limit_milliseconds:
             return found
-        log.info("%.3f ms at %d FLOPs, above %.3f ms; trying a cheaper one", p99, flops, limit_milliseconds)
+        tried.add(found.picks)
         fastest = min(fastest, p99)
-        budget = CHEAPER * flops
+        predicted = task.space.nanoseconds(found.picks)
+        log.info(
+            "%.3f ms, above %.3f ms, where %.3f ms were predicted; trying a faster one",
+            p99,
+            limit_milliseconds,
+            predicted / NANOSECONDS,
+        )
+        last = len(tried) == MOST_MEASURED - 1
+        left = 0 if last else min(limit_milliseconds / p99, FASTER) * predicted
+        budget = replace(budget, nanoseconds=left)
     raise BudgetUnreachable(
         f"budget.maxLatencyMilliseconds: no architecture answers within {limit_milliseconds:g} ms on this machine "
         f"(p99, one thread); the fastest one tried took {fastest:.3f} ms: raise the limit, or reduce "

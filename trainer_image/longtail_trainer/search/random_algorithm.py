@@ -2,6 +2,7 @@
 
 import json
 import random
+from itertools import islice
 
 import torch
 
@@ -11,9 +12,18 @@ from longtail_trainer.evaluation import evaluate
 from longtail_trainer.light.minibatch import minibatch
 from longtail_trainer.light.model import LightModel
 from longtail_trainer.light.scores import scores
+from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.space import Picks
-from longtail_trainer.search.task import Candidate, Ranking, SearchTask, goodness, objective_name, reached
-from longtail_trainer.search.uniform import UniformSampler
+from longtail_trainer.search.task import (
+    Candidate,
+    Ranking,
+    SearchTask,
+    goodness,
+    objective_name,
+    predicted_milliseconds,
+    reached,
+)
+from longtail_trainer.search.uniform import UniformSampler, distinct_draws
 from longtail_trainer.training import TrainingSettings, train
 from longtail_trainer.training.device import training_device
 
@@ -39,28 +49,33 @@ def random_ranking(task: SearchTask) -> Ranking:
     space, schema = task.space, task.features.data_schema
     figure = objective_name(config.objective, schema)
     goal = None if config.objective.goal is None else float(config.objective.goal)
-    limit = int(min(task.budget, space.largest_flops()))
-    sampler = UniformSampler(space, limit)
-    generator = random.Random(config.seed)
+    sampler = UniformSampler(space, int(min(task.budget.flops, space.largest_flops())))
+    draws = distinct_draws(sampler, task.budget, random.Random(config.seed))
     count = min(config.max_trials or TRIALS, sampler.count())
     finished = _read(context.resume.load(RESUME_POINT))
-    seen: set[Picks] = set()
     trials: list[Candidate] = []
-    while len(trials) < count and not (trials and reached(trials[-1].validation, figure, goal)):
-        picks = sampler.draw(generator)
-        if picks in seen:
-            continue
-        seen.add(picks)
-        number = len(trials)
+    for number, picks in enumerate(islice(draws, count)):
         trials.append(finished[number] if number < len(finished) else _trial(task, picks, number))
         if number >= len(finished):
             context.resume.save(RESUME_POINT, _written(trials))
             value = trials[-1].validation[figure].value
-            context.progress.metric(trial=number + 1, flops=space.flops(picks), **{f"validation.{figure}": value})
+            context.progress.metric(
+                trial=number + 1,
+                flops=space.flops(picks),
+                **predicted_milliseconds(space, picks),
+                **{f"validation.{figure}": value},
+            )
         context.progress.update(0.05 + 0.85 * len(trials) / count, f"trial {len(trials)} of {count}")
         context.stop.raise_if_requested()
+        if reached(trials[-1].validation, figure, goal):
+            break
     ranked = sorted(trials, key=lambda one: (-goodness(one.validation, figure), one.picks))
-    return lambda flops: next((one for one in ranked if space.flops(one.picks) <= flops), None)
+
+    def best(budget: Budget) -> Candidate:
+        inside = (one for one in ranked if space.inside(one.picks, budget))
+        return next(inside, min(ranked, key=lambda one: space.nanoseconds(one.picks)))
+
+    return best
 
 
 def _trial(task: SearchTask, picks: Picks, number: int) -> Candidate:

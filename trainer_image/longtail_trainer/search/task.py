@@ -11,6 +11,7 @@ from longtail_api.store_objects import Features, Metric
 from longtail_trainer.encoded import EncodedSplit
 from longtail_trainer.errors import ConfigInvalid
 from longtail_trainer.light.distillation import DistillationLosses
+from longtail_trainer.search.budget import NANOSECONDS, Budget
 from longtail_trainer.search.space import Picks, Space
 from longtail_trainer.step import StepContext
 
@@ -33,9 +34,12 @@ class SearchTask:
     losses: DistillationLosses
 
     @property
-    def budget(self) -> float:
-        """FLOPs of the whole model at most; infinite where none is given."""
-        return math.inf if self.config.max_flops is None else self.config.max_flops
+    def budget(self) -> Budget:
+        """Of the whole model; infinite what isn't limited."""
+        flops, milliseconds = self.config.max_flops, self.config.max_latency_milliseconds
+        return Budget(
+            math.inf if flops is None else flops, math.inf if milliseconds is None else milliseconds * NANOSECONDS
+        )
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,19 @@ class Candidate:
     validation: dict[str, Metric]
 
 
-Ranking = Callable[[float], Candidate | None]
-"""What a search learned: the best architecture of at most so many FLOPs (of the whole model); None where none fits."""
+Ranking = Callable[[Budget], Candidate]
+"""What a search learned: the best architecture inside a budget that the search's own allows.
+
+Where none is predicted to be that fast, the one that is predicted to be fastest inside its FLOPs: a prediction is no
+promise.
+"""
+
+
+def predicted_milliseconds(space: Space, picks: Picks) -> dict[str, float]:
+    """For the history of the search: what an architecture is predicted to take; nothing without predictions."""
+    if space.fixed_nanoseconds is None:
+        return {}
+    return {"predictedMilliseconds": round(space.nanoseconds(picks) / NANOSECONDS, 4)}
 
 
 def objective_name(objective: Objective, schema: DataSchema) -> str:

@@ -2,9 +2,40 @@
 
 import random
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import accumulate
+from math import isinf
 
+from longtail_trainer.search.budget import Budget
+from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.space import Picks, Space
+
+MOST_MISSES = 1000
+"""Draws in a row without a new architecture inside the predicted latency, after which what is left is listed."""
+
+
+def distinct_draws(sampler: "UniformSampler", budget: Budget, generator: random.Random) -> Iterator[Picks]:
+    """Architectures inside `sampler`'s FLOPs and `budget`'s predicted latency, until there are no more.
+
+    None comes twice; each is drawn uniformly from those that are left. A draw that is predicted to be too slow is
+    rejected. Where so few are fast enough that draws keep missing them, they are listed instead, the lower options
+    first; where none is, those that are predicted to be fastest are.
+    """
+    space = sampler.space
+    budget = space.attainable(budget)
+    seen: set[Picks] = set()
+    misses = 0
+    while len(seen) < sampler.count() and misses < MOST_MISSES:
+        picks = sampler.draw(generator)
+        if picks not in seen and space.inside(picks, budget):
+            seen.add(picks)
+            misses = 0
+            yield picks
+        elif not isinf(budget.nanoseconds):
+            misses += 1
+    if misses == MOST_MISSES:
+        alike = [[0.0] * len(choice.options) for choice in space.choices]
+        yield from (picks for picks, _ in most_probable(alike, *space.limits(budget)) if picks not in seen)
 
 
 class UniformSampler:
@@ -14,7 +45,7 @@ class UniformSampler:
     """
 
     def __init__(self, space: Space, budget: int) -> None:
-        self._space = space
+        self.space = space
         self._budget = budget - space.fixed_flops
         self._counts = [_Counts({0: 1})]
         for choice in reversed(space.choices):
@@ -30,7 +61,7 @@ class UniformSampler:
     def draw(self, generator: random.Random) -> Picks:
         picks: list[int] = []
         left = self._budget
-        for number, choice in enumerate(self._space.choices):
+        for number, choice in enumerate(self.space.choices):
             weights = [self._counts[number + 1].within(left - cost) for cost in choice.costs]
             # Python's integers: the counts may exceed what a float can hold.
             ticket = generator.randrange(sum(weights))

@@ -28,6 +28,7 @@ from longtail_trainer.loading import load_manifest, load_split
 from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
 from longtail_trainer.search import ALGORITHMS, Candidate, SearchTask
 from longtail_trainer.search.history import distributions
+from longtail_trainer.search.latency_cache import parts_of, predicted_costs, table_of_search
 from longtail_trainer.search.latency_gate import fast_enough
 from longtail_trainer.search.space import Space, space_of
 from longtail_trainer.step import StepContext
@@ -46,11 +47,12 @@ def run(config: SearchConfig, context: StepContext) -> StepResult:
     teacher = load_heavy(context.store, config.heavy_result)
     space = space_of(teacher.features, config.search_space, config.features)
     check_budget(space, config.max_flops)
+    if config.max_latency_milliseconds is not None:
+        space = _predicted(space, teacher, config, context)
     task = _task(teacher, space, config, context)
     ranking = ALGORITHMS[config.algorithm.name](task)
     if config.max_latency_milliseconds is None:
         found = ranking(task.budget)
-        assert found is not None, "the budget was checked before"
     else:
         found = fast_enough(ranking, task, config.max_latency_milliseconds)
     result = _stored(task, found)
@@ -67,6 +69,14 @@ def check_budget(space: Space, max_flops: int | None) -> None:
             f"{smallest} FLOPs (of them {space.fixed_flops} outside of its layers): raise the budget to at least that, "
             "or reduce searchSpace.width, searchSpace.layers or the features"
         )
+
+
+def _predicted(space: Space, teacher: HeavyModel, config: SearchConfig, context: StepContext) -> Space:
+    """The space with each option's latency, so that the search and the derivation look for what is fast enough."""
+    context.progress.update(0.005, "measuring the latency of the operations")
+    table = table_of_search(parts_of(teacher.features, config.search_space, config.features), context.resume)
+    log.info("latency table of this machine: %s", table.model_dump_json(by_alias=True))
+    return space.predicted(predicted_costs(table))
 
 
 def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: StepContext) -> SearchTask:

@@ -1,0 +1,21 @@
+"""What an architecture may cost: FLOPs, and where there is a limit of it, predicted latency. Both must be kept."""
+
+import math
+from dataclasses import dataclass
+
+NANOSECONDS = 1_000_000
+"""In a millisecond."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Most FLOPs, and most nanoseconds of predicted latency (p99), of the whole model; infinite where not limited.
+
+    A bound on FLOPs is a promise, as they are exact; one on a prediction is none, so its candidates are measured.
+    """
+
+    flops: float = math.inf
+    nanoseconds: float = math.inf
+
+
+UNLIMITED = Budget()
