@@ -1,6 +1,7 @@
 """search: an architecture inside the budget, in the store, once."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -11,11 +12,14 @@ from longtail_api.store_objects import Metric, SearchResult
 from longtail_store import open_store, read_object
 from longtail_trainer.command import run
 from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid
+from longtail_trainer.export.latency_table import LatencyParts, LatencyTable
 from longtail_trainer.heavy import load_heavy
 from longtail_trainer.light import LightModel
+from longtail_trainer.search.latency_cache import table_of_search
 from longtail_trainer.search.space import space_of
-from longtail_trainer.search.task import goodness, objective_name, reached
+from longtail_trainer.search.task import Candidate, SearchTask, goodness, objective_name, reached
 from tests.trainer.adapted_scenario import HEAVY_RESULT, SMALL_SPACE, adapt_one, copied, search_config
+from tests.trainer.invented_tables import a_table
 from tests.trainer.prepared_data import SCHEMA
 from tests.trainer.training_steps import ARRIVAL, killed_after, started
 
@@ -159,3 +163,54 @@ def test_smaller_errors_and_larger_aucs_are_better():
     assert reached(metrics, "rmse", 2.5)
     assert not reached(metrics, "rmse", 1.5)
     assert not reached(metrics, "auc", None)
+
+
+def invented(monkeypatch: pytest.MonkeyPatch, **operations: float) -> list[LatencyParts]:
+    """Tables with these operations' milliseconds are handed out instead of measured, and predictions are right."""
+    asked: list[LatencyParts] = []
+
+    def measured(parts: LatencyParts) -> LatencyTable:
+        asked.append(parts)
+        return a_table(**operations)
+
+    def as_predicted(task: SearchTask, found: Candidate) -> float:
+        return task.space.nanoseconds(found.picks) / 1e6
+
+    monkeypatch.setattr("longtail_trainer.steps.search.table_of_search", partial(table_of_search, measure=measured))
+    monkeypatch.setattr("longtail_trainer.search.latency_gate._p99", as_predicted)
+    return asked
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("LONGTAIL_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.parametrize("algorithm", ["gdas", "random"])
+def test_what_is_too_slow_is_not_found(address, algorithm, own_cache, monkeypatch):
+    asked = invented(monkeypatch, conv1=9, conv3=9, max_pool3=9)
+    config = search_config(address, algorithm=Algorithm(name=algorithm), max_trials=2, max_latency_milliseconds=1.0)
+    run("search", config)
+    store = open_store(address)
+    found = read_object(store, architecture_key(ARRIVAL, 1), SearchResult).architecture
+    assert {layer.operation for layer in found.layers} == {"lstm"}, "the most FLOPs, and the least time"
+    lines = store.get(metrics_key(step_prefix(ARRIVAL, 1, "search"))).decode().splitlines()
+    assert all(0 < json.loads(line)["predictedMilliseconds"] < 1 for line in lines)
+    store.delete(result_key(ARRIVAL, 1, "search"))
+    run("search", config)
+    assert len(asked) == 1
+
+
+def test_without_a_latency_limit_no_table_is_asked_for(address, own_cache, monkeypatch):
+    asked = invented(monkeypatch)
+    run("search", search_config(address, algorithm=Algorithm(gdas=GdasParameters(epochs=1))))
+    assert asked == []
+    lines = open_store(address).get(metrics_key(step_prefix(ARRIVAL, 1, "search"))).decode().splitlines()
+    assert not any("predictedMilliseconds" in line or "expectedLatencyShare" in line for line in lines)
+
+
+def test_a_latency_below_every_prediction_fails_after_the_fastest_was_measured(address, own_cache, monkeypatch):
+    invented(monkeypatch, conv1=9)
+    config = search_config(address, algorithm=Algorithm(gdas=GdasParameters(epochs=1)), max_latency_milliseconds=0.01)
+    with pytest.raises(BudgetUnreachable, match=r"within 0\.01 ms .* took 0\.070 ms"):
+        run("search", config)

@@ -128,8 +128,13 @@ class _ScaledCopies(nn.Module):
         return [x * (number + 0.5) for number in range(self.layers)]
 
 
-def quietest_blocks(timers: Mapping[Key, Timer], runs: Mapping[Key, int] | None = None) -> dict[Key, Latency]:
-    """The lowest median and the lowest p99 of any block, of each; in turns, for 40 rounds or 10 seconds.
+def quietest_blocks(
+    timers: Mapping[Key, Timer],
+    runs: Mapping[Key, int] | None = None,
+    rounds: int = ROUNDS,
+    longest_seconds: float = LONGEST_SECONDS,
+) -> dict[Key, Latency]:
+    """The lowest median and the lowest p99 of any block, of each; in turns, until rounds or seconds are over.
 
     runs: in a block, where not 20, of which no p99 can be told.
     """
@@ -137,8 +142,8 @@ def quietest_blocks(timers: Mapping[Key, Timer], runs: Mapping[Key, int] | None 
     for timer in timers.values():
         timer()
     began = time.perf_counter()
-    for number in range(ROUNDS):
-        if number and time.perf_counter() - began > LONGEST_SECONDS:
+    for number in range(rounds):
+        if number and time.perf_counter() - began > longest_seconds:
             break
         for key, timer in timers.items():
             block = [1000 * timer() for _ in range((runs or {}).get(key, RUNS))]

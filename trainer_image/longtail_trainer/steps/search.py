@@ -6,7 +6,9 @@ Writes `runs/<owner>/<run>/search/architecture.json`, a `SearchResult`. Outputs 
 - `logProbability`: joint log-probability of the choice (Eq. 9); null for algorithms without one
 
 Metrics: `validation` of the architecture as the search saw it (shared weights for gdas, a short training for random).
-`metrics.jsonl` has one line per epoch (or trial); for gdas `probabilities` is the JSON of every distribution.
+`metrics.jsonl` has one line per epoch (or trial); for gdas `probabilities` is the JSON of every distribution. With a
+latency limit it also has `predictedMilliseconds` (p99) of what was derived or tried, and for gdas
+`expectedLatencyShare`.
 Pictures: `cell`; for gdas `probabilities` and `learning-curves`.
 """
 
