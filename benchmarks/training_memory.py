@@ -1,0 +1,215 @@
+"""Claim: preparing and training on 20 million behavior events take less than 2 GiB of memory, step by step.
+
+Makes synthetic tables of several sizes, all samples in one scenario (the worst case), prepares them, then runs the
+training steps as a run of the operator does, each in a process of its own with one thread: `initialize` on the pool,
+`adapt`, `search` and `train-light` on the scenario. Two more sets: the smallest size trained for more epochs, since
+memory must not follow them, and the largest size spread over several scenarios. There the later steps are those of the
+first scenario, and the teacher labels rows of the others, too.
+
+Every training has one epoch, where its row doesn't say otherwise; all else is as a HeavyModel has it by default.
+Needs some 60 bytes of disk per event, three times.
+
+    python -m benchmarks.training_memory [--events 500000 2000000 20000000] [--scenarios 4] [--epochs 3] [--json FILE]
+"""
+
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.memory import (
+    DATA_VERSION,
+    RUN,
+    Claim,
+    arguments,
+    carried_out,
+    make_tables,
+    owner,
+    prepare_config,
+    report,
+    samples_of,
+    schema_of,
+    under_limit,
+)
+from longtail_api.heavy_model import Training
+from longtail_api.light_model_search import Algorithm, GdasParameters
+from longtail_api.run_config import (
+    AdaptConfig,
+    InitializeConfig,
+    LightTraining,
+    SearchConfig,
+    StepConfig,
+    StoreAddress,
+    TrainLightConfig,
+)
+from longtail_api.store_layout import architecture_key, manifest_key, result_key
+
+STEPS = ("prepare", "initialize", "adapt", "search", "train-light")
+EPOCHS_RATIO = 1.1
+"""Peak memory of a step with several epochs over that with one, at most."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """One set of tables, and how long is trained on it."""
+
+    events: int
+    scenarios: int = 1
+    epochs: int = 1
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One step on one set. samples: those that it had prepared, which are the pool's for `initialize`."""
+
+    step: str
+    events: int
+    scenarios: int
+    samples: int
+    epochs: int
+    seconds: float
+    cpu_seconds: float
+    peak_mib: float
+
+    @property
+    def data_set(self) -> DataSet:
+        return DataSet(self.events, self.scenarios, self.epochs)
+
+
+def data_sets(events: Sequence[int], scenarios: int, epochs: int) -> list[DataSet]:
+    """Every size once; the smallest with more epochs, the largest with more scenarios, where there are more than 1."""
+    sizes = sorted(set(events))
+    result = [DataSet(size) for size in sizes]
+    if epochs > 1:
+        result.append(DataSet(sizes[0], epochs=epochs))
+    if scenarios > 1:
+        result.append(DataSet(sizes[-1], scenarios=scenarios))
+    return result
+
+
+def measured(data_set: DataSet, folder: Path) -> Iterator[Measured]:
+    """Prepare a set and train on it; what each step took. Raises where one fails."""
+    tables, store = folder / "tables", folder / "store"
+    scenarios = make_tables(tables, data_set.events, data_set.scenarios)
+    for scenario in reversed(scenarios):  # they are of one size; the last one prepared is the one shown
+        config = prepare_config(tables, store, scenario).model_copy(update={"threads": 1})
+        usage = carried_out("prepare", config, folder)
+    pool, own = samples_of(store, scenarios), samples_of(store, scenarios[:1])
+
+    def row(step: str, samples: int) -> Measured:
+        return Measured(
+            step,
+            data_set.events,
+            data_set.scenarios,
+            samples,
+            data_set.epochs,
+            usage.seconds,
+            usage.cpu_seconds,
+            usage.peak_mib,
+        )
+
+    yield row("prepare", own)
+    for step, config in training_configs(tables, store, scenarios, data_set.epochs).items():
+        usage = carried_out(step, config, folder)
+        yield row(step, pool if step == "initialize" else own)
+
+
+def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs: int) -> dict[str, StepConfig]:
+    """The training steps in their order. All but the first one are of the first scenario."""
+    address, own = StoreAddress(uri=store.as_uri()), owner(scenarios[0])
+    training = Training(epochs=epochs, fine_tune_epochs=epochs)
+    manifest, heavy = manifest_key(own, DATA_VERSION), result_key(own, RUN, "adapt")
+    return {
+        "initialize": InitializeConfig(
+            store=address,
+            identity="benchmark",
+            owner="agnostic",
+            run=RUN,
+            threads=1,
+            data_schema=schema_of(tables),
+            schema_hash="benchmark",
+            training=training,
+            pool=[manifest_key(owner(scenario), DATA_VERSION) for scenario in scenarios],
+        ),
+        "adapt": AdaptConfig(
+            store=address,
+            identity="benchmark",
+            owner=own,
+            run=RUN,
+            threads=1,
+            manifest=manifest,
+            base_version=1,
+            training=training,
+        ),
+        "search": SearchConfig(
+            store=address,
+            identity="benchmark",
+            owner=own,
+            run=RUN,
+            threads=1,
+            manifest=manifest,
+            base_version=1,
+            heavy_result=heavy,
+            algorithm=Algorithm(gdas=GdasParameters(epochs=epochs)),
+        ),
+        "train-light": TrainLightConfig(
+            store=address,
+            identity="benchmark",
+            owner=own,
+            run=RUN,
+            threads=1,
+            manifest=manifest,
+            base_version=1,
+            heavy_result=heavy,
+            search_result=architecture_key(own, RUN),
+            light_version="v1",
+            training=training,
+            light_training=LightTraining(epochs=epochs),
+        ),
+    }
+
+
+def claims(rows: Sequence[Measured]) -> list[Claim]:
+    """What the figures must show, step by step: the limit at the largest size, and that epochs cost no memory."""
+    peaks = {(row.step, row.data_set): row.peak_mib for row in rows}
+    sets = {row.data_set for row in rows}
+    largest = max(one.events for one in sets)
+    found: list[Claim] = []
+    for step in STEPS:
+        found.append(under_limit(step, largest, max(peaks[step, one] for one in sets if one.events == largest)))
+    for one in sorted((one for one in sets if one.epochs > 1), key=lambda one: one.epochs):
+        for step in STEPS[1:]:
+            ratio = round(peaks[step, one] / peaks[step, DataSet(one.events, one.scenarios)], 2)
+            name = f"peak memory of {step} with {one.epochs} epochs over that with 1, at {one.events:,} events"
+            found.append(Claim(name, ratio, f"<= {EPOCHS_RATIO}", ratio <= EPOCHS_RATIO))
+    return found
+
+
+def described(row: Measured) -> str:
+    return (
+        f"{row.step:<12} {row.events:>12,} events, {row.scenarios} scenarios, {row.samples:>10,} samples, "
+        f"{row.epochs} epochs: peak {row.peak_mib:7.1f} MiB, {row.seconds:6.1f} s, {row.cpu_seconds:6.1f} s of CPU"
+    )
+
+
+def main() -> int:
+    parser = arguments(__doc__, [500_000, 2_000_000, 20_000_000])
+    parser.add_argument("--scenarios", type=int, default=4, help="spread the largest size over so many, too")
+    parser.add_argument("--epochs", type=int, default=3, help="train so often on the smallest size, too")
+    options = parser.parse_args()
+    started = time.monotonic()
+    rows: list[Measured] = []
+    for data_set in data_sets(options.events, options.scenarios, options.epochs):
+        with tempfile.TemporaryDirectory(prefix="longtail-training-memory-") as folder:
+            for row in measured(data_set, Path(folder)):
+                rows.append(row)
+                print(described(row), flush=True)
+    command = ["python -m benchmarks.training_memory --events", *map(str, sorted(set(options.events)))]
+    command += ["--scenarios", str(options.scenarios), "--epochs", str(options.epochs)]
+    return report(" ".join(command), started, claims(rows), rows, options.json)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
