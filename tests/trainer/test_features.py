@@ -11,7 +11,7 @@ from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import features_key
 from longtail_api.store_objects import CategoricalStatistics, NumericEncoding, NumericStatistics, Statistics
 from longtail_store import open_store
-from longtail_trainer.encoded import batches, concatenate
+from longtail_trainer.encoded import batches, concatenate, offsets_of
 from longtail_trainer.errors import DataInvalid
 from longtail_trainer.features import encode_categorical, encode_label, encode_numeric, fit_features
 from longtail_trainer.features.fitting import BINS, numeric_encoding, vocabulary
@@ -147,6 +147,42 @@ def test_a_split_without_rows_is_empty_and_can_be_joined(store):
     assert len(empty_split(FEATURES)) == 0
     assert list(batches(empty, 8)) == []
     assert len(concatenate([empty, encode_frame(samples(3), FEATURES)])) == 3
+
+
+def test_joined_samples_are_those_of_all_parts_bit_for_bit():
+    parts = [encode_frame(samples(rows, seed=rows), FEATURES) for rows in (5, 40, 0, 17)]
+    joined = concatenate(iter(parts))
+    for field in ("categorical", "numeric", "labels", "observed", "weight"):
+        expected = torch.cat([getattr(part, field) for part in parts])
+        assert same_bits(getattr(joined, field), expected), field
+    for name, sequence in joined.sequences.items():
+        each = [part.sequences[name] for part in parts]
+        assert same_bits(sequence.categorical, torch.cat([one.categorical for one in each]))
+        assert same_bits(sequence.numeric, torch.cat([one.numeric for one in each]))
+        assert same_bits(sequence.offsets, offsets_of(torch.cat([one.offsets.diff() for one in each])))
+
+
+def test_joining_keeps_the_parts_as_they_are():
+    part = encode_frame(samples(5), FEATURES)
+    joined = concatenate([part])
+    joined.weight.zero_()
+    assert part.weight.all()
+
+
+def same_bits(one, other):
+    """Equal in type, shape and every byte: a null in a numeric event is NaN, which equals nothing."""
+    return one.dtype == other.dtype and one.shape == other.shape and one.numpy().tobytes() == other.numpy().tobytes()
+
+
+@pytest.mark.parametrize(("words", "kind"), [(127, torch.int8), (128, torch.int16), (32_768, torch.int32)])
+def test_indices_take_the_smallest_type_that_holds_the_vocabulary(words, kind):
+    vocabulary = [f"w{number}" for number in range(words)]
+    features = FEATURES.model_copy(update={"vocabularies": {**FEATURES.vocabularies, "context.slot": vocabulary}})
+    frame = samples(3).with_columns(pl.Series("context.slot", [vocabulary[-1], "unknown", vocabulary[0]]))
+    encoded = encode_frame(frame, features)
+    assert encoded.categorical.dtype == empty_split(features).categorical.dtype == kind
+    assert encoded.categorical[:, 0].tolist() == [words, 0, 1]
+    assert encoded.select(torch.arange(3)).categorical.dtype == torch.int64
 
 
 def test_a_damaged_part_is_named(store, tmp_path):

@@ -6,10 +6,12 @@ import torch
 
 from longtail_api.heavy_model import Architecture
 from longtail_api.store_layout import version_key
-from longtail_api.store_objects import Checkpoint, Version
+from longtail_api.store_objects import TRAINING_SPLITS, Checkpoint, Version
 from longtail_store.file_store import FileStore
-from longtail_trainer.encoded import EncodedSequence, EncodedSplit, offsets_of
-from longtail_trainer.light.transfer import halves, pool_of, subset, without_labels
+from longtail_trainer.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
+from longtail_trainer.light.transfer import halves, pool_of, slice_of, subset, transfer_rows, without_labels
+from longtail_trainer.loading import load_manifest, load_split
+from tests.trainer.prepared_data import FEATURES, write_scenario
 
 
 def rows(count: int) -> EncodedSplit:
@@ -26,6 +28,15 @@ def rows(count: int) -> EncodedSplit:
         torch.ones(count, 1, dtype=torch.bool),
         torch.ones(count),
     )
+
+
+def version(number: int, kind: str, pool: list[str]) -> Version:
+    """Of the second generation, but for the first one."""
+    return Version(
+        number=number, kind=kind, generation=1 if number == 1 else 2, pool=pool, nonce="n", schema_hash="s",
+        checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64, encoder="LSTM",
+        architecture=Architecture(), created=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
 
 
 def test_a_subset_keeps_each_samples_own_events():
@@ -48,6 +59,34 @@ def test_halves_share_no_sample_and_miss_none():
     assert sorted(first.numeric.flatten().tolist() + second.numeric.flatten().tolist()) == [0, 1, 2, 3, 4]
 
 
+def test_a_slice_has_each_samples_own_events_in_the_memory_of_the_whole():
+    whole = rows(6)
+    part = slice_of(whole, 2, 5)
+    batch = part.select(torch.arange(3)).sequences["visits"]
+    assert part.numeric.flatten().tolist() == [2, 3, 4]
+    assert batch.mask.sum(1).tolist() == [2, 3, 4]
+    assert batch.numeric[2, :4, 0].tolist() == [4, 4, 4, 4]
+    assert len(slice_of(whole, 6, 6)) == 0
+    whole.sequences["visits"].numeric.fill_(9)
+    assert part.sequences["visits"].numeric.eq(9).all()
+
+
+def test_rows_are_drawn_as_from_all_rows_at_once(tmp_path):
+    store = FileStore(tmp_path)
+    keys = [write_scenario(store, name, seed=seed) for seed, name in enumerate(["own", "north", "south"])]
+    store.put_if_absent(version_key(1), version(1, "initial", keys).to_bytes())
+    drawn = transfer_rows(store, 1, FEATURES, "own", limit=100, seed=3)
+    generator = torch.Generator().manual_seed(3)
+    expected: list[EncodedSplit] = []
+    for key in keys[1:]:
+        manifest = load_manifest(store, key)
+        whole = concatenate([load_split(store, manifest, split, FEATURES) for split in TRAINING_SPLITS])
+        expected.append(subset(whole, (torch.rand(len(whole), generator=generator) < 100 / 320).nonzero().flatten()))
+    assert 60 < len(drawn) < 140
+    assert torch.equal(drawn.numeric, concatenate(expected).numeric)
+    assert torch.equal(drawn.sequences["items"].offsets, concatenate(expected).sequences["items"].offsets)
+
+
 def test_no_label_of_another_scenario_is_kept():
     bare = without_labels(rows(4))
     assert not bare.observed.any()
@@ -64,10 +103,5 @@ def test_the_pool_is_that_of_the_generations_first_version_whatever_was_trained_
         ("fold", []),
     ]
     for number, (kind, pool) in enumerate(chain, start=1):
-        version = Version(
-            number=number, kind=kind, generation=1 if number == 1 else 2, pool=pool, nonce="n", schema_hash="s",
-            checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64, encoder="LSTM",
-            architecture=Architecture(), created=datetime(2026, 1, 1, tzinfo=UTC),
-        )  # fmt: skip
-        store.put_if_absent(version_key(number), version.to_bytes())
+        store.put_if_absent(version_key(number), version(number, kind, pool).to_bytes())
     assert [pool_of(store, number) for number in range(1, 6)] == [["old"], *[["a", "b"]] * 4]

@@ -1,9 +1,11 @@
 """Encoded samples in memory: contiguous tensors, events unpadded, from which batches are cut."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from longtail_trainer.batches import Batch, SequenceBatch
@@ -13,7 +15,7 @@ from longtail_trainer.batches import Batch, SequenceBatch
 class EncodedSequence:
     """The events of all samples, one after the other.
 
-    categorical: (events, columns) int32
+    categorical: (events, columns), in the smallest integer type that holds their vocabularies
     numeric: (events, columns) float32: the normalized values, NaN where null (batches have the indicators beside
         them; kept for all events, those would double the memory)
     offsets: (samples + 1,) int64: the events of sample i are rows offsets[i] to offsets[i + 1]
@@ -42,7 +44,7 @@ class EncodedSequence:
 
     def _one_empty_event(self) -> "EncodedSequence":
         return EncodedSequence(
-            torch.zeros(1, self.categorical.shape[1], dtype=torch.int32),
+            torch.zeros(1, self.categorical.shape[1], dtype=self.categorical.dtype),
             torch.zeros(1, self.numeric.shape[1]),
             self.offsets,
         )
@@ -50,7 +52,7 @@ class EncodedSequence:
 
 @dataclass
 class EncodedSplit:
-    """Samples of one split, encoded; the fields are those of `Batch`, categorical indices in int32."""
+    """Samples of one split, encoded; the fields are those of `Batch`, categorical indices in a smaller type."""
 
     categorical: Tensor
     numeric: Tensor
@@ -74,26 +76,61 @@ class EncodedSplit:
         )
 
 
-def concatenate(splits: Sequence[EncodedSplit]) -> EncodedSplit:
-    """The samples of all of these, in this order. They are encoded with the same features; at least one."""
-    first = splits[0]
-    return EncodedSplit(
-        torch.cat([split.categorical for split in splits]),
-        torch.cat([split.numeric for split in splits]),
-        {name: _concatenate_events([split.sequences[name] for split in splits]) for name in first.sequences},
-        torch.cat([split.labels for split in splits]),
-        torch.cat([split.observed for split in splits]),
-        torch.cat([split.weight for split in splits]),
-    )
+def concatenate(splits: Iterable[EncodedSplit]) -> EncodedSplit:
+    """The samples of all of these, in this order. They are encoded with the same features; at least one.
+
+    Each is copied as it comes: where an iterator makes them one by one, memory is what the result takes and one of
+    them, not twice the result.
+    """
+    grown: dict[str, _Grown] = {}
+    events: dict[str, dict[str, _Grown]] = {}
+    for split in splits:
+        for field in _FIELDS:
+            _add(grown, field, getattr(split, field))
+        for name, sequence in split.sequences.items():
+            columns = events.setdefault(name, {})
+            _add(columns, "categorical", sequence.categorical)
+            _add(columns, "numeric", sequence.numeric)
+            _add(columns, "lengths", sequence.offsets.diff())
+    sequences = {
+        name: EncodedSequence(
+            columns["categorical"].tensor(), columns["numeric"].tensor(), offsets_of(columns["lengths"].tensor())
+        )
+        for name, columns in events.items()
+    }
+    return EncodedSplit(sequences=sequences, **{field: rows.tensor() for field, rows in grown.items()})
 
 
-def _concatenate_events(sequences: Sequence[EncodedSequence]) -> EncodedSequence:
-    lengths = torch.cat([sequence.offsets.diff() for sequence in sequences])
-    return EncodedSequence(
-        torch.cat([sequence.categorical for sequence in sequences]),
-        torch.cat([sequence.numeric for sequence in sequences]),
-        offsets_of(lengths),
-    )
+_FIELDS = ("categorical", "numeric", "labels", "observed", "weight")
+
+
+class _Grown:
+    """A tensor that rows are added to.
+
+    `torch.cat` needs all parts and the result at once. Here the result grows in place: for large blocks the C library
+    asks the kernel to move their pages, and nothing is copied.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self._rows: NDArray[np.generic] = np.empty((0, *like.shape[1:]), dtype=like.numpy().dtype)
+
+    def add(self, rows: Tensor) -> None:
+        added = rows.numpy()
+        # An assignment would cast, and quietly wrap an index that the type of the first rows doesn't hold.
+        assert added.dtype == self._rows.dtype, "splits of the same features have the same types"
+        before = len(self._rows)
+        self._rows.resize((before + len(added), *added.shape[1:]), refcheck=False)  # no one else has seen the array
+        self._rows[before:] = added
+
+    def tensor(self) -> Tensor:
+        """The rows so far; none may be added after it."""
+        return torch.from_numpy(self._rows)
+
+
+def _add(grown: dict[str, _Grown], name: str, rows: Tensor) -> None:
+    if name not in grown:
+        grown[name] = _Grown(rows)
+    grown[name].add(rows)
 
 
 def offsets_of(lengths: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import polars as pl
@@ -49,8 +49,22 @@ def checked_content(store: Store, key: str, sha256: str, remedy: str) -> bytes:
 
 def load_split(store: Store, manifest: Manifest, split: Split, features: Features) -> EncodedSplit:
     """All samples of one split; none where the split is empty. Raises `DataInvalid` for a part that is damaged."""
-    parts = [part for part in manifest.parts if part.split == split]
-    return concatenate([encode_frame(_read(store, part), features) for part in parts] or [empty_split(features)])
+    return concatenate(encoded_parts(store, [manifest], [split], features))
+
+
+def encoded_parts(
+    store: Store, manifests: Iterable[Manifest], splits: Sequence[Split], features: Features
+) -> Iterator[EncodedSplit]:
+    """The samples of these splits of these scenarios, in this order, one part at a time; an empty one to begin with.
+
+    For `concatenate`, which so never has them in memory twice. Raises `DataInvalid` for a part that is damaged.
+    """
+    yield empty_split(features)
+    for manifest in manifests:
+        for split in splits:
+            for part in manifest.parts:
+                if part.split == split:
+                    yield encode_frame(_read(store, part), features)
 
 
 def empty_split(features: Features) -> EncodedSplit:
@@ -61,12 +75,12 @@ def empty_split(features: Features) -> EncodedSplit:
     for sequence in schema.behaviors:
         columns = sequence_columns(sequence)
         sequences[sequence.name] = EncodedSequence(
-            torch.zeros(0, len(columns.categorical), dtype=torch.int32),
+            _no_indices(columns, features),
             torch.zeros(0, len(columns.numeric)),
             torch.zeros(1, dtype=torch.int64),
         )
     return EncodedSplit(
-        torch.zeros(0, len(static.categorical), dtype=torch.int32),
+        _no_indices(static, features),
         torch.zeros(0, 2 * len(static.numeric)),
         sequences,
         torch.zeros(0, len(schema.labels)),
@@ -95,7 +109,8 @@ def _read(store: Store, part: DataPart) -> pl.DataFrame:
 
 
 def _encode_table(frame: pl.DataFrame, columns: TableColumns, features: Features) -> tuple[Tensor, Tensor]:
-    """Categorical (rows, columns) int32, numeric (rows, 2 × columns) float32: values, then null indicators."""
+    """Categorical (rows, columns), of their `index_type`; numeric (rows, 2 × columns) float32: values, then indicators
+    of null."""
     numbers = [encode_numeric(frame[name], features.numeric[name]) for name in columns.numeric]
     numeric = [value for value, _ in numbers] + [missing for _, missing in numbers]
     return _encode_categories(frame, columns, features), _stack(numeric, len(frame), np.float32)
@@ -103,7 +118,17 @@ def _encode_table(frame: pl.DataFrame, columns: TableColumns, features: Features
 
 def _encode_categories(frame: pl.DataFrame, columns: TableColumns, features: Features) -> Tensor:
     indices = [encode_categorical(frame[name], features.vocabularies[name]) for name in columns.categorical]
-    return _stack(indices, len(frame), np.int32)
+    return _stack(indices, len(frame), index_type(columns, features))
+
+
+def _no_indices(columns: TableColumns, features: Features) -> Tensor:
+    return torch.from_numpy(np.zeros((0, len(columns.categorical)), dtype=index_type(columns, features)))
+
+
+def index_type(columns: TableColumns, features: Features) -> type[np.signedinteger]:
+    """The smallest type for all indices of a table: events are many, and most vocabularies small."""
+    largest = max((len(features.vocabularies[name]) for name in columns.categorical), default=0)
+    return next(kind for kind in (np.int8, np.int16, np.int32) if largest <= np.iinfo(kind).max)
 
 
 def _encode_sequence(frame: pl.DataFrame, sequence: BehaviorSequence, features: Features) -> EncodedSequence:

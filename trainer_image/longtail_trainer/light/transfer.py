@@ -6,14 +6,16 @@ and none of their own labels.
 """
 
 import logging
+from collections.abc import Iterator
+from itertools import chain
 
 import torch
 from torch import Tensor
 
-from longtail_api.store_objects import TRAINING_SPLITS, Features
+from longtail_api.store_objects import TRAINING_SPLITS, Features, Manifest
 from longtail_store import Chain, Store
 from longtail_trainer.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
-from longtail_trainer.loading import empty_split, load_manifest, load_split
+from longtail_trainer.loading import empty_split, encoded_parts, load_manifest
 
 log = logging.getLogger(__name__)
 
@@ -24,21 +26,28 @@ def transfer_rows(
     """At most about `limit` training rows of the pool's other scenarios, drawn at random, without labels.
 
     The pool is that of the first version of the base version's generation. Each scenario gives the same share of its
-    rows. One scenario is in memory at a time.
+    rows. One part of one scenario is in memory at a time, beside what is drawn.
     """
     manifests = [load_manifest(store, key) for key in pool_of(store, base_version)] if limit else []
     others = [manifest for manifest in manifests if manifest.scenario != own_scenario]
     total = sum(manifest.rows.get(split, 0) for manifest in others for split in TRAINING_SPLITS)
     share = min(1.0, limit / total) if total else 0.0
     generator = torch.Generator().manual_seed(seed)
-    drawn = [empty_split(features)]
-    for manifest in others:
-        rows = concatenate([load_split(store, manifest, split, features) for split in TRAINING_SPLITS])
-        chosen = torch.rand(len(rows), generator=generator) < share
-        drawn.append(subset(rows, chosen.nonzero().flatten()))
-    result = concatenate(drawn)
+    result = concatenate(chain([empty_split(features)], _drawn(store, others, features, share, generator)))
     log.info("the teacher labels %d rows of %d other scenarios, too", len(result), len(others))
     return without_labels(result)
+
+
+def _drawn(
+    store: Store, manifests: list[Manifest], features: Features, share: float, generator: torch.Generator
+) -> Iterator[EncodedSplit]:
+    """Of each part the rows that are drawn."""
+    for manifest in manifests:
+        rows = sum(manifest.rows.get(split, 0) for split in TRAINING_SPLITS)
+        chosen = torch.rand(rows, generator=generator) < share
+        for part in encoded_parts(store, [manifest], TRAINING_SPLITS, features):
+            yield subset(part, chosen[: len(part)].nonzero().flatten())
+            chosen = chosen[len(part) :]
 
 
 def pool_of(store: Store, number: int) -> list[str]:
@@ -63,6 +72,24 @@ def subset(rows: EncodedSplit, chosen: Tensor) -> EncodedSplit:
         rows.labels[chosen],
         rows.observed[chosen],
         rows.weight[chosen],
+    )
+
+
+def slice_of(rows: EncodedSplit, start: int, stop: int) -> EncodedSplit:
+    """The samples from `start` to before `stop`, which share the memory of `rows`."""
+    sequences: dict[str, EncodedSequence] = {}
+    for name, sequence in rows.sequences.items():
+        offsets = sequence.offsets[start : stop + 1]
+        events = slice(int(offsets[0]), int(offsets[-1]))
+        sequences[name] = EncodedSequence(sequence.categorical[events], sequence.numeric[events], offsets - offsets[0])
+    samples = slice(start, stop)
+    return EncodedSplit(
+        rows.categorical[samples],
+        rows.numeric[samples],
+        sequences,
+        rows.labels[samples],
+        rows.observed[samples],
+        rows.weight[samples],
     )
 
 

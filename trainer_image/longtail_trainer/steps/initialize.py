@@ -38,7 +38,7 @@ from longtail_trainer.heavy.model import HeavyModel
 from longtail_trainer.heavy.teacher import predict
 from longtail_trainer.heavy.weights import save_weights
 from longtail_trainer.initialization import PoolRows, as_given, choose
-from longtail_trainer.loading import checked_content, load_manifest, load_split
+from longtail_trainer.loading import checked_content, encoded_parts, load_manifest, load_split
 from longtail_trainer.pictures import Kept, learning_curves, publish, published
 from longtail_trainer.prepare.statistics import merge
 from longtail_trainer.step import StepContext
@@ -144,13 +144,14 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
 
 
 def _rows(store: Store, manifests: list[Manifest], features: Features) -> PoolRows:
-    def load(*splits: Split) -> list[EncodedSplit]:
-        return [load_split(store, manifest, split, features) for manifest in manifests for split in splits]
+    def load(*splits: Split) -> EncodedSplit:
+        return concatenate(encoded_parts(store, manifests, splits, features))
 
-    training = concatenate(load(*TRAINING_SPLITS))
+    training = load(*TRAINING_SPLITS)
     if not len(training):
         raise DataInvalid("the pool has no training row; choose scenarios with samples")
-    return PoolRows(training, load("validation"), lambda split: concatenate(load(split)))
+    validations = [load_split(store, manifest, "validation", features) for manifest in manifests]
+    return PoolRows(training, validations, load)
 
 
 def pool_metrics(

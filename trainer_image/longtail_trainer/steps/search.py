@@ -13,10 +13,11 @@ Pictures: `cell`; for gdas `probabilities` and `learning-curves`.
 """
 
 import logging
+from itertools import chain
 
 from longtail_api.run_config import SearchConfig
 from longtail_api.store_layout import architecture_key
-from longtail_api.store_objects import SearchResult, StepResult
+from longtail_api.store_objects import TRAINING_SPLITS, Manifest, SearchResult, Split, StepResult
 from longtail_store import read_object, write_object_if_absent
 from longtail_trainer.encoded import EncodedSplit, concatenate
 from longtail_trainer.errors import BudgetUnreachable, DataInvalid
@@ -26,7 +27,7 @@ from longtail_trainer.light.cell import one_line
 from longtail_trainer.light.layer_figures import layer_flops
 from longtail_trainer.light.training import fresh
 from longtail_trainer.light.transfer import halves, transfer_rows
-from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.loading import encoded_parts, load_manifest
 from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
 from longtail_trainer.search import ALGORITHMS, Candidate, SearchTask
 from longtail_trainer.search.history import distributions
@@ -86,15 +87,18 @@ def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: Step
     teacher.to(training_device(context.threads))
     manifest = load_manifest(context.store, config.manifest)
     features = teacher.features
-    support, query, validation = (
-        load_split(context.store, manifest, split, features) for split in ("support", "query", "validation")
+    for_weights, for_architecture = _both(manifest, config.manifest)
+    others = halves(
+        transfer_rows(
+            context.store, config.base_version, features, manifest.scenario, config.teacher.transfer_rows, config.seed
+        )
     )
-    support, query = _both(support, query, config.manifest)
-    others = transfer_rows(
-        context.store, config.base_version, features, manifest.scenario, config.teacher.transfer_rows, config.seed
-    )
-    for_weights, for_architecture = halves(others)
-    support, query = concatenate([support, for_weights]), concatenate([query, for_architecture])
+
+    def load(split: Split, *more: EncodedSplit) -> EncodedSplit:
+        return concatenate(chain(encoded_parts(context.store, [manifest], [split], features), more))
+
+    support, query = load(for_weights, others[0]), load(for_architecture, others[1])
+    validation = load("validation")
     taught = [with_teacher(split, teacher_logits(teacher, split)) for split in (support, query, validation)]
     losses = DistillationLosses.taught(
         features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
@@ -102,13 +106,14 @@ def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: Step
     return SearchTask(config, context, features, space, taught[0], taught[1], validation, taught[2], losses)
 
 
-def _both(support: EncodedSplit, query: EncodedSplit, manifest: str) -> tuple[EncodedSplit, EncodedSplit]:
+def _both(manifest: Manifest, key: str) -> tuple[Split, Split]:
     """Rows for weights and rows for the architecture; the same ones where a tiny scenario has only one of the two."""
-    if not len(support) and not len(query):
-        raise DataInvalid(f"{manifest}: the scenario has no training row; add samples, or lower the test share")
-    if not len(support) or not len(query):
-        log.warning("%s has no %s row; one set serves both", manifest, "query" if len(support) else "support")
-    return (support if len(support) else query), (query if len(query) else support)
+    filled: list[Split] = [split for split in TRAINING_SPLITS if manifest.rows.get(split)]
+    if not filled:
+        raise DataInvalid(f"{key}: the scenario has no training row; add samples, or lower the test share")
+    if len(filled) == 1:
+        log.warning("%s has no %s row; one set serves both", key, "query" if filled == ["support"] else "support")
+    return filled[0], filled[-1]
 
 
 def _stored(task: SearchTask, found: Candidate) -> SearchResult:

@@ -10,9 +10,14 @@ Metrics: `test` and `validation` of the light model, `heavyTest` of its teacher,
 of its attentive sum, `quality-cost`.
 """
 
+from itertools import chain
+
+import torch
+
 from longtail_api.run_config import TrainLightConfig
 from longtail_api.store_layout import metrics_key, model_card_key, model_key, requests_key
 from longtail_api.store_objects import (
+    TRAINING_SPLITS,
     LightArchitecture,
     Manifest,
     Metric,
@@ -34,8 +39,8 @@ from longtail_trainer.light.cell import one_line
 from longtail_trainer.light.layer_figures import layer_flops, layer_weights
 from longtail_trainer.light.scores import scores
 from longtail_trainer.light.training import fresh, train_light
-from longtail_trainer.light.transfer import transfer_rows
-from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.light.transfer import slice_of, transfer_rows
+from longtail_trainer.loading import encoded_parts, load_manifest, load_split
 from longtail_trainer.pictures import (
     Candidates,
     CellParts,
@@ -143,29 +148,15 @@ def _train(
     device = training_device(context.threads)
     teacher.to(device)
 
-    def taught(*splits: Split) -> EncodedSplit:
-        rows = concatenate([load_split(context.store, manifest, split, teacher.features) for split in splits])
-        return with_teacher(rows, teacher_logits(teacher, rows))
-
-    rows = taught("support", "query")
-    if not len(rows):
-        raise DataInvalid(f"{config.manifest}: the scenario has no training row; add samples, or lower the test share")
-    others = transfer_rows(
-        context.store,
-        config.base_version,
-        teacher.features,
-        manifest.scenario,
-        config.teacher.transfer_rows,
-        config.seed + config.training.seed,
-    )
-    rows = concatenate([rows, with_teacher(others, teacher_logits(teacher, others))])
+    rows = _taught_rows(teacher, manifest, config, context)
+    validation = load_split(context.store, manifest, "validation", teacher.features)
     losses = DistillationLosses.taught(
         teacher.features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
     )
     outcome = train_light(
         model.to(device),
         rows,
-        taught("validation"),
+        with_teacher(validation, teacher_logits(teacher, validation)),
         losses,
         config.light_training,
         config.seed + config.training.seed,
@@ -175,6 +166,27 @@ def _train(
     )
     model.cpu()
     return outcome
+
+
+def _taught_rows(
+    teacher: HeavyModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
+) -> EncodedSplit:
+    """The scenario's training rows and those that the teacher labels beside them, with its logits."""
+    others = transfer_rows(
+        context.store,
+        config.base_version,
+        teacher.features,
+        manifest.scenario,
+        config.teacher.transfer_rows,
+        config.seed + config.training.seed,
+    )
+    rows = concatenate(chain(encoded_parts(context.store, [manifest], TRAINING_SPLITS, teacher.features), [others]))
+    own = len(rows) - len(others)
+    if not own:
+        raise DataInvalid(f"{config.manifest}: the scenario has no training row; add samples, or lower the test share")
+    # Asked apart, since who else is in a batch may change the last bit of an answer.
+    asked = (slice_of(rows, 0, own), slice_of(rows, own, len(rows)))
+    return with_teacher(rows, torch.cat([teacher_logits(teacher, part) for part in asked]))
 
 
 def _adopt_saved_weights(model: LightModel, context: StepContext) -> None:
