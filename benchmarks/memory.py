@@ -36,7 +36,7 @@ class Usage:
     seconds: float
     cpu_seconds: float
     peak_mib: float
-    """Resident memory at its highest. Code of shared libraries is in it: some 350 MiB as soon as torch is loaded."""
+    """Resident memory at its highest. Libraries are in it: some 640 MiB as soon as torch's CUDA build is loaded."""
 
 
 @dataclass(frozen=True)
