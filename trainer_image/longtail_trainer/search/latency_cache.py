@@ -12,9 +12,9 @@ from pathlib import Path
 import onnxruntime
 from pydantic import ValidationError
 
+import longtail_trainer
 from longtail_api.light_model_search import SearchSpace
 from longtail_api.store_objects import Features
-from longtail_trainer import export, light, operations
 from longtail_trainer.export.latency_table import LatencyParts, LatencyTable, measure_table
 from longtail_trainer.light.model import default_heads
 from longtail_trainer.resume import ResumePoint
@@ -123,12 +123,10 @@ def processor() -> str:
 
 
 def _source_hash() -> str:
-    """Of the modules that operations, light models and their graphs come from: their version, which nobody forgets."""
+    """Of the trainer's modules, which make models and graphs: their version, which nobody forgets."""
     digest = hashlib.sha256()
-    for package in (operations, light, export):
-        for folder in package.__path__:
-            for path in sorted(Path(folder).glob("*.py")):
-                digest.update(path.name.encode() + path.read_bytes())
+    for path in sorted(Path(longtail_trainer.__path__[0]).rglob("*.py")):
+        digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()
 
 
