@@ -17,15 +17,16 @@ def draw(table: Table, folder: Path) -> Path:
     """The table as `folder/<name>.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     places = 8 if table.kind == "scatter" else table.frame.height
-    figure = Figure(figsize=(max(6.0, 0.45 * places + 3), 5), layout="constrained")
+    long = 0.45 * places + 3 if table.kind != "intervals" else 0.25 * places + 1.5
+    figure = Figure(figsize=(8, long) if table.kind == "intervals" else (max(6.0, long), 5), layout="constrained")
     axes = figure.subplots()
-    if table.kind == "scatter":
-        _scatter(axes, table)
+    if table.kind == "intervals":
+        _intervals(axes, table)
     else:
-        _series(axes, table)
-    axes.set_ylabel("AUC")
+        (_scatter if table.kind == "scatter" else _series)(axes, table)
+        axes.set_ylabel("AUC")
+        axes.grid(axis="y", alpha=0.3)
     axes.set_title(table.title)
-    axes.grid(axis="y", alpha=0.3)
     path = folder / f"{table.name}.png"
     figure.savefig(path, dpi=110)
     return path
@@ -46,11 +47,30 @@ def _series(axes: Axes, table: Table) -> None:
         axes.legend(fontsize="small")
 
 
+def _intervals(axes: Axes, table: Table) -> None:
+    """A line for each row: the figure with its interval, around zero; rows of one group in one color."""
+    assert table.also is not None, "intervals come in groups"
+    middle, low, high = (table.frame[column].to_numpy() for column in table.ys)
+    groups = table.frame[table.also].to_list()
+    for number, group in enumerate(dict.fromkeys(groups)):
+        rows = [row for row, one in enumerate(groups) if one == group]
+        error = [middle[rows] - low[rows], high[rows] - middle[rows]]
+        axes.errorbar(middle[rows], rows, xerr=error, fmt="o", color=f"C{number}", label=group, capsize=2)
+    names = table.frame[table.x].to_list()
+    firsts = [row for row in range(len(names)) if row == 0 or names[row] != names[row - 1]]
+    axes.set_yticks(firsts, [names[row] for row in firsts])
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.invert_yaxis()
+    axes.set_xlabel("difference in AUC, with 95 % intervals over scenarios and seeds")
+    axes.grid(axis="x", alpha=0.3)
+    axes.legend(fontsize="small")
+
+
 def _scatter(axes: Axes, table: Table) -> None:
-    """AUC against cost, a logarithmic axis; each point with its name."""
+    """AUC against cost, a logarithmic axis."""
     for name, cost, auc in table.frame.select("method", table.x, *table.ys).drop_nulls().iter_rows():
-        axes.plot([cost], [auc], "o")
-        axes.annotate(str(name), (cost, auc), textcoords="offset points", xytext=(6, 4))
+        axes.plot([cost], [auc], "o", label=str(name))
     axes.set_xscale("log")
     axes.set_xlabel(f"{table.x} of one prediction")
-    axes.margins(x=0.25, y=0.15)
+    axes.margins(x=0.1, y=0.15)
+    axes.legend(fontsize="small")

@@ -47,7 +47,6 @@ COMPARED = (
     (SEARCHED, PREDEFINED),
     (SEARCHED, ADAPTED),
     (PREDEFINED, ADAPTED),
-    (SINGLE, PROFILE_ONLY),
 )
 """Pairs of methods whose difference is shown."""
 DIFFERENCES = "differences-"
@@ -56,16 +55,17 @@ PAPER = (SINGLE, ADAPTED, PREDEFINED, SEARCHED)
 
 @dataclass(frozen=True)
 class Table:
-    """One table and its picture. x: the column of places (of costs, for `scatter`); ys: the AUC columns drawn."""
+    """One table and its picture. x: the column of places (of costs, for `scatter`); ys: the AUC columns drawn (for
+    `intervals`: figure, low, high)."""
 
     name: str
     title: str
     frame: pl.DataFrame
-    kind: Literal["points", "lines", "scatter"]
+    kind: Literal["points", "lines", "scatter", "intervals"]
     x: str
     ys: tuple[str, ...]
     also: str | None = None
-    """Column that names a place together with `x`."""
+    """Column that names a place together with `x`; for `intervals`, the groups of rows."""
 
 
 def tables(rows: pl.DataFrame, wanted: Wanted) -> list[Table]:
@@ -151,7 +151,7 @@ def _differences(rows: pl.DataFrame, encoder: str) -> Table:
         f"{DIFFERENCES}{encoder}",
         f"Paired differences in AUC, {encoder}",
         frame,
-        "points",
+        "intervals",
         "methods",
         shown,
         "scenarios",
