@@ -30,6 +30,7 @@ from longtail_trainer.export import export
 from longtail_trainer.export.latency import prediction_timer
 from longtail_trainer.export.latency_table import LatencyTable, measure_table, quietest_blocks
 from longtail_trainer.features import sequence_columns, static_columns
+from longtail_trainer.features.fitting import BINS
 from longtail_trainer.light import LightModel
 from longtail_trainer.light.cell import one_line
 from longtail_trainer.search.latency_cache import parts_of
@@ -37,6 +38,7 @@ from longtail_trainer.search.space import space_of
 from longtail_trainer.search.uniform import UniformSampler
 
 VOCABULARY = [f"value {number}" for number in range(10)]
+EDGES = np.linspace(-1, 1, BINS + 1).tolist()
 RANK_CORRELATION, RELATIVE_ERROR = 0.9, 0.25
 """Targets: Spearman's at least, mean relative error at most."""
 ROUNDS, LONGEST_SECONDS = 100, 60.0
@@ -55,7 +57,7 @@ def features_of_the_shape() -> Features:
         data_schema=SCHEMA,
         vocabularies={column: VOCABULARY for table in tables for column in table.categorical},
         numeric={
-            column: NumericEncoding(low=-2, high=3, center=0.5, scale=1.5)
+            column: NumericEncoding(low=-1, high=1, center=0, scale=1, edges=EDGES)
             for table in tables
             for column in table.numeric
         },

@@ -96,7 +96,7 @@ def predicted_costs(table: LatencyTable) -> Costs:
 
 
 def table_key(parts: LatencyParts) -> str:
-    """Hash of all that decides the times: processor, runtime, the code that makes the graphs, sizes and features."""
+    """Hash of all that decides the times: processor, runtime, the trainer's code, sizes and features."""
     architecture = parts.architecture
     decides = {
         "processor": processor(),
@@ -123,10 +123,11 @@ def processor() -> str:
 
 
 def _source_hash() -> str:
-    """Of the trainer's modules, which make models and graphs: their version, which nobody forgets."""
+    """Of all modules of this trainer, which operations, models and graphs come from: a version that nobody forgets."""
     digest = hashlib.sha256()
-    for path in sorted(Path(longtail_trainer.__path__[0]).rglob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
+    root = Path(longtail_trainer.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()
 
 
