@@ -19,12 +19,13 @@ from longtail_trainer.export.latency_graphs import Chains, operation_graphs
 from longtail_trainer.light.model import LightModel
 from longtail_trainer.operations import Shape
 
-ROUNDS = 40
+ROUNDS = 200
 RUNS = 20
-"""Of each chain in each round. Blocks are short, so that some fall into moments in which the machine is quiet."""
+"""Of each chain in each round. Blocks are short and rounds are many, so that some of each fall into quiet moments: two
+seconds of rounds were seen to lie wholly in a slow one, and all parts to come out a third longer."""
 WHOLE_RUNS = 100
 """Of the whole model, which has a p99 to tell."""
-LONGEST_SECONDS = 10.0
+LONGEST_SECONDS = 20.0
 COPIES = 4
 EDGES = 9
 """An edge takes less than a microsecond; more of them are compared."""
@@ -71,7 +72,8 @@ def measure_table(parts: LatencyParts) -> LatencyTable:
     which cost what an edge does.
 
     All graphs take turns in short blocks; of each one the block of lowest median counts. So what else the machine does
-    doesn't decide, and all are measured at the processor's same speed. Two exports and at most 10 seconds of runs.
+    doesn't decide, and all are measured at the processor's same speed. Two exports, and some 7 seconds of runs; at most
+    20, where others use the processor or sequences are long.
     """
     layers = len(parts.architecture.layers)
     with torch.random.fork_rng():
