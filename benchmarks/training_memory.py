@@ -194,6 +194,22 @@ def described(row: Measured) -> str:
     )
 
 
+def table(rows: Sequence[Measured]) -> str:
+    """In Markdown, a line for each set: peak memory and seconds of CPU of every step. Samples are those of the pool."""
+    lines = [
+        "| events | scenarios | samples | epochs | " + " | ".join(STEPS) + " |",
+        "|--:" * (4 + len(STEPS)) + "|",
+    ]
+    for data_set in dict.fromkeys(row.data_set for row in rows):
+        of_set = {row.step: row for row in rows if row.data_set == data_set}
+        cells = [f"{of_set[step].peak_mib:,.0f} MiB, {of_set[step].cpu_seconds:,.0f} s" for step in STEPS]
+        samples = of_set["initialize"].samples
+        lines.append(
+            f"| {data_set.events:,} | {data_set.scenarios} | {samples:,} | {data_set.epochs} | {' | '.join(cells)} |"
+        )
+    return "\n".join(lines)
+
+
 def main() -> int:
     parser = arguments(__doc__, [500_000, 2_000_000, 20_000_000])
     parser.add_argument("--scenarios", type=int, default=4, help="spread the largest size over so many, too")
@@ -206,6 +222,7 @@ def main() -> int:
             for row in measured(data_set, Path(folder)):
                 rows.append(row)
                 print(described(row), flush=True)
+    print(table(rows))
     command = ["python -m benchmarks.training_memory --events", *map(str, sorted(set(options.events)))]
     command += ["--scenarios", str(options.scenarios), "--epochs", str(options.epochs)]
     return report(" ".join(command), started, claims(rows), rows, options.json)

@@ -8,7 +8,9 @@ import pytest
 
 from benchmarks import prepare_memory, training_memory
 from benchmarks.memory import LIMIT_MIB, Claim, report
-from benchmarks.training_memory import STEPS, DataSet, Measured, claims, data_sets
+from benchmarks.training_memory import STEPS, DataSet, Measured, claims, data_sets, table
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def row(step: str, peak_mib: float, events: int = 2_000, scenarios: int = 1, epochs: int = 1) -> Measured:
@@ -68,6 +70,13 @@ def test_a_claim_that_fails_is_the_exit_code_and_figures_without_target_are_none
     found = json.loads(file.read_text())
     assert found["claims"] == [{"name": "figure", "figure": 3.0, "interval": None, "target": "< 2", "holds": False}]
     assert found["rows"][0]["step"] == "adapt"
+
+
+def test_the_page_shows_the_figures_of_the_result():
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    result = json.loads((ROOT / "benchmarks/results/training_memory.json").read_text())
+    assert table([Measured(**measured) for measured in result["rows"]]) in page
+    assert result["command"].startswith("python -m benchmarks.training_memory --events ")
 
 
 @pytest.mark.slow
