@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.memory import (
     DATA_VERSION,
@@ -118,55 +119,34 @@ def measured(data_set: DataSet, folder: Path) -> Iterator[Measured]:
 
 def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs: int) -> dict[str, StepConfig]:
     """The training steps in their order. All but the first one are of the first scenario."""
-    address, own = StoreAddress(uri=store.as_uri()), owner(scenarios[0])
+    own = owner(scenarios[0])
     training = Training(epochs=epochs, fine_tune_epochs=epochs)
-    manifest, heavy = manifest_key(own, DATA_VERSION), result_key(own, RUN, "adapt")
+    every: dict[str, Any] = {
+        "store": StoreAddress(uri=store.as_uri()),
+        "identity": "benchmark",
+        "run": RUN,
+        "threads": 1,
+    }
+    of_scenario = every | {"owner": own, "manifest": manifest_key(own, DATA_VERSION), "base_version": 1}
+    light = of_scenario | {"heavy_result": result_key(own, RUN, "adapt")}
+    pool = [manifest_key(owner(scenario), DATA_VERSION) for scenario in scenarios]
     return {
         "initialize": InitializeConfig(
-            store=address,
-            identity="benchmark",
             owner="agnostic",
-            run=RUN,
-            threads=1,
             data_schema=schema_of(tables),
             schema_hash="benchmark",
             training=training,
-            pool=[manifest_key(owner(scenario), DATA_VERSION) for scenario in scenarios],
+            pool=pool,
+            **every,
         ),
-        "adapt": AdaptConfig(
-            store=address,
-            identity="benchmark",
-            owner=own,
-            run=RUN,
-            threads=1,
-            manifest=manifest,
-            base_version=1,
-            training=training,
-        ),
-        "search": SearchConfig(
-            store=address,
-            identity="benchmark",
-            owner=own,
-            run=RUN,
-            threads=1,
-            manifest=manifest,
-            base_version=1,
-            heavy_result=heavy,
-            algorithm=Algorithm(gdas=GdasParameters(epochs=epochs)),
-        ),
+        "adapt": AdaptConfig(training=training, **of_scenario),
+        "search": SearchConfig(algorithm=Algorithm(gdas=GdasParameters(epochs=epochs)), **light),
         "train-light": TrainLightConfig(
-            store=address,
-            identity="benchmark",
-            owner=own,
-            run=RUN,
-            threads=1,
-            manifest=manifest,
-            base_version=1,
-            heavy_result=heavy,
             search_result=architecture_key(own, RUN),
             light_version="v1",
             training=training,
             light_training=LightTraining(epochs=epochs),
+            **light,
         ),
     }
 
