@@ -3,18 +3,11 @@
 Each seed draws test rows, initial scenarios and the order in which the others arrive; each arrival starts from the
 version committed so far. What is done is kept under --out: the same command goes on where it was interrupted.
 """
-# ruff: noqa: E402
 
 import argparse
-import os
-import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-
-# One process, one thread, unless --threads says more; read when numpy, torch and polars are imported.
-for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS"):
-    os.environ.setdefault(_variable, "1")
 
 from benchmarks.alt.cache import Cache, data_hash, source_hash
 from benchmarks.alt.methods import ABLATIONS
@@ -22,10 +15,10 @@ from benchmarks.alt.plan import Wanted
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, QUICK, SEARCHED_ENCODER, SIZES, Encoder, Protocol
 from benchmarks.alt.report import Report
 from benchmarks.alt.runner import Gathered, Runner
+from benchmarks.alt.shown_command import shown_command
 from benchmarks.alt.units.repetition import UnusableDataset, open_dataset, scenario_names
 from benchmarks.alt.units.workplace import Workplace
 
-PATHS = ("--dataset", "--json", "--out")
 INITIAL, QUICK_INITIAL = 8, 2
 
 
@@ -105,21 +98,6 @@ def protocol_of(options: argparse.Namespace) -> Protocol:
     if options.light_layers:
         changes["light_layers"] = options.light_layers
     return base.model_copy(update=changes)
-
-
-def shown_command(arguments: Sequence[str]) -> str:
-    """The command with folders by their last name: results travel, this machine's folders don't."""
-    words = ["python", "-m", "benchmarks.alt"]
-    previous = ""
-    for word in arguments:
-        option, equals, value = word.partition("=")
-        if previous in PATHS:
-            word = Path(word).name
-        elif option in PATHS and equals:
-            word = f"{option}={Path(value).name}"
-        words.append(word)
-        previous = word
-    return shlex.join(words)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 import yaml
 
-from benchmarks.alt.__main__ import main, shown_command
+from benchmarks.alt.__main__ import main
 from benchmarks.alt.cache import Cache, data_hash
 from benchmarks.alt.claims import Claim, claims
+from benchmarks.alt.experiments import batch_latency, fixed_lights
 from benchmarks.alt.methods import (
     ABLATIONS,
     ADAPTED,
@@ -28,6 +29,7 @@ from benchmarks.alt.protocol import QUICK, Folding, Protocol
 from benchmarks.alt.results import results
 from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.runner import Gathered, Runner
+from benchmarks.alt.shown_command import shown_command
 from benchmarks.alt.statistics import cluster_interval, difference, interval, pairs
 from benchmarks.alt.tables import tables
 from benchmarks.alt.units.arrivals import Event, Fold, Start, events
@@ -357,7 +359,8 @@ def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     """With every test label negated, the same models must score exactly 1 − AUC: nothing else may have seen them."""
-    monkeypatch.setattr("benchmarks.alt.__main__.source_hash", lambda: "this test")  # however the source is edited
+    for module in ("benchmarks.alt.__main__", "benchmarks.alt.experiments"):
+        monkeypatch.setattr(f"{module}.source_hash", lambda: "this test")  # however the source is edited
     result = quick(tmp_path / "a", tiny_dataset(tmp_path / "data"))
     printed = capsys.readouterr()
     assert "Claims" in printed.out
@@ -388,3 +391,22 @@ def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_
     for key, line in mine.items():
         assert theirs[key]["auc"] == pytest.approx(1 - line["auc"], abs=2e-6), key
         assert theirs[key].get("architecture") == line.get("architecture"), key
+
+    experiments(tmp_path / "data", tmp_path / "a" / "out", tmp_path / "experiment.json")
+
+
+def experiments(data: Path, out: Path, file: Path) -> None:
+    """Both find what the comparison left, and say so where it left nothing."""
+    common = ["--dataset", str(data), "--quick", "--json", str(file)]
+    assert batch_latency.main([*common, "--out", str(out), "--encoders", "lstm", "--batches", "1,4"]) == 0
+    measured = json.loads(file.read_text())
+    assert len(measured["rows"]) == 3 * 2 * 4, "scenarios, batches, graphs"
+    assert [claim["target"] for claim in measured["claims"]] == ["≤ 0.31", "–", "–", "–"]
+    assert measured["command"].startswith("python -m benchmarks.alt.experiments.batch_latency --dataset data ")
+
+    assert fixed_lights.main([*common, "--out", str(out), "--seeds", "1"]) == 0
+    methods = [line["method"] for line in json.loads(file.read_text())["rows"]]
+    assert {name: methods.count(name) for name in methods} == dict.fromkeys(
+        [PREDEFINED, SEARCHED, *fixed_lights.CASCADES], 3
+    )
+    assert fixed_lights.main([*common, "--out", str(out / "nothing"), "--seeds", "1"]) == 1

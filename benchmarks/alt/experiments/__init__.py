@@ -1,0 +1,74 @@
+"""Experiments on what a comparison left, each a module with a command of its own.
+
+They use the comparison's --dataset, --out and code, so it must have run before; they change nothing that it made.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from benchmarks.alt.cache import Cache, data_hash, source_hash
+from benchmarks.alt.claims import Claim
+from benchmarks.alt.protocol import PAPER, QUICK
+from benchmarks.alt.shown_command import shown_command
+from benchmarks.alt.units.repetition import open_dataset
+from benchmarks.alt.units.workplace import Workplace
+from benchmarks.datasets.tables import table_text
+
+INITIAL, QUICK_INITIAL = 8, 2
+"""Initial scenarios of the comparison, and of one with --quick."""
+SCENARIOS = 6
+"""Scenarios that each seed draws, as for ablations."""
+Row = dict[str, Any]
+Measured = tuple[list[Row], list[Claim], pl.DataFrame]
+"""Rows, claims, and the table that is printed."""
+
+
+def parser(module: str, document: str | None) -> argparse.ArgumentParser:
+    """With the options that all experiments have."""
+    result = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=document, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    result.add_argument("--dataset", type=Path, required=True, metavar="DIR", help="what the comparison was given")
+    result.add_argument("--out", type=Path, default=Path("build/alt"), metavar="DIR", help="the comparison's folder")
+    result.add_argument("--quick", action="store_true", help="the comparison was a --quick one")
+    result.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    return result
+
+
+def carry_out(
+    module: str, arguments: Sequence[str], options: argparse.Namespace, measure: Callable[[Workplace, int], Measured]
+) -> int:
+    """Hand the workplace and the number of initial scenarios to `measure`, print, write.
+
+    Exit status: 0, or 1 where the comparison left nothing to build on (said on stderr).
+    """
+    started = time.monotonic()
+    cache = Cache(options.out / "cache", data_hash(options.dataset), source_hash(), QUICK if options.quick else PAPER)
+    try:
+        rows, claims, table = measure(
+            Workplace(open_dataset(options.dataset), cache), QUICK_INITIAL if options.quick else INITIAL
+        )
+    except LookupError as error:
+        print(f"error: {error}; run `python -m benchmarks.alt` with this --dataset and --out first", file=sys.stderr)
+        return 1
+    print(table_text(table))
+    for claim in claims:
+        verdict = {True: "holds", False: "does not hold", None: "shown"}[claim.holds]
+        print(f"{verdict}: {claim.name}: {claim.figure} {claim.interval or ''} ({claim.target})")
+    if options.json:
+        content = {
+            "command": shown_command(arguments, module),
+            "seconds": round(time.monotonic() - started, 1),
+            "claims": [claim.model_dump(mode="json") for claim in claims],
+            "rows": rows,
+        }
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return 0

@@ -1,0 +1,147 @@
+"""How much there is to find for a search: light models of fixed architectures beside MeL and Ours.
+
+    python -m benchmarks.alt.experiments.fixed_lights --dataset DIR [--out DIR] [--seeds 5] [--encoder lstm]
+        [--jobs N] [--json FILE]
+
+The architectures, from a third of MeL's FLOPs to twice as many, are trained exactly as MeL and Ours were: the same
+teacher, rows, epochs and seed, on the scenarios that each seed draws for ablations. What is done is kept beside the
+comparison's own.
+"""
+
+import multiprocessing
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+
+import polars as pl
+
+from benchmarks.alt.claims import Claim
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, parser
+from benchmarks.alt.methods import PREDEFINED, SEARCHED
+from benchmarks.alt.protocol import LIGHT_OPERATIONS
+from benchmarks.alt.rows import Unit, figures
+from benchmarks.alt.statistics import difference
+from benchmarks.alt.units.light import chain_unit
+from benchmarks.alt.units.repetition import ablation_scenarios
+from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
+from longtail_api.run_config import TrainLightConfig
+from longtail_api.store_objects import Layer, LightArchitecture, ModelCard, StepResult
+from longtail_store import read_object
+
+MODULE = "benchmarks.alt.experiments.fixed_lights"
+FIRST_RUN = 101
+"""Number of the first architecture's run in a scenario's part of the store, beyond those of the comparison."""
+NO_LIMIT = 1_000_000_000
+"""FLOPs that none of these comes near."""
+CASCADES: dict[str, Sequence[str]] = {
+    "3 conv1": ["conv1"] * 3,
+    "3 conv3": ["conv3"] * 3,
+    "1 lstm": ["lstm"],
+    "6 lstm": ["lstm"] * 6,
+    "attention, lstm": ["attention", "lstm"],
+}
+"""Operations of the layers, each of which reads the one before."""
+SHOWN = ("seed", "scenario", "method", "encoder", "flops", "auc", "log_loss", "calibration_error", "test_rows")
+
+
+def cascade(operations: Sequence[str], width: int) -> LightArchitecture:
+    """A plain one, without residual edges."""
+    return LightArchitecture(
+        width=width,
+        layers=[Layer(input=number, operation=name, residuals=[]) for number, name in enumerate(operations)],
+        attention_heads=1,
+    )
+
+
+def trained(workplace: Workplace, unit: Unit, name: str) -> Row:
+    """One fixed architecture; `unit` is the comparison's own of MeL on the same scenario."""
+    chain = chain_unit(unit)
+    store = workplace.store(chain)
+    heavy_result = workplace.cache.done(chain).outputs["heavyResults"][unit.scenario]
+    adapted = read_object(store, heavy_result, StepResult)
+    protocol = workplace.protocol
+    run = FIRST_RUN + list(CASCADES).index(name)
+    config = TrainLightConfig(
+        store=workplace.address(chain),
+        owner=owner(unit.scenario),
+        run=run,
+        seed=unit.seed,
+        threads=protocol.threads,
+        identity=identity({"unit": unit.model_dump_json(), "cascade": name}),
+        manifest=Prepared.of(workplace, unit.seed).manifests[unit.scenario],
+        base_version=adapted.outputs["agnosticVersion"],
+        heavy_result=heavy_result,
+        teacher=protocol.teacher,
+        max_flops=NO_LIMIT,
+        light_version=f"fixed-{run}",
+        architecture=cascade(CASCADES[name], protocol.light_width),
+        training=protocol.training,
+        light_training=protocol.light_training,
+    )
+    card = read_object(store, workplace.carry_out(unit, config).outputs["cardKey"], ModelCard)
+    row = {"seed": unit.seed, "scenario": unit.scenario, "method": name, "encoder": unit.encoder, "flops": card.flops}
+    return {**row, **figures(card.metrics["test"])}
+
+
+def measure(workplace: Workplace, initial: int, encoder: str, seeds: int, jobs: int) -> Measured:
+    """Rows of every architecture, and of MeL and Ours beside them."""
+    units = [
+        Unit.model_validate(
+            {"kind": "light", "seed": seed, "encoder": encoder, "initial": initial, "scenario": scenario}
+        )
+        for seed in range(seeds)
+        for scenario in ablation_scenarios(list(Prepared.of(workplace, seed).manifests), seed, SCENARIOS)
+    ]
+    rows = [
+        {name: value for name, value in found.model_dump().items() if name in SHOWN}
+        for unit in units
+        for method in (PREDEFINED, SEARCHED)
+        for found in workplace.cache.done(unit.model_copy(update={"variant": method})).rows
+    ]
+    work = [(workplace, unit, name) for unit in units for name in CASCADES]
+    with ExitStack() as stack:
+        # Fresh interpreters: torch and polars don't survive a fork.
+        spawn = multiprocessing.get_context("spawn")
+        apply = map if jobs == 1 else stack.enter_context(ProcessPoolExecutor(jobs, spawn)).map
+        for number, row in enumerate(apply(trained, *zip(*work, strict=True)), start=1):
+            where = f"seed {row['seed']}, {row['scenario']}, {row['method']}"
+            print(f"{number} of {len(work)}: {where}: AUC {row['auc']:.4f}", file=sys.stderr, flush=True)
+            rows.append(row)
+    return rows, list(claims(rows)), table(rows)
+
+
+def claims(rows: Sequence[Row]) -> Iterator[Claim]:
+    """Of each architecture the difference to MeL, paired by scenario and seed. There is no target."""
+    frame = pl.DataFrame(rows)
+    for method in [*CASCADES, SEARCHED]:
+        found = difference(frame, {"method": method}, {"method": PREDEFINED})
+        assert found, "all were trained"
+        interval = (round(found.low, 5), round(found.high, 5))
+        yield Claim(name=f"{method} − MeL, AUC", figure=round(found.mean, 5), interval=interval, target="–", holds=None)
+
+
+def table(rows: Sequence[Row]) -> pl.DataFrame:
+    """Means over scenarios and seeds, the cheapest first."""
+    means = [pl.col("flops").mean().round().cast(pl.Int64), pl.col("auc").mean(), pl.len().alias("rows")]
+    return pl.DataFrame(rows).group_by("method").agg(means).sort("flops")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status as `carry_out` has it."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    wanted = parser(MODULE, __doc__)
+    wanted.add_argument("--seeds", type=int, default=5, metavar="N", help="repetitions, of the seeds 0 to N − 1")
+    wanted.add_argument("--encoder", default="lstm", help="of the heavy models that teach")
+    wanted.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
+    options = wanted.parse_args(given)
+    encoder = {name.lower(): name for name in LIGHT_OPERATIONS}[options.encoder.lower()]
+
+    def measured(workplace: Workplace, initial: int) -> Measured:
+        return measure(workplace, initial, encoder, options.seeds, options.jobs)
+
+    return carry_out(MODULE, given, options, measured)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""The command that made a file of results, as the file names it."""
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+PATHS = ("--dataset", "--json", "--out")
+
+
+def shown_command(arguments: Sequence[str], module: str = "benchmarks.alt") -> str:
+    """With folders by their last name: results travel, this machine's folders don't."""
+    words = ["python", "-m", module]
+    previous = ""
+    for word in arguments:
+        option, equals, value = word.partition("=")
+        if previous in PATHS:
+            word = Path(word).name
+        elif option in PATHS and equals:
+            word = f"{option}={Path(value).name}"
+        words.append(word)
+        previous = word
+    return shlex.join(words)
