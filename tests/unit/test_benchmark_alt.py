@@ -12,10 +12,11 @@ import yaml
 from benchmarks.alt.__main__ import main
 from benchmarks.alt.cache import Cache, data_hash
 from benchmarks.alt.claims import Claim, claims
-from benchmarks.alt.experiments import batch_latency, fixed_lights
+from benchmarks.alt.experiments import batch_latency, feedback_rate, fixed_lights
 from benchmarks.alt.methods import (
     ABLATIONS,
     ADAPTED,
+    FINAL,
     INITIAL,
     LIGHT_ABLATIONS,
     LIGHT_METHODS,
@@ -396,7 +397,7 @@ def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_
 
 
 def experiments(data: Path, out: Path, file: Path) -> None:
-    """Both find what the comparison left, and say so where it left nothing."""
+    """They find what the comparison left, and say so where it left nothing."""
     common = ["--dataset", str(data), "--quick", "--json", str(file)]
     assert batch_latency.main([*common, "--out", str(out), "--encoders", "lstm", "--batches", "1,4"]) == 0
     measured = json.loads(file.read_text())
@@ -410,3 +411,8 @@ def experiments(data: Path, out: Path, file: Path) -> None:
         [PREDEFINED, SEARCHED, *fixed_lights.CASCADES], 3
     )
     assert fixed_lights.main([*common, "--out", str(out / "nothing"), "--seeds", "1"]) == 1
+
+    assert feedback_rate.main([*common, "--out", str(out), "--seeds", "1", "--rates", "0.01,100"]) == 0
+    means = {line["rate"]: line["auc"] for line in json.loads(file.read_text())["rows"] if line["method"] == FINAL}
+    assert means.keys() == {0.01, 100.0}, "the comparison's own, without its ablation, and one more"
+    assert means[0.01] != means[100.0]
