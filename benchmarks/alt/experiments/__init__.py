@@ -5,11 +5,13 @@ They use the comparison's --dataset, --out and code, so it must have run before;
 
 import argparse
 import json
+import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, TypeVarTuple
 
 import polars as pl
 
@@ -25,6 +27,8 @@ INITIAL, QUICK_INITIAL = 8, 2
 """Initial scenarios of the comparison, and of one with --quick."""
 SCENARIOS = 6
 """Scenarios that each seed draws, as for ablations."""
+Arguments = TypeVarTuple("Arguments")
+Result = TypeVar("Result")
 Row = dict[str, Any]
 Measured = tuple[list[Row], list[Claim], pl.DataFrame]
 """Rows, claims, and the table that is printed."""
@@ -40,6 +44,16 @@ def parser(module: str, document: str | None) -> argparse.ArgumentParser:
     result.add_argument("--quick", action="store_true", help="the comparison was a --quick one")
     result.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
     return result
+
+
+def mapped(function: Callable[[*Arguments], Result], work: Sequence[tuple[*Arguments]], jobs: int) -> Iterator[Result]:
+    """`function` of each piece of work, in their order, in so many processes; 1 works in this one."""
+    if jobs == 1:
+        yield from (function(*one) for one in work)
+        return
+    # Fresh interpreters: torch and polars don't survive a fork.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        yield from pool.map(function, *zip(*work, strict=True))
 
 
 def carry_out(

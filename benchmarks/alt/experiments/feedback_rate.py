@@ -7,18 +7,15 @@ Scenarios arrive one at a time, in the comparison's order and from its version 1
 them stand the comparison's own chain and, if it had the ablation, the one in which nobody's feedback is folded.
 """
 
-import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from benchmarks.alt.claims import Claim
-from benchmarks.alt.experiments import Measured, Row, carry_out, parser
+from benchmarks.alt.experiments import Measured, Row, carry_out, mapped, parser
 from benchmarks.alt.methods import ADAPTED, FINAL
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, Folding, Protocol
 from benchmarks.alt.rows import Outcome, Unit
@@ -82,13 +79,9 @@ def measure(workplace: Workplace, units: Sequence[Unit], rates: Sequence[float],
         frozen = workplace.cache.outcome(unit.model_copy(update={"folding": Folding(mode="Frozen")}))
         rows += rows_of(workplace, unit, FROZEN, frozen) if frozen else []
     work = [(workplace, unit, rate) for unit in units for rate in rates if rate not in (own, FROZEN)]
-    with ExitStack() as stack:
-        # Fresh interpreters: torch and polars don't survive a fork.
-        spawn = multiprocessing.get_context("spawn")
-        apply = map if jobs == 1 else stack.enter_context(ProcessPoolExecutor(jobs, spawn)).map
-        for (_, unit, rate), found in zip(work, apply(at_rate, *zip(*work, strict=True)), strict=True):
-            print(f"seed {unit.seed}, rate {rate:g}: done", file=sys.stderr, flush=True)
-            rows += found
+    for (_, unit, rate), found in zip(work, mapped(at_rate, work, jobs), strict=True):
+        print(f"seed {unit.seed}, rate {rate:g}: done", file=sys.stderr, flush=True)
+        rows += found
     return rows
 
 

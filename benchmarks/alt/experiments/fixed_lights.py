@@ -8,16 +8,13 @@ teacher, rows, epochs and seed, on the scenarios that each seed draws for ablati
 comparison's own.
 """
 
-import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 
 import polars as pl
 
 from benchmarks.alt.claims import Claim
-from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, parser
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, mapped, parser
 from benchmarks.alt.methods import PREDEFINED, SEARCHED
 from benchmarks.alt.protocol import LIGHT_OPERATIONS
 from benchmarks.alt.rows import Unit, figures
@@ -100,14 +97,10 @@ def measure(workplace: Workplace, initial: int, encoder: str, seeds: int, jobs: 
         for found in workplace.cache.done(unit.model_copy(update={"variant": method})).rows
     ]
     work = [(workplace, unit, name) for unit in units for name in CASCADES]
-    with ExitStack() as stack:
-        # Fresh interpreters: torch and polars don't survive a fork.
-        spawn = multiprocessing.get_context("spawn")
-        apply = map if jobs == 1 else stack.enter_context(ProcessPoolExecutor(jobs, spawn)).map
-        for number, row in enumerate(apply(trained, *zip(*work, strict=True)), start=1):
-            where = f"seed {row['seed']}, {row['scenario']}, {row['method']}"
-            print(f"{number} of {len(work)}: {where}: AUC {row['auc']:.4f}", file=sys.stderr, flush=True)
-            rows.append(row)
+    for number, row in enumerate(mapped(trained, work, jobs), start=1):
+        where = f"seed {row['seed']}, {row['scenario']}, {row['method']}"
+        print(f"{number} of {len(work)}: {where}: AUC {row['auc']:.4f}", file=sys.stderr, flush=True)
+        rows.append(row)
     return rows, list(claims(rows)), table(rows)
 
 
