@@ -3,7 +3,7 @@
     python -m benchmarks.alt.experiments.fixed_lights --dataset DIR [--out DIR] [--seeds 5] [--encoder lstm]
         [--jobs N] [--json FILE]
 
-The architectures, from a third of MeL's FLOPs to twice as many, are trained exactly as MeL and Ours were: the same
+The architectures, from a quarter of MeL's FLOPs to twice as many, are trained exactly as MeL and Ours were: the same
 teacher, rows, epochs and seed, on the scenarios that each seed draws for ablations. What is done is kept beside the
 comparison's own.
 """
