@@ -15,6 +15,7 @@ QUOTED = {
         "alt-oulad-transformer.json",
         "alt-oulad-batch-latency.json",
         "alt-oulad-fixed-lights.json",
+        "alt-oulad-feedback-rate.json",
     ],
 }
 
