@@ -16,6 +16,7 @@ from benchmarks.alt.methods import (
     BOOSTING,
     FINAL,
     FOLDING_ABLATIONS,
+    INITIAL,
     LIGHT_ABLATIONS,
     POOLED_BOOSTING,
     PREDEFINED,
@@ -27,6 +28,7 @@ from benchmarks.alt.methods import (
     SINGLE_POOLED_SCHEDULE,
 )
 from benchmarks.alt.plan import Wanted, ablated_folding
+from benchmarks.alt.protocol import SEARCHED_ENCODER
 from benchmarks.alt.rows import folding_name
 from benchmarks.alt.statistics import Comparison, average, difference, ratio
 
@@ -60,6 +62,7 @@ def claims(
         found += _quality(main, encoder, targets)
         found += _cost(main, encoder)
         found += _ablations(main, encoder, wanted)
+        found += _initial_numbers(rows.filter(pl.col("folding") == ""), encoder, wanted)
     if budgets:
         exceeded, drawn = (sum(one[name] for one in budgets) for name in ("exceeded", "budgets"))
         found.append(_claim(f"budgets exceeded, of {drawn} random ones", exceeded, "= 0", exceeded == 0))
@@ -148,6 +151,22 @@ def _ablations(rows: pl.DataFrame, encoder: str, wanted: Wanted) -> Iterator[Cla
             within = abs(found.mean) <= ASYNCHRONOUS if name == "synchronous" else None
             target = f"within {ASYNCHRONOUS}" if name == "synchronous" else "–"
             yield _of(f"{encoder}: asynchronous − {name}, final agnostic AUC", found, target, within)
+
+
+def _initial_numbers(rows: pl.DataFrame, encoder: str, wanted: Wanted) -> Iterator[Claim]:
+    """As Table VI (version 1 by architecture search against this encoder), and Table VIII at the other numbers."""
+    for initial in sorted(wanted.initial):
+        searched, own = ({"method": INITIAL, "initial": initial, "encoder": one} for one in (SEARCHED_ENCODER, encoder))
+        if found := difference(rows, searched, own):
+            yield _of(f"{SEARCHED_ENCODER} − {encoder}, {initial} initial: agnostic AUC", found, "–", None)
+    methods = rows.filter(pl.col("encoder") == encoder)
+    for initial in sorted(wanted.initial[1:]):
+        single = {"method": SINGLE, "initial": 0}
+        meh, mel, ours = ({"method": one, "initial": initial} for one in (ADAPTED, PREDEFINED, SEARCHED))
+        compared = {"MeH − SinH": (meh, single), "Ours − MeL": (ours, mel), "Ours − MeH": (ours, meh)}
+        for name, sides in compared.items():
+            if found := difference(methods, *sides):
+                yield _of(f"{encoder}, {initial} initial: {name}, AUC", found, "–", None)
 
 
 def _of(name: str, found: Comparison, target: str, holds: bool | None) -> Claim:

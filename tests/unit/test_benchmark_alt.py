@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import polars as pl
@@ -26,7 +27,7 @@ from benchmarks.alt.methods import (
 )
 from benchmarks.alt.plan import Wanted, phases
 from benchmarks.alt.plots import draw
-from benchmarks.alt.protocol import QUICK, Folding, Protocol
+from benchmarks.alt.protocol import QUICK, SEARCHED_ENCODER, Folding, Protocol
 from benchmarks.alt.results import results
 from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.runner import Gathered, Runner
@@ -291,6 +292,21 @@ def test_over_initial_numbers_single_scenarios_stay_what_they_are_and_each_numbe
     ]
 
 
+def test_claims_over_initial_numbers_pair_each_number_with_its_own_draw():
+    rows = [row(SINGLE, name, auc=0.7, encoder="LSTM") for name in ("s0", "s1")]
+    for initial in (1, 2):
+        for name in ("s0", "s1")[:initial]:
+            rows += [row(INITIAL, name, auc=0.6, initial=initial, encoder="LSTM")]
+            rows += [row(INITIAL, name, auc=0.6 + initial / 10, initial=initial, encoder=SEARCHED_ENCODER)]
+        rows += [row(ADAPTED, "s0", auc=0.7 + initial / 10, initial=initial, encoder="LSTM")]
+    found = claims(frame(*rows), Wanted(initial=(1, 2), searched_initialization=True), [], {})
+    assert {claim.name: claim.figure for claim in found if "initial:" in claim.name} == {
+        "NAS − LSTM, 1 initial: agnostic AUC": 0.1,
+        "NAS − LSTM, 2 initial: agnostic AUC": 0.2,
+        "LSTM, 2 initial: MeH − SinH, AUC": 0.2,
+    }
+
+
 def test_every_table_has_a_picture(tmp_path: Path):
     rows = [
         row(method, f"s{number}", encoder="LSTM", initial=1, flops=100, training_rows=9)
@@ -346,6 +362,18 @@ def test_a_wrong_data_set_is_refused_with_what_to_do(tmp_path: Path, capsys: pyt
     assert "no such file" in capsys.readouterr().err
     assert main(["--dataset", str(tiny_dataset(tmp_path / "data")), "--initial", "9"]) == 2
     assert "3 scenarios" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("experiment", [batch_latency, feedback_rate, fixed_lights])
+def test_an_experiment_refuses_what_is_no_data_set_and_no_encoder(
+    experiment: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    option = "--encoders" if experiment is batch_latency else "--encoder"
+    assert experiment.main(["--dataset", str(tmp_path)]) == 2
+    assert "no such file" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        experiment.main(["--dataset", str(tmp_path), option, "gru"])
+    assert f"{option}: no gru; choose of LSTM, Transformer" in capsys.readouterr().err
 
 
 def quick(folder: Path, data: Path) -> dict[str, object]:

@@ -17,9 +17,9 @@ import polars as pl
 
 from benchmarks.alt.cache import Cache, data_hash, source_hash
 from benchmarks.alt.claims import Claim
-from benchmarks.alt.protocol import PAPER, QUICK
+from benchmarks.alt.protocol import LIGHT_OPERATIONS, PAPER, QUICK, Encoder
 from benchmarks.alt.shown_command import shown_command
-from benchmarks.alt.units.repetition import open_dataset
+from benchmarks.alt.units.repetition import UnusableDataset, open_dataset
 from benchmarks.alt.units.workplace import Workplace
 from benchmarks.datasets.tables import table_text
 
@@ -46,6 +46,14 @@ def parser(module: str, document: str | None) -> argparse.ArgumentParser:
     return result
 
 
+def encoder(name: str) -> Encoder:
+    """The encoder of that name, whatever its case. Raises `argparse.ArgumentTypeError`."""
+    by_lower: dict[str, Any] = {one.lower(): one for one in LIGHT_OPERATIONS}
+    if name.lower() not in by_lower:
+        raise argparse.ArgumentTypeError(f"no {name}; choose of {', '.join(LIGHT_OPERATIONS)}")
+    return by_lower[name.lower()]
+
+
 def mapped(function: Callable[[*Arguments], Result], work: Sequence[tuple[*Arguments]], jobs: int) -> Iterator[Result]:
     """`function` of each piece of work, in their order, in so many processes; 1 works in this one."""
     if jobs == 1:
@@ -61,14 +69,17 @@ def carry_out(
 ) -> int:
     """Hand the workplace and the number of initial scenarios to `measure`, print, write.
 
-    Exit status: 0, or 1 where the comparison left nothing to build on (said on stderr).
+    Exit status: 0; 1 where the comparison left nothing to build on, 2 where the data set is none (said on stderr).
     """
     started = time.monotonic()
+    try:
+        dataset = open_dataset(options.dataset)
+    except UnusableDataset as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
     cache = Cache(options.out / "cache", data_hash(options.dataset), source_hash(), QUICK if options.quick else PAPER)
     try:
-        rows, claims, table = measure(
-            Workplace(open_dataset(options.dataset), cache), QUICK_INITIAL if options.quick else INITIAL
-        )
+        rows, claims, table = measure(Workplace(dataset, cache), QUICK_INITIAL if options.quick else INITIAL)
     except LookupError as error:
         print(f"error: {error}; run `python -m benchmarks.alt` with this --dataset and --out first", file=sys.stderr)
         return 1

@@ -22,9 +22,9 @@ import onnxruntime
 import polars as pl
 
 from benchmarks.alt.claims import LATENCY_RATIO, Claim
-from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, parser
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, encoder, parser
 from benchmarks.alt.methods import ADAPTED, LIGHT_METHODS, SEARCHED
-from benchmarks.alt.protocol import LIGHT_OPERATIONS
+from benchmarks.alt.protocol import Encoder
 from benchmarks.alt.rows import Unit
 from benchmarks.alt.statistics import ratio
 from benchmarks.alt.units.latency import ExportableHeavy, in_turns
@@ -40,6 +40,10 @@ from longtail_trainer.heavy.teacher import load_heavy
 
 MODULE = "benchmarks.alt.experiments.batch_latency"
 ENCODING = "Encoding alone"
+
+
+def encoders(names: str) -> list[Encoder]:
+    return [encoder(name) for name in names.split(",")]
 
 
 def nodes(content: bytes) -> int:
@@ -65,7 +69,7 @@ def timer(content: bytes, feed: Feed) -> Callable[[], float]:
 
 def measure(workplace: Workplace, chain: Unit, batches: Sequence[int]) -> Iterator[Row]:
     """One row per drawn scenario, batch and graph. `chain`: the comparison's unit whose models these are."""
-    seed, encoder = chain.seed, chain.encoder
+    seed = chain.seed
     store, heavy_results = workplace.store(chain), workplace.cache.done(chain).outputs["heavyResults"]
     for scenario in ablation_scenarios(list(Prepared.of(workplace, seed).manifests), seed, SCENARIOS):
         heavy = ExportableHeavy(load_heavy(store, heavy_results[scenario])).eval()
@@ -85,7 +89,7 @@ def measure(workplace: Workplace, chain: Unit, batches: Sequence[int]) -> Iterat
             feed = feed_of(pl.concat([sample] * batch), inputs_of(heavy))  # type: ignore[arg-type]
             for method, (p50, p99) in in_turns({name: timer(graph, feed) for name, graph in graphs.items()}).items():
                 figures = {"p50_milliseconds": p50, "p99_milliseconds": p99, "nodes": sizes[method]}
-                place = {"seed": seed, "encoder": encoder, "scenario": scenario, "batch": batch}
+                place = {"seed": seed, "encoder": chain.encoder, "scenario": scenario, "batch": batch}
                 yield {**place, "method": method, **figures}
 
 
@@ -99,14 +103,14 @@ def claims(rows: Sequence[Row]) -> Iterator[Claim]:
     place = ["seed", "encoder", "scenario", "batch"]
     frame = frame.join(shared.select(*place, "encoding"), on=place, how="left")
     frame = frame.with_columns((pl.col("p50_milliseconds") - pl.col("encoding")).alias("model alone"))
-    for encoder, batch in frame.select("encoder", "batch").unique(maintain_order=True).iter_rows():
-        own = frame.filter(pl.col("encoder") == encoder, pl.col("batch") == batch)
-        most = LATENCY_RATIO[encoder] if batch == 1 else None
+    for name, batch in frame.select("encoder", "batch").unique(maintain_order=True).iter_rows():
+        own = frame.filter(pl.col("encoder") == name, pl.col("batch") == batch)
+        most = LATENCY_RATIO[name] if batch == 1 else None
         for value, target, words in (("p50_milliseconds", most, ""), ("model alone", None, ", encoding aside")):
             found = ratio(own, {"method": SEARCHED}, {"method": ADAPTED}, value)
             assert found, "both were measured"
             yield Claim(
-                name=f"{encoder}: Ours ÷ heavy, median latency, batch {batch}{words}",
+                name=f"{name}: Ours ÷ heavy, median latency, batch {batch}{words}",
                 figure=round(found.mean, 4),
                 interval=(round(found.low, 4), round(found.high, 4)),
                 target="–" if target is None else f"≤ {target}",
@@ -127,17 +131,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wanted = parser(MODULE, __doc__)
     wanted.add_argument("--seed", type=int, default=0, help="whose models")
-    wanted.add_argument("--encoders", default="lstm,transformer", metavar="A,B")
+    wanted.add_argument("--encoders", type=encoders, default="lstm,transformer", metavar="A,B")
     wanted.add_argument("--batches", default="1,8,32,128", metavar="N,…")
     options = wanted.parse_args(given)
-    names = {name.lower(): name for name in LIGHT_OPERATIONS}
-    encoders = [names[name.lower()] for name in options.encoders.split(",")]
     batches = [int(one) for one in options.batches.split(",")]
 
     def measured(workplace: Workplace, initial: int) -> Measured:
         chains = [
-            Unit.model_validate({"kind": "chain", "seed": options.seed, "encoder": encoder, "initial": initial})
-            for encoder in encoders
+            Unit.model_validate({"kind": "chain", "seed": options.seed, "encoder": name, "initial": initial})
+            for name in options.encoders
         ]
         rows = [row for chain in chains for row in measure(workplace, chain, batches)]
         return rows, list(claims(rows)), table(rows)

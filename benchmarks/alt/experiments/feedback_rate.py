@@ -15,9 +15,9 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.alt.claims import Claim
-from benchmarks.alt.experiments import Measured, Row, carry_out, mapped, parser
+from benchmarks.alt.experiments import Measured, Row, carry_out, encoder, mapped, parser
 from benchmarks.alt.methods import ADAPTED, FINAL
-from benchmarks.alt.protocol import LIGHT_OPERATIONS, Folding, Protocol
+from benchmarks.alt.protocol import Folding, Protocol
 from benchmarks.alt.rows import Outcome, Unit
 from benchmarks.alt.statistics import difference
 from benchmarks.alt.units import chain
@@ -119,16 +119,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wanted = parser(MODULE, __doc__)
     wanted.add_argument("--seeds", type=int, default=5, metavar="N", help="repetitions, of the seeds 0 to N − 1")
-    wanted.add_argument("--encoder", default="lstm", help="of the heavy model")
+    wanted.add_argument("--encoder", type=encoder, default="lstm", help="of the heavy model")
     wanted.add_argument("--rates", default="0.03,0.1,0.3", metavar="η,…")
     wanted.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     options = wanted.parse_args(given)
-    encoder = {name.lower(): name for name in LIGHT_OPERATIONS}[options.encoder.lower()]
     rates = [float(rate) for rate in options.rates.split(",")]
 
     def measured(workplace: Workplace, initial: int) -> Measured:
         units = [
-            Unit.model_validate({"kind": "chain", "seed": seed, "encoder": encoder, "initial": initial})
+            Unit.model_validate({"kind": "chain", "seed": seed, "encoder": options.encoder, "initial": initial})
             for seed in range(options.seeds)
         ]
         rows = measure(workplace, units, rates, options.jobs)

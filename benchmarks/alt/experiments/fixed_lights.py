@@ -14,9 +14,8 @@ from collections.abc import Iterator, Sequence
 import polars as pl
 
 from benchmarks.alt.claims import Claim
-from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, mapped, parser
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, encoder, mapped, parser
 from benchmarks.alt.methods import PREDEFINED, SEARCHED
-from benchmarks.alt.protocol import LIGHT_OPERATIONS
 from benchmarks.alt.rows import Unit, figures
 from benchmarks.alt.statistics import difference
 from benchmarks.alt.units.light import chain_unit
@@ -81,11 +80,11 @@ def trained(workplace: Workplace, unit: Unit, name: str) -> Row:
     return {**row, **figures(card.metrics["test"])}
 
 
-def measure(workplace: Workplace, initial: int, encoder: str, seeds: int, jobs: int) -> Measured:
+def measure(workplace: Workplace, initial: int, teachers: str, seeds: int, jobs: int) -> Measured:
     """Rows of every architecture, and of MeL and Ours beside them."""
     units = [
         Unit.model_validate(
-            {"kind": "light", "seed": seed, "encoder": encoder, "initial": initial, "scenario": scenario}
+            {"kind": "light", "seed": seed, "encoder": teachers, "initial": initial, "scenario": scenario}
         )
         for seed in range(seeds)
         for scenario in ablation_scenarios(list(Prepared.of(workplace, seed).manifests), seed, SCENARIOS)
@@ -125,13 +124,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     wanted = parser(MODULE, __doc__)
     wanted.add_argument("--seeds", type=int, default=5, metavar="N", help="repetitions, of the seeds 0 to N − 1")
-    wanted.add_argument("--encoder", default="lstm", help="of the heavy models that teach")
+    wanted.add_argument("--encoder", type=encoder, default="lstm", help="of the heavy models that teach")
     wanted.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     options = wanted.parse_args(given)
-    encoder = {name.lower(): name for name in LIGHT_OPERATIONS}[options.encoder.lower()]
 
     def measured(workplace: Workplace, initial: int) -> Measured:
-        return measure(workplace, initial, encoder, options.seeds, options.jobs)
+        return measure(workplace, initial, options.encoder, options.seeds, options.jobs)
 
     return carry_out(MODULE, given, options, measured)
 
