@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from longtail_api.data_schema import DataSchema
-from longtail_api.run_config import PrepareConfig, StepConfig, StoreAddress
+from longtail_api.run_config import PrepareConfig, RunConfig, StoreAddress
 from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Manifest
 from longtail_store import open_store, read_object
@@ -109,24 +109,25 @@ def samples_of(store: Path, scenarios: Sequence[str]) -> int:
     return sum(sum(manifest.rows.values()) for manifest in manifests)
 
 
-def carried_out(step: str, config: StepConfig, folder: Path) -> Usage:
-    """Run one step as a person would, in a process of its own, with its files in `folder`. Raises where it fails.
+def carried_out(name: str, config: RunConfig, folder: Path) -> Usage:
+    """Run a step as a person would, in a process of its own, with files of this name in `folder`. Raises if it fails.
 
     The process measured must be larger than this one: Linux counts into a child's peak what its parent held when it
     started it. So neither this module nor those that use it import torch.
     """
-    config_file, work = folder / f"{step}.json", folder / "work"
+    config_file, work = folder / f"{name}.json", folder / "work"
     config_file.write_text(config.model_dump_json(by_alias=True, exclude_none=True))
     work.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "longtail_trainer", step, "--config", str(config_file), "--workdir", str(work)]
+    files = ["--config", str(config_file), "--workdir", str(work)]
+    command = [sys.executable, "-m", "longtail_trainer", config.step, *files]
     started = time.monotonic()
-    with (folder / f"{step}.log").open("wb") as log:
+    with (folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         _, status, usage = os.wait4(process.pid, 0)  # this child's own peak; RUSAGE_CHILDREN's is the largest of all
     seconds = time.monotonic() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        sys.stderr.write((folder / f"{step}.log").read_text(errors="replace"))
+        sys.stderr.write((folder / f"{name}.log").read_text(errors="replace"))
         raise subprocess.CalledProcessError(process.returncode, command)
     return Usage(
         seconds=round(seconds, 1),

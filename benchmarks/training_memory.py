@@ -1,21 +1,23 @@
 """Claim: preparing and training on 20 million behavior events take less than 2 GiB of memory, step by step.
 
 Makes synthetic tables of several sizes, all samples in one scenario (the worst case), prepares them, then runs the
-training steps as a run of the operator does, each in a process of its own with one thread: `initialize` on the pool,
-`adapt`, `search` and `train-light` on the scenario. Two more sets: the smallest size trained for more epochs, since
-memory must not follow them, and the largest size spread over several scenarios. There the later steps are those of the
-first scenario, and the teacher labels rows of the others, too.
+training steps as the operator does, each in a process of its own with one thread: `initialize` on the pool; `adapt`,
+`search` and `train-light` on the scenario; `meta-train`, and `initialize` with its search, on the pool. Two more sets:
+the smallest size trained for more epochs, since memory must not follow them, and the largest size spread over several
+scenarios. There the steps of a scenario are those of the first one, and the teacher labels rows of the others, too.
 
-Every training has one epoch, where its row doesn't say otherwise; all else is as a HeavyModel has it by default.
+Every training has one epoch, where its row doesn't say otherwise, meta-training one round, the search two trials; all
+else is as a HeavyModel has it by default. `--steps` measures fewer: these, and those that they build on.
 Needs some 60 bytes of disk per event, three times.
 
-    python -m benchmarks.training_memory [--events 500000 2000000 20000000] [--scenarios 4] [--epochs 3] [--json FILE]
+    python -m benchmarks.training_memory [--events 500000 2000000 20000000] [--scenarios 4] [--epochs 3]
+                                         [--steps search meta-train] [--json FILE]
 """
 
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,19 +37,34 @@ from benchmarks.memory import (
     under_limit,
 )
 from longtail_api.heavy_model import Training
-from longtail_api.light_model_search import Algorithm, GdasParameters
+from longtail_api.initialization_search import EncoderSearch, HyperparameterSearch, InitializationSearch
+from longtail_api.light_model_search import Algorithm, DifferentiableParameters, GdasParameters
 from longtail_api.run_config import (
     AdaptConfig,
     InitializeConfig,
     LightTraining,
+    MetaTrainConfig,
+    RunConfig,
     SearchConfig,
-    StepConfig,
     StoreAddress,
     TrainLightConfig,
 )
 from longtail_api.store_layout import architecture_key, manifest_key, result_key
+from longtail_api.store_objects import MetaUpdateParameters
 
-STEPS = ("prepare", "initialize", "adapt", "search", "train-light")
+SEARCHED = "initialize-searched"
+"""The step `initialize`, with `search`; a second generation of the chain."""
+BUILDS_ON = {
+    "prepare": None,
+    "initialize": "prepare",
+    "adapt": "initialize",
+    "search": "adapt",
+    "train-light": "search",
+    "meta-train": "initialize",
+    SEARCHED: "prepare",
+}
+STEPS = tuple(BUILDS_ON)
+OF_POOL = ("initialize", "meta-train", SEARCHED)
 EPOCHS_RATIO = 1.1
 """Peak memory of a step with several epochs over that with one, at most."""
 
@@ -90,7 +107,18 @@ def data_sets(events: Sequence[int], scenarios: int, epochs: int) -> list[DataSe
     return result
 
 
-def measured(data_set: DataSet, folder: Path) -> Iterator[Measured]:
+def with_foundations(steps: Iterable[str]) -> list[str]:
+    """These steps and all that they build on, in their order."""
+    needed: set[str] = set()
+    for step in steps:
+        foundation: str | None = step
+        while foundation is not None:
+            needed.add(foundation)
+            foundation = BUILDS_ON[foundation]
+    return [step for step in STEPS if step in needed]
+
+
+def measured(data_set: DataSet, folder: Path, steps: Sequence[str] = STEPS) -> Iterator[Measured]:
     """Prepare a set and train on it; what each step took. Raises where one fails."""
     tables, store = folder / "tables", folder / "store"
     scenarios = make_tables(tables, data_set.events, data_set.scenarios)
@@ -112,13 +140,15 @@ def measured(data_set: DataSet, folder: Path) -> Iterator[Measured]:
         )
 
     yield row("prepare", own)
-    for step, config in training_configs(tables, store, scenarios, data_set.epochs).items():
-        usage = carried_out(step, config, folder)
-        yield row(step, pool if step == "initialize" else own)
+    configs = training_configs(tables, store, scenarios, data_set.epochs)
+    for step in steps:
+        if step in configs:
+            usage = carried_out(step, configs[step], folder)
+            yield row(step, pool if step in OF_POOL else own)
 
 
-def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs: int) -> dict[str, StepConfig]:
-    """The training steps in their order. All but the first one are of the first scenario."""
+def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs: int) -> dict[str, RunConfig]:
+    """The training steps. Those of a scenario are of the first one."""
     own = owner(scenarios[0])
     training = Training(epochs=epochs, fine_tune_epochs=epochs)
     every: dict[str, Any] = {
@@ -127,18 +157,18 @@ def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs
         "run": RUN,
         "threads": 1,
     }
-    of_scenario = every | {"owner": own, "manifest": manifest_key(own, DATA_VERSION), "base_version": 1}
-    light = of_scenario | {"heavy_result": result_key(own, RUN, "adapt")}
+    of_scenario: dict[str, Any] = every | {"owner": own, "manifest": manifest_key(own, DATA_VERSION), "base_version": 1}
+    light: dict[str, Any] = of_scenario | {"heavy_result": result_key(own, RUN, "adapt")}
     pool = [manifest_key(owner(scenario), DATA_VERSION) for scenario in scenarios]
+    agnostic: dict[str, Any] = every | {"owner": "agnostic", "training": training}
+    initialize = InitializeConfig(data_schema=schema_of(tables), schema_hash="benchmark", pool=pool, **agnostic)
+    looked_for = InitializationSearch(
+        hyperparameters=HyperparameterSearch(max_trials=2),
+        architecture=EncoderSearch(gdas=DifferentiableParameters(epochs=epochs)),
+    )
+    searched = {"identity": SEARCHED, "run": RUN + 1, "schema_hash": SEARCHED, "generation": 2, "search": looked_for}
     return {
-        "initialize": InitializeConfig(
-            owner="agnostic",
-            data_schema=schema_of(tables),
-            schema_hash="benchmark",
-            training=training,
-            pool=pool,
-            **every,
-        ),
+        "initialize": initialize,
         "adapt": AdaptConfig(training=training, **of_scenario),
         "search": SearchConfig(algorithm=Algorithm(gdas=GdasParameters(epochs=epochs)), **light),
         "train-light": TrainLightConfig(
@@ -148,6 +178,16 @@ def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs
             light_training=LightTraining(epochs=epochs),
             **light,
         ),
+        "meta-train": MetaTrainConfig(
+            generation=1,
+            base_version=1,
+            manifests=pool,
+            parameters=MetaUpdateParameters(learning_rate=0.01, staleness_exponent=0.5, clip_norm=1.0),
+            rounds=1,
+            episode_epochs=epochs,
+            **agnostic,
+        ),
+        SEARCHED: initialize.model_copy(update=searched),
     }
 
 
@@ -157,10 +197,11 @@ def claims(rows: Sequence[Measured]) -> list[Claim]:
     sets = {row.data_set for row in rows}
     largest = max(one.events for one in sets)
     found: list[Claim] = []
-    for step in STEPS:
+    measured_steps = [step for step in STEPS if any(row.step == step for row in rows)]
+    for step in measured_steps:
         found.append(under_limit(step, largest, max(peaks[step, one] for one in sets if one.events == largest)))
     for one in sorted((one for one in sets if one.epochs > 1), key=lambda one: one.epochs):
-        for step in STEPS[1:]:
+        for step in measured_steps[1:]:
             ratio = round(peaks[step, one] / peaks[step, DataSet(one.events, one.scenarios)], 2)
             name = f"peak memory of {step} with {one.epochs} epochs over that with 1, at {one.events:,} events"
             found.append(Claim(name, ratio, f"<= {EPOCHS_RATIO}", ratio <= EPOCHS_RATIO))
@@ -169,21 +210,22 @@ def claims(rows: Sequence[Measured]) -> list[Claim]:
 
 def described(row: Measured) -> str:
     return (
-        f"{row.step:<12} {row.events:>12,} events, {row.scenarios} scenarios, {row.samples:>10,} samples, "
+        f"{row.step:<19} {row.events:>12,} events, {row.scenarios} scenarios, {row.samples:>10,} samples, "
         f"{row.epochs} epochs: peak {row.peak_mib:7.1f} MiB, {row.seconds:6.1f} s, {row.cpu_seconds:6.1f} s of CPU"
     )
 
 
 def table(rows: Sequence[Measured]) -> str:
     """In Markdown, a line for each set: peak memory and seconds of CPU of every step. Samples are those of the pool."""
+    steps = [step for step in STEPS if any(row.step == step for row in rows)]
     lines = [
-        "| events | scenarios | samples | epochs | " + " | ".join(STEPS) + " |",
-        "|--:" * (4 + len(STEPS)) + "|",
+        "| events | scenarios | samples | epochs | " + " | ".join(steps) + " |",
+        "|--:" * (4 + len(steps)) + "|",
     ]
     for data_set in dict.fromkeys(row.data_set for row in rows):
         of_set = {row.step: row for row in rows if row.data_set == data_set}
-        cells = [f"{of_set[step].peak_mib:,.0f} MiB, {of_set[step].cpu_seconds:,.0f} s" for step in STEPS]
-        samples = of_set["initialize"].samples
+        cells = [f"{of_set[step].peak_mib:,.0f} MiB, {of_set[step].cpu_seconds:,.0f} s" for step in steps]
+        samples = max(row.samples for row in of_set.values())
         lines.append(
             f"| {data_set.events:,} | {data_set.scenarios} | {samples:,} | {data_set.epochs} | {' | '.join(cells)} |"
         )
@@ -194,17 +236,21 @@ def main() -> int:
     parser = arguments(__doc__, [500_000, 2_000_000, 20_000_000])
     parser.add_argument("--scenarios", type=int, default=4, help="spread the largest size over so many, too")
     parser.add_argument("--epochs", type=int, default=3, help="train so often on the smallest size, too")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, metavar="STEP", help=", ".join(STEPS))
     options = parser.parse_args()
+    steps = with_foundations(options.steps)
     started = time.monotonic()
     rows: list[Measured] = []
     for data_set in data_sets(options.events, options.scenarios, options.epochs):
         with tempfile.TemporaryDirectory(prefix="longtail-training-memory-") as folder:
-            for row in measured(data_set, Path(folder)):
+            for row in measured(data_set, Path(folder), steps):
                 rows.append(row)
                 print(described(row), flush=True)
     print(table(rows))
     command = ["python -m benchmarks.training_memory --events", *map(str, sorted(set(options.events)))]
     command += ["--scenarios", str(options.scenarios), "--epochs", str(options.epochs)]
+    if steps != list(STEPS):
+        command += ["--steps", *steps]
     return report(" ".join(command), started, claims(rows), rows, options.json)
 
 
