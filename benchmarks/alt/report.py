@@ -48,7 +48,7 @@ class Report:
         return "\n\n".join(parts)
 
     def write_json(self, path: Path) -> None:
-        """`command`, `seconds` (of all units, earlier ones too), `claims`, `rows`, and what qualifies them."""
+        """`command`, `seconds` (of all units, earlier ones too), `claims`, what qualifies them, `rows` (one a line)."""
         content = {
             "command": self.command,
             "seconds": round(self.gathered.seconds, 1),
@@ -59,11 +59,12 @@ class Report:
             "skipped": self.gathered.skipped,
             "failed": self.gathered.failed,
             "protocol": self.protocol.model_dump(mode="json"),
-            "rows": _rows(self.rows),
         }
+        head = json.dumps(content, indent=1, ensure_ascii=False).removesuffix("\n}")
+        rows = ",\n".join(f"  {json.dumps(row, ensure_ascii=False)}" for row in _rows(self.rows))
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        part.write_text(f'{head},\n "rows": [\n{rows}\n ]\n}}\n')
         part.replace(path)
 
     def _differences(self) -> list[dict[str, Any]]:
