@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -41,6 +41,7 @@ _CONFIG = Config(
 )
 _CONFLICT_SECONDS = 30.0
 _CHUNK = 1 << 20
+_CONTENT_TYPES = {".svg": "image/svg+xml", ".json": "application/json"}
 
 
 class S3Store:
@@ -161,12 +162,13 @@ class S3Store:
 
     def _put(self, key: str, data: bytes | Path, **condition: Any) -> None:
         """One PUT; botocore retries what may pass, rewinding the file. Errors other than 4xx are translated."""
+        place = {"Bucket": self.bucket, "Key": self._key(key), "ContentType": content_type(key)}
         try:
             if isinstance(data, Path):
                 with data.open("rb") as file:
-                    self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=file, **condition)
+                    self._client.put_object(**place, Body=file, **condition)
             else:
-                self._client.put_object(Bucket=self.bucket, Key=self._key(key), Body=data, **condition)
+                self._client.put_object(**place, Body=data, **condition)
         except BotoCoreError as error:
             raise self._translated(key, error) from error
 
@@ -191,6 +193,11 @@ class S3Store:
         if status in (401, 403):
             return AccessDenied(f"{self!r}: {key}: {code}; check the credentials and what they allow")
         return StoreUnreachable(f"{self!r}: {key}: {error}")
+
+
+def content_type(key: str) -> str:
+    """By the key's suffix: what a browser needs to show a picture or a report instead of saving it."""
+    return _CONTENT_TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
 
 
 def _status(error: ClientError) -> int:

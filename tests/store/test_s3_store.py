@@ -8,6 +8,7 @@ import pytest
 from longtail_api.run_config import StoreAddress
 from longtail_store import AccessDenied, BucketMissing, Credentials, Store, StoreUnreachable, open_store
 from longtail_store.probe import PROBE_PREFIX, race_conditional_puts
+from tests.demo.installation import s3_client
 from tests.devcluster import Endpoint, local_versitygw
 from tests.store.contract import StoreContract
 
@@ -51,6 +52,22 @@ def test_two_prefixes_of_a_bucket_are_two_stores(endpoint: Endpoint, bucket: str
     address = StoreAddress(uri=f"s3://{bucket}/some/pre", endpoint=endpoint.url)
     other = open_store(address, Credentials(endpoint.access_key, endpoint.secret_key))
     assert [found.key for found in other.list("")] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "expected"),
+    [("cell.svg", "image/svg+xml"), ("a.json", "application/json"), ("b", "application/octet-stream")],
+)
+def test_a_browser_is_told_what_it_gets(
+    endpoint: Endpoint, bucket: str, store: Store, key: str, expected: str, tmp_path: Path
+) -> None:
+    client = s3_client(endpoint)
+    (tmp_path / "file").write_bytes(b"{}")
+    store.put_advisory(key, tmp_path / "file")
+    store.put_if_absent(f"again/{key}", b"{}")
+    for name in (key, f"again/{key}"):
+        found = client.head_object(Bucket=bucket, Key=f"some/prefix/{name}")
+        assert found["ContentType"] == expected
 
 
 def test_a_listing_goes_on_after_its_first_thousand(folder: Path, bucket: str, store: Store) -> None:
