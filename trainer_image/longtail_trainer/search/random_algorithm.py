@@ -7,7 +7,7 @@ from itertools import islice
 import torch
 
 from longtail_api.store_objects import Metric
-from longtail_trainer.encoded import concatenate
+from longtail_trainer.encoded import EncodedSplit, concatenate
 from longtail_trainer.evaluation import evaluate
 from longtail_trainer.light.minibatch import minibatch
 from longtail_trainer.light.model import LightModel
@@ -53,9 +53,10 @@ def random_ranking(task: SearchTask) -> Ranking:
     draws = distinct_draws(sampler, task.budget, random.Random(config.seed))
     count = min(config.max_trials or TRIALS, sampler.count())
     finished = _read(context.resume.load(RESUME_POINT))
+    rows = concatenate([task.support, task.query])
     trials: list[Candidate] = []
     for number, picks in enumerate(islice(draws, count)):
-        trials.append(finished[number] if number < len(finished) else _trial(task, picks, number))
+        trials.append(finished[number] if number < len(finished) else _trial(task, rows, picks, number))
         if number >= len(finished):
             context.resume.save(RESUME_POINT, _written(trials))
             value = trials[-1].validation[figure].value
@@ -78,13 +79,13 @@ def random_ranking(task: SearchTask) -> Ranking:
     return best
 
 
-def _trial(task: SearchTask, picks: Picks, number: int) -> Candidate:
+def _trial(task: SearchTask, rows: EncodedSplit, picks: Picks, number: int) -> Candidate:
+    """Train on these rows for a short time."""
     config = task.config
     with torch.random.fork_rng():
         torch.manual_seed(config.seed + number)
         model = LightModel(task.features, task.space.architecture(picks), config.features)
     model.to(training_device(task.context.threads))
-    rows = concatenate([task.support, task.query])
     settings = TrainingSettings(
         epochs=EPOCHS,
         batch_size=minibatch(len(rows), config.batch_size),
