@@ -93,11 +93,13 @@ def test_a_claim_that_fails_is_the_exit_code_and_figures_without_target_are_none
     assert found["rows"][0]["step"] == "adapt"
 
 
-def test_the_page_shows_the_figures_of_the_result():
+@pytest.mark.parametrize("result", sorted((ROOT / "benchmarks/results").glob("training_memory*.json")))
+def test_the_page_shows_the_figures_of_the_result(result: Path):
     page = (ROOT / "docs/benchmarks.md").read_text()
-    result = json.loads((ROOT / "benchmarks/results/training_memory.json").read_text())
-    assert table([Measured(**measured) for measured in result["rows"]]) in page
-    assert result["command"].startswith("python -m benchmarks.training_memory --events ")
+    content = json.loads(result.read_text())
+    assert table([Measured(**measured) for measured in content["rows"]]) in page
+    assert f"benchmarks/results/{result.name}" in page
+    assert content["command"].startswith("python -m benchmarks.training_memory --events ")
 
 
 @pytest.mark.slow
