@@ -135,6 +135,8 @@ def _ablations(rows: pl.DataFrame, encoder: str, wanted: Wanted) -> Iterator[Cla
             above = found.low > 0 if name == RANDOM else None
             target = "interval above 0" if name == RANDOM else "–"
             yield _of(f"{encoder}: Ours − {name}, AUC", found, target, above)
+        if found := ratio(rows, {"method": SEARCHED, "folding": ""}, {"method": name}, "flops"):
+            yield _of(f"{encoder}: Ours ÷ {name}, FLOPs", found, "–", None)
     ways = {name: folding_name(ablated_folding(name, wanted.in_flight)) for name in FOLDING_ABLATIONS}
     late = rows.filter(3 * pl.col("arrival") >= 2 * pl.col("arrivals"))
     frozen = {"method": ADAPTED, "folding": ways["frozen-agnostic"]}
