@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"initial scenarios (default {INITIAL}); more numbers add the tables over them, the first is the main one",
     )
     result.add_argument(
+        "--only-initialization", action="store_true", help="version 1 alone, for Table VI: nothing that builds on it"
+    )
+    result.add_argument(
         "--ablations", type=_names(ABLATIONS), default=[], metavar="A,B", help=f"all, or of {', '.join(ABLATIONS)}"
     )
     result.add_argument(
@@ -122,6 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ablations=options.ablations,
         ablation_scenarios=options.ablation_scenarios,
         in_flight=options.in_flight,
+        only_initialization=options.only_initialization,
         searched_initialization=SEARCHED_ENCODER in options.encoders,
         profile=any(
             (schema.profile.categorical, schema.profile.numeric, schema.context.categorical, schema.context.numeric)

@@ -32,6 +32,8 @@ class Wanted:
     in_flight: int = 4
     searched_initialization: bool = False
     """Whether version 1 is also made by architecture search, for Table VI."""
+    only_initialization: bool = False
+    """Whether version 1 is all: Table VI alone."""
     profile: bool = True
     """Whether the data set has any feature outside of its sequences."""
 
@@ -55,6 +57,8 @@ def phases(wanted: Wanted, scenarios: Sequence[str], seed: int) -> list[list[Uni
     pools = [Unit(kind="pool", seed=seed, encoder=encoder, initial=initial) for encoder, initial in pairs]
     if wanted.searched_initialization:
         pools += [Unit(kind="pool", seed=seed, encoder=SEARCHED_ENCODER, initial=initial) for initial in wanted.initial]
+    if wanted.only_initialization:
+        return [pools]
     chains = [Unit(kind="chain", seed=seed, encoder=encoder, initial=initial) for encoder, initial in pairs]
     chains += [
         Unit(kind="chain", seed=seed, encoder=encoder, initial=main, folding=ablated_folding(name, wanted.in_flight))

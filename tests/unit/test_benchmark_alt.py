@@ -142,6 +142,17 @@ def test_the_initialization_by_architecture_search_is_compared_in_table_vi_alone
     assert table.frame.rows() == [(2, 0.7, 0.75), (8, 0.7, 0.75)]
 
 
+def test_of_initialization_alone_nothing_else_is_done():
+    wanted = Wanted(initial=(8, 2), searched_initialization=True, only_initialization=True, ablations=ABLATIONS)
+    (units,) = phases(wanted, NAMES, seed=0)
+    assert [(unit.kind, unit.encoder, unit.initial) for unit in units] == [
+        ("pool", "LSTM", 8),
+        ("pool", "LSTM", 2),
+        ("pool", "NAS", 8),
+        ("pool", "NAS", 2),
+    ]
+
+
 def test_ablations_of_light_models_are_on_six_drawn_scenarios():
     units = [unit for units in phases(Wanted(ablations=ABLATIONS), NAMES, seed=1) for unit in units]
     drawn = {unit.scenario for unit in units if unit.variant == "no-distillation"}

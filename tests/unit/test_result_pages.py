@@ -13,6 +13,7 @@ QUOTED = {
     "docs/alt.md": [
         "alt-oulad-lstm.json",
         "alt-oulad-transformer.json",
+        "alt-oulad-initialization.json",
         "alt-oulad-batch-latency.json",
         "alt-oulad-fixed-lights.json",
         "alt-oulad-feedback-rate.json",
