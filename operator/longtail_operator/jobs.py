@@ -21,7 +21,8 @@ from longtail_operator.settings import Settings
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
 _CONTAINER = "trainer"
 LOST_MESSAGE_AFTER = timedelta(seconds=30)
-"""A Job and its pod are watched apart: the pod's last message may arrive after the Job's completion."""
+"""A Job and its pod are watched apart: the pod's last message may arrive after the Job's end."""
+AWAITING_WORDS = "waiting for the termination message"
 
 
 @dataclass(frozen=True)
@@ -146,7 +147,7 @@ def judge(found: Json | None, pods: list[Json], now: datetime) -> JobState:
     """The state of a step's Job, given all pods of its owner.
 
     Lost: it succeeded, but its pod went before anybody read the termination message. Run again, the step finds
-    its result in the store and ends at once.
+    its result in the store and ends at once. A Job whose pod may still say how it ended counts as under way.
     """
     if found is None:
         return JobState("Absent")
@@ -162,9 +163,11 @@ def judge(found: Json | None, pods: list[Json], now: datetime) -> JobState:
             str(holding["Complete"].get("lastTransitionTime") or section(found, "status")["completionTime"])
         )
         if now - completed < LOST_MESSAGE_AFTER:
-            return JobState("Running", Reason.RUNNING, "waiting for the termination message")
+            return JobState("Running", Reason.RUNNING, AWAITING_WORDS)
         return JobState("Lost", Reason.PENDING, "the Job's pod is gone before its message was read; it runs again")
     if "Failed" in holding:
+        if may_still_say_why(holding["Failed"], own, now):
+            return JobState("Running", Reason.RUNNING, AWAITING_WORDS)
         return _failed(found, holding["Failed"], own)
     trouble = pod_words.not_starting(own)
     if trouble is not None:
@@ -175,6 +178,14 @@ def judge(found: Json | None, pods: list[Json], now: datetime) -> JobState:
         said = f": {words.message}" if words else ""
         return JobState("Running", Reason.RUNNING, f"attempt {attempts + 1}; the last one failed{said}")
     return JobState("Running", Reason.RUNNING, f"Job {found['metadata']['name']} is under way")
+
+
+def may_still_say_why(failed: Json, pods: list[Json], now: datetime) -> bool:
+    """Whether the end of a failed Job's newest pod is still to be seen. At its deadline a Job's pods are removed."""
+    since = failed.get("lastTransitionTime")
+    if failed.get("reason") == "DeadlineExceeded" or since is None or pod_words.newest_has_ended(pods):
+        return False
+    return now - read(str(since)) < LOST_MESSAGE_AFTER
 
 
 def _failed(found: Json, condition: Json, pods: list[Json]) -> JobState:

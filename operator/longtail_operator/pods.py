@@ -43,6 +43,11 @@ def _ended(pod: Json) -> list[Json]:
     return [end for end in ends if end]
 
 
+def newest_has_ended(pods: list[Json]) -> bool:
+    """Whether there is a pod, and a container of the newest one has ended."""
+    return bool(pods) and bool(_ended(pods[-1]))
+
+
 def termination(pods: list[Json]) -> Termination | None:
     """The newest termination message that is one; None where no container has left any."""
     return _newest(pods, Termination)

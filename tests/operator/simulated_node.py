@@ -35,7 +35,8 @@ class SimulatedNode:
     """Carries out Jobs and Deployments at once, unless told otherwise.
 
     `hold(role, name)`: True keeps a Job running. `ends`: by role, what its container ends with instead of success: exit
-    code and termination message. `unschedulable`: what the scheduler says of every pod, if anything.
+    code and termination message. `late_words`: news of a pod's end come after those of its Job's. `unschedulable`: what
+    the scheduler says of every pod, if anything.
     """
 
     def __init__(self, api: HttpKubeApi, namespace: str, store: Store) -> None:
@@ -45,6 +46,7 @@ class SimulatedNode:
         self.hold: Callable[[str, str], bool] = lambda role, name: False
         self.ends: dict[str, tuple[int, str]] = {}
         self.unschedulable: str | None = None
+        self.late_words = False
         self.started: list[str] = []
         """Names of all Jobs that got a pod, in order; twice where one ran again."""
 
@@ -93,18 +95,20 @@ class SimulatedNode:
         terminated = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "message": message,
                       "startedAt": stamp(), "finishedAt": stamp(), "containerID": "x://y"}  # fmt: skip
         container = job["spec"]["template"]["spec"]["containers"][0]
-        await self._pod_status(
-            pod_name,
-            {
-                "phase": "Succeeded" if code == 0 else "Failed",
-                "conditions": [],
-                "containerStatuses": [
-                    {"name": container["name"], "image": "i", "imageID": "i", "ready": False, "restartCount": 0,
-                     "state": {"terminated": terminated}}
-                ],
-            },
-        )  # fmt: skip
-        await self._end(job, code)
+        ended = {
+            "phase": "Succeeded" if code == 0 else "Failed",
+            "conditions": [],
+            "containerStatuses": [
+                {"name": container["name"], "image": "i", "imageID": "i", "ready": False, "restartCount": 0,
+                 "state": {"terminated": terminated}}
+            ],
+        }  # fmt: skip
+        if self.late_words:
+            await self._end(job, code)
+            await asyncio.sleep(1)
+        await self._pod_status(pod_name, ended)
+        if not self.late_words:
+            await self._end(job, code)
 
     async def _start(self, job: Json, pod_name: str) -> None:
         template = job["spec"]["template"]

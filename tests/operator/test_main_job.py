@@ -219,8 +219,10 @@ def test_a_status_that_was_lost_with_all_children_is_followed_by_the_next_run_an
     play(place, story)
 
 
-def test_a_failed_step_says_the_containers_own_words(place: Place) -> None:
+@pytest.mark.parametrize("late", [False, True], ids=["words first", "Job first"])
+def test_a_failed_step_says_the_containers_own_words(place: Place, late: bool) -> None:
     async def story(place: Place) -> None:
+        place.node.late_words = late
         said = '{"status": "Failed", "reason": "DataInvalid", "message": "samples: column \'price\' is missing"}'
         place.node.ends["prepare"] = (65, said)
         place.start_operator()

@@ -313,6 +313,27 @@ def test_a_failed_job_without_words_of_its_container_gives_those_of_kubernetes()
     assert "Job was active too long" in state.message
 
 
+def a_failed_job(at: str) -> Json:
+    said = {"reason": "PodFailurePolicy", "message": "exit code 65", "lastTransitionTime": at}
+    return {"metadata": {"name": "j"}, "status": {"conditions": [{"type": "Failed", "status": "True", **said}]}}
+
+
+def test_a_job_that_failed_is_under_way_until_its_newest_pod_has_said_why():
+    job = a_failed_job("2026-06-01T12:00:00Z")
+    failed, later = NOON, NOON + timedelta(seconds=30)
+    message = '{"status": "Failed", "reason": "DataInvalid", "message": "no rows"}'
+    killed = a_pod(job, {"terminated": {"exitCode": 137, "reason": "OOMKilled"}})
+    running = a_pod(job, {"running": {}})
+    for pods in ([], [running], [killed, running]):
+        assert judge(job, pods, failed).state == "Running"
+    ended = a_pod(job, {"terminated": {"exitCode": 65, "message": message}})
+    state = judge(job, [killed, ended], failed)
+    assert (state.state, state.reason, state.message) == ("Failed", "DataInvalid", "no rows")
+    state = judge(job, [], later)
+    assert (state.state, state.reason, state.message) == ("Failed", "StepFailed", "Job j failed: exit code 65")
+    assert judge(job, [killed, running], later).reason == "OutOfMemory"
+
+
 def test_a_container_that_ran_out_of_memory_says_what_to_do():
     job: Json = {
         "metadata": {"name": "j"},

@@ -12,7 +12,7 @@ from longtail_operator import pods as pod_words
 from longtail_operator import serving_objects as objects
 from longtail_operator.clock import read, written
 from longtail_operator.identity import identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, conditions_of
+from longtail_operator.jobs import LOST_MESSAGE_AFTER, conditions_of, may_still_say_why
 from longtail_operator.objects import Json, annotations_of, is_deleting, key_of, labels_of, section
 from longtail_operator.plan import Draft
 from longtail_operator.plans.scenario_world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld, secret_name
@@ -173,6 +173,8 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
     elif "Complete" in holding and report is not None:
         reason = Reason.CHECK_INCONCLUSIVE if report.verdict == "Inconclusive" else report.reason
         _refuse(rollout, version, digest, reason or Reason.CHECK_FAILED, report.message)
+    elif "Failed" in holding and may_still_say_why(holding["Failed"], own_pods, rollout.now):
+        _await_report(rollout, job, holding["Failed"])
     elif "Failed" in holding:
         words = pod_words.last_words(own_pods)
         said = words.message if words else str(holding["Failed"].get("message") or "no word of why")
@@ -187,10 +189,10 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
         )
 
 
-def _await_report(rollout: Rollout, job: Json, complete: Json) -> None:
+def _await_report(rollout: Rollout, job: Json, end: Json) -> None:
     """The check is over but its report is not here: it may still arrive, or its pod is gone and it has to run again."""
     rollout.rolled_out(False, Reason.CHECKING, "waiting for the report of the check")
-    age = rollout.now - read(str(complete["lastTransitionTime"]))
+    age = rollout.now - read(str(end["lastTransitionTime"]))
     if age < LOST_MESSAGE_AFTER:
         rollout.draft.requeue_in((LOST_MESSAGE_AFTER - age).total_seconds())
         rollout.draft.kept.add(key_of(job))

@@ -6,7 +6,7 @@ from longtail_api.conditions import ConditionType, Reason
 from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
 from longtail_operator.clock import written
 from longtail_operator.gate import WAITING_MESSAGE
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState
+from longtail_operator.jobs import AWAITING_WORDS, LOST_MESSAGE_AFTER, JobState
 from longtail_operator.metaupdate.rules import may_start
 from longtail_operator.objects import SEARCH, Key, key_of
 from longtail_operator.plan import Draft, Plan
@@ -174,7 +174,7 @@ def _enter(
         conditions.set(FAILED, True, state.reason, f"{step.name}: {state.message}")
         return False
     _carry_on(context, step, digest, recorded, state, conditions, draft)
-    if state.state == "Running" and state.message.startswith("waiting for the termination"):
+    if state.state == "Running" and state.message == AWAITING_WORDS:
         draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
     return False
 
