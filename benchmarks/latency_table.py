@@ -26,16 +26,16 @@ import torch
 from benchmarks.datasets.oulad import SCHEMA
 from longtail_api.light_model_search import SearchSpace
 from longtail_api.store_objects import Features, NumericEncoding
+from longtail_trainer.data.features import sequence_columns, static_columns
+from longtail_trainer.data.features.fitting import BINS
 from longtail_trainer.export import export
 from longtail_trainer.export.latency import prediction_timer
-from longtail_trainer.export.latency_table import LatencyTable, measure_table, quietest_blocks
-from longtail_trainer.features import sequence_columns, static_columns
-from longtail_trainer.features.fitting import BINS
-from longtail_trainer.light import LightModel
-from longtail_trainer.light.cell import one_line
+from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.blocks.cell import one_line
 from longtail_trainer.search.latency_cache import parts_of
-from longtail_trainer.search.space import space_of
-from longtail_trainer.search.uniform import UniformSampler
+from longtail_trainer.search.latency_table import LatencyTable, measure_table, quietest_blocks
+from longtail_trainer.search.samplers.uniform import UniformSampler
+from longtail_trainer.search.spaces.cell import space_of
 
 VOCABULARY = [f"value {number}" for number in range(10)]
 EDGES = np.linspace(-1, 1, BINS + 1).tolist()

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from longtail_api.data_schema import DataSchema
-from longtail_api.run_config import PrepareConfig, RunConfig, StoreAddress
+from longtail_api.run_config import PrepareConfig, StepConfig, StoreAddress
 from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Manifest
 from longtail_store import open_store, read_object
@@ -109,7 +109,7 @@ def samples_of(store: Path, scenarios: Sequence[str]) -> int:
     return sum(sum(manifest.rows.values()) for manifest in manifests)
 
 
-def carried_out(name: str, config: RunConfig, folder: Path) -> Usage:
+def carried_out(name: str, config: StepConfig, folder: Path) -> Usage:
     """Run a step as a person would, in a process of its own, with files of this name in `folder`. Raises if it fails.
 
     The process measured must be larger than this one: Linux counts into a child's peak what its parent held when it

@@ -12,18 +12,12 @@ import yaml
 
 from benchmarks.datasets.synthetic import Options, generate
 from longtail_api.data_schema import DataSchema
-from longtail_api.run_config import (
-    AdaptConfig,
-    InitializeConfig,
-    PrepareConfig,
-    SearchConfig,
-    StoreAddress,
-    TrainLightConfig,
-)
+from longtail_api.methods.alt import AdaptConfig, InitializeConfig, SearchConfig, TrainLightConfig
+from longtail_api.run_config import PrepareConfig, StoreAddress
 from longtail_api.store_layout import architecture_key, manifest_key, result_key
 from longtail_api.store_objects import StepResult
 from longtail_store import open_store
-from longtail_trainer.command import run
+from longtail_trainer.methods import run
 
 DATA = Options(scenarios=6, rows=8_000, test_rows=600, events=100_000, tasks=1, seed=4)
 NAMES = [f"scenario-{number:04d}" for number in range(DATA.scenarios)]

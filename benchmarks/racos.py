@@ -25,8 +25,8 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
-from longtail_trainer.hyperparameters.algorithms import sampler_of
-from longtail_trainer.hyperparameters.racos import RacosSampler
+from longtail_trainer.search.samplers.algorithms import sampler_of
+from longtail_trainer.search.samplers.racos import RacosSampler
 
 LAYERS, OPERATIONS = 8, ["0", "1", "2"]
 FLOORS = {"random": 0.255, "ZOOpt's RACOS": 0.083, "regularized evolution": 0.079, "multivariate TPE": 0.032}

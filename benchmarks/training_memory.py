@@ -39,16 +39,15 @@ from benchmarks.memory import (
 from longtail_api.heavy_model import Training
 from longtail_api.initialization_search import EncoderSearch, HyperparameterSearch, InitializationSearch
 from longtail_api.light_model_search import Algorithm, DifferentiableParameters, GdasParameters
-from longtail_api.run_config import (
+from longtail_api.methods.alt import (
     AdaptConfig,
     InitializeConfig,
     LightTraining,
     MetaTrainConfig,
-    RunConfig,
     SearchConfig,
-    StoreAddress,
     TrainLightConfig,
 )
+from longtail_api.run_config import StepConfig, StoreAddress
 from longtail_api.store_layout import architecture_key, manifest_key, result_key
 from longtail_api.store_objects import MetaUpdateParameters
 
@@ -147,7 +146,7 @@ def measured(data_set: DataSet, folder: Path, steps: Sequence[str] = STEPS) -> I
             yield row(step, pool if step in OF_POOL else own)
 
 
-def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs: int) -> dict[str, RunConfig]:
+def training_configs(tables: Path, store: Path, scenarios: Sequence[str], epochs: int) -> dict[str, StepConfig]:
     """The training steps. Those of a scenario are of the first one."""
     own = owner(scenarios[0])
     training = Training(epochs=epochs, fine_tune_epochs=epochs)

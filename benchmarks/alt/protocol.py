@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from longtail_api.heavy_model import Architecture, Training
 from longtail_api.initialization_search import EncoderSearch
 from longtail_api.light_model_search import Algorithm, DifferentiableParameters, GdasParameters, SearchSpace, Teacher
-from longtail_api.run_config import LightTraining
+from longtail_api.methods.alt import LightTraining
 from longtail_api.store_objects import MetaUpdateParameters
 
 Encoder = Literal["LSTM", "Transformer"]

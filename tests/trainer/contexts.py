@@ -6,9 +6,9 @@ from pathlib import Path
 from longtail_api.run_config import StepConfig
 from longtail_api.store_layout import step_prefix
 from longtail_store import Store, open_store
-from longtail_trainer.progress import Progress
-from longtail_trainer.resume import ResumePoints
-from longtail_trainer.step import StepContext, step_name
+from longtail_trainer.running.progress import Progress
+from longtail_trainer.running.resume import ResumePoints
+from longtail_trainer.running.step import StepContext, step_name
 
 
 def context_of(

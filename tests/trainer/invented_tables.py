@@ -1,9 +1,9 @@
 """Latency tables that nobody measured, for tests of what is done with one."""
 
 from longtail_api.light_model_search import SearchSpace
-from longtail_trainer.export.latency_table import LatencyTable
 from longtail_trainer.search.latency_cache import predicted_costs
-from longtail_trainer.search.space import Space, space_of
+from longtail_trainer.search.latency_table import LatencyTable
+from longtail_trainer.search.spaces.cell import Space, space_of
 from tests.trainer.tiny_features import a_schema, features_of
 
 FEATURES = features_of(a_schema(sequences=2))

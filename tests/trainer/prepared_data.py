@@ -19,7 +19,7 @@ from longtail_api.store_objects import (
     Statistics,
 )
 from longtail_store import Store
-from longtail_trainer.features import sequence_columns, static_columns
+from longtail_trainer.data.features import sequence_columns, static_columns
 
 SCHEMA = DataSchema(
     labels=[LabelColumn(name="bought"), LabelColumn(name="spent", type="regression", weight="0.5")],

@@ -14,14 +14,15 @@ from longtail_api.store_layout import result_key
 from longtail_api.store_objects import FeedbackMetadata
 from longtail_store import Chain, open_store
 from longtail_store.feedback import FeedbackConflict, RowSparse, read_feedback
-from longtail_trainer.command import run
-from longtail_trainer.errors import DataInvalid, Terminated
-from longtail_trainer.evaluation import evaluate
-from longtail_trainer.heavy import load_heavy, load_version, teacher_logits
-from longtail_trainer.heavy.weights import weights_bytes
-from longtail_trainer.loading import load_manifest, load_split
-from longtail_trainer.progress import Progress
-from longtail_trainer.training import LabelLosses, feedback, mean_loss
+from longtail_trainer.data.loading import load_manifest, load_split
+from longtail_trainer.methods import run
+from longtail_trainer.methods.alt.feedback import feedback
+from longtail_trainer.methods.alt.teacher import load_heavy, load_version, teacher_logits
+from longtail_trainer.models.weights import weights_bytes
+from longtail_trainer.running.errors import DataInvalid, Terminated
+from longtail_trainer.running.progress import Progress
+from longtail_trainer.training.evaluation import evaluate
+from longtail_trainer.training.loss import LabelLosses, mean_loss
 from tests.trainer.prepared_data import SCHEMA, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, adapt_config, initialize_config
 

@@ -5,8 +5,15 @@ import pytest
 import torch
 from sklearn.metrics import log_loss, roc_auc_score
 
-from longtail_trainer.encoded import EncodedSplit
-from longtail_trainer.evaluation import auc, binary_metrics, evaluate, expected_calibration_error, midranks, rmse
+from longtail_trainer.data.encoded import EncodedSplit
+from longtail_trainer.training.evaluation import (
+    auc,
+    binary_metrics,
+    evaluate,
+    expected_calibration_error,
+    midranks,
+    rmse,
+)
 from tests.trainer.prepared_data import FEATURES
 
 RANDOM = np.random.default_rng(5)

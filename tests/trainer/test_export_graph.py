@@ -9,12 +9,12 @@ import torch
 
 from longtail_api.light_model_search import OPERATION_NAMES
 from longtail_api.store_objects import Layer, LightArchitecture, TensorSpec
-from longtail_trainer.errors import ParityFailed
+from longtail_trainer.data.loading import encode_frame
 from longtail_trainer.export import check_parity, export, inputs_of, measure_latency, outputs_of
 from longtail_trainer.export.runtime import feed_of, session
-from longtail_trainer.light import LightModel
-from longtail_trainer.light.scores import scores
-from longtail_trainer.loading import encode_frame
+from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.running.errors import ParityFailed
+from longtail_trainer.training.scoring import scores
 from tests.trainer.prepared_data import FEATURES, samples
 
 pytestmark = pytest.mark.slow

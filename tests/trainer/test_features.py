@@ -11,11 +11,11 @@ from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import features_key
 from longtail_api.store_objects import CategoricalStatistics, NumericEncoding, NumericStatistics, Statistics
 from longtail_store import open_store
-from longtail_trainer.encoded import batches, concatenate, offsets_of
-from longtail_trainer.errors import DataInvalid
-from longtail_trainer.features import encode_categorical, encode_label, encode_numeric, fit_features
-from longtail_trainer.features.fitting import BINS, numeric_encoding, vocabulary
-from longtail_trainer.loading import empty_split, encode_frame, load_features, load_manifest, load_split
+from longtail_trainer.data.encoded import batches, concatenate, offsets_of
+from longtail_trainer.data.features import encode_categorical, encode_label, encode_numeric, fit_features
+from longtail_trainer.data.features.fitting import BINS, numeric_encoding, vocabulary
+from longtail_trainer.data.loading import empty_split, encode_frame, load_features, load_manifest, load_split
+from longtail_trainer.running.errors import DataInvalid
 from tests.trainer.prepared_data import FEATURES, SCHEMA, samples, statistics_of, write_scenario
 
 

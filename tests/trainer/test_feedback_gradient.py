@@ -5,11 +5,12 @@ import pytest
 import torch
 
 from longtail_api.heavy_model import Architecture
-from longtail_trainer.encoded import EncodedSplit
-from longtail_trainer.heavy import HeavyModel
-from longtail_trainer.loading import empty_split, encode_frame
-from longtail_trainer.training import EmptyQuerySet, LabelLosses, feedback, mean_loss
-from longtail_trainer.training.gradients import stored_gradients
+from longtail_trainer.data.encoded import EncodedSplit
+from longtail_trainer.data.loading import empty_split, encode_frame
+from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
+from longtail_trainer.methods.alt.gradients import stored_gradients
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.training.loss import LabelLosses, mean_loss
 from tests.trainer.prepared_data import FEATURES, SCHEMA, samples
 
 pytestmark = pytest.mark.slow

@@ -8,8 +8,8 @@ import pytest
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import metrics_key, progress_key, resume_key
 from longtail_store import ObjectMissing, Store, open_store
-from longtail_trainer.progress import Progress, duration, parsed_records, remaining_seconds
-from longtail_trainer.resume import ResumePoints
+from longtail_trainer.running.progress import Progress, duration, parsed_records, remaining_seconds
+from longtail_trainer.running.resume import ResumePoints
 from tests.trainer.faulty_stores import Unreachable
 
 PREFIX = "runs/shop.s0.0a1b2c3d/1/adapt"

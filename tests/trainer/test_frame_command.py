@@ -15,10 +15,11 @@ from longtail_api.run_config import ExitCode, PrepareConfig
 from longtail_api.store_layout import progress_key, resume_key
 from longtail_api.store_objects import Metric, Termination
 from longtail_store import AccessDenied, Conflict, Corrupt, InvalidKey, ObjectMissing, StoreUnreachable, open_store
-from longtail_trainer.command import command
-from longtail_trainer.errors import BudgetUnreachable, DataInvalid, Retryable, Terminated, trainer_error
-from longtail_trainer.termination import MOST_BYTES, termination_bytes
-from longtail_trainer.threads import available_threads, quota
+from longtail_trainer.methods import STEPS
+from longtail_trainer.running.command import command
+from longtail_trainer.running.errors import BudgetUnreachable, DataInvalid, Retryable, Terminated, trainer_error
+from longtail_trainer.running.termination import MOST_BYTES, termination_bytes
+from longtail_trainer.running.threads import available_threads, quota
 from tests.trainer.tiny import prepare_config, write_tables
 
 ROOT = Path(__file__).parents[2]
@@ -44,7 +45,7 @@ def config_file(tmp_path: Path, **changes: Any) -> Path:
 
 def test_a_step_that_succeeds_says_where_its_result_is(tmp_path: Path, termination: Path):
     write_tables(tmp_path / "tables")
-    assert command(["prepare", "--config", str(config_file(tmp_path))]) == ExitCode.SUCCEEDED
+    assert command(["prepare", "--config", str(config_file(tmp_path))], STEPS) == ExitCode.SUCCEEDED
     said = read(termination)
     assert said.status == "Succeeded"
     assert said.result_key is not None
@@ -56,7 +57,7 @@ def test_the_termination_message_names_the_bytes_of_the_result(tmp_path: Path, t
     import hashlib
 
     write_tables(tmp_path / "tables")
-    command(["prepare", "--config", str(config_file(tmp_path))])
+    command(["prepare", "--config", str(config_file(tmp_path))], STEPS)
     said = read(termination)
     content = (tmp_path / "store" / str(said.result_key)).read_bytes()
     assert said.result_sha256 == hashlib.sha256(content).hexdigest()
@@ -66,7 +67,7 @@ def test_another_store_can_be_named_on_the_command_line(tmp_path: Path, terminat
     write_tables(tmp_path / "tables")
     other = tmp_path / "other"
     arguments = ["prepare", "--config", str(config_file(tmp_path)), "--store-uri", other.as_uri()]
-    assert command(arguments) == ExitCode.SUCCEEDED
+    assert command(arguments, STEPS) == ExitCode.SUCCEEDED
     assert (other / str(read(termination).result_key)).is_file()
 
 
@@ -83,7 +84,7 @@ def test_another_store_can_be_named_on_the_command_line(tmp_path: Path, terminat
 def test_a_wrong_config_is_permanent_and_names_the_field(
     tmp_path: Path, termination: Path, changes: dict[str, Any], words: str
 ):
-    assert command(["prepare", "--config", str(config_file(tmp_path, **changes))]) == ExitCode.CONFIG_INVALID
+    assert command(["prepare", "--config", str(config_file(tmp_path, **changes))], STEPS) == ExitCode.CONFIG_INVALID
     assert words in read(termination).message
 
 
@@ -91,17 +92,17 @@ def test_a_wrong_config_is_permanent_and_names_the_field(
 def test_a_file_that_is_no_config_is_permanent(tmp_path: Path, termination: Path, content: str):
     path = tmp_path / "config.yaml"
     path.write_text(content)
-    assert command(["prepare", "--config", str(path)]) == ExitCode.CONFIG_INVALID
+    assert command(["prepare", "--config", str(path)], STEPS) == ExitCode.CONFIG_INVALID
     assert str(path) in read(termination).message
 
 
 def test_a_config_file_that_is_missing_is_permanent(tmp_path: Path, termination: Path):
-    assert command(["prepare", "--config", str(tmp_path / "none.yaml")]) == ExitCode.CONFIG_INVALID
+    assert command(["prepare", "--config", str(tmp_path / "none.yaml")], STEPS) == ExitCode.CONFIG_INVALID
     assert "No such file" in read(termination).message
 
 
 def test_wrong_data_is_permanent_and_its_reason_goes_to_the_operator(tmp_path: Path, termination: Path):
-    assert command(["prepare", "--config", str(config_file(tmp_path))]) == ExitCode.DATA_INVALID
+    assert command(["prepare", "--config", str(config_file(tmp_path))], STEPS) == ExitCode.DATA_INVALID
     said = read(termination)
     assert (said.status, said.reason) == ("Failed", "DataInvalid")
     assert "samples.parquet" in said.message
@@ -153,13 +154,13 @@ def test_a_long_termination_message_gives_up_pictures_first_then_metrics_then_ou
 
 def test_outside_of_a_container_no_termination_message_is_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.delenv("TERMINATION_MESSAGE_PATH", raising=False)
-    monkeypatch.setattr("longtail_trainer.termination.DEFAULT_PATH", str(tmp_path / "termination-log"))
-    command(["prepare", "--config", str(tmp_path / "none.yaml")])
+    monkeypatch.setattr("longtail_trainer.running.termination.DEFAULT_PATH", str(tmp_path / "termination-log"))
+    command(["prepare", "--config", str(tmp_path / "none.yaml")], STEPS)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_every_step_is_listed(capsys: pytest.CaptureFixture[str]):
-    assert command(["steps"]) == ExitCode.SUCCEEDED
+    assert command(["steps"], STEPS) == ExitCode.SUCCEEDED
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
     assert listed == ["prepare", "initialize", "adapt", "search", "train-light", "meta-train"]
 
@@ -175,8 +176,9 @@ def test_prepare_loads_no_torch(tmp_path: Path):
     write_tables(tmp_path / "tables")
     path = config_file(tmp_path)
     code = (
-        "import sys; from longtail_trainer.command import command\n"
-        f"assert command(['prepare', '--config', {str(path)!r}]) == 0\n"
+        "import sys; from longtail_trainer.methods import STEPS\n"
+        "from longtail_trainer.running.command import command\n"
+        f"assert command(['prepare', '--config', {str(path)!r}], STEPS) == 0\n"
         "assert 'polars' in sys.modules and 'torch' not in sys.modules"
     )
     process = python(code)
@@ -188,9 +190,10 @@ def test_sigterm_ends_a_step_at_a_resume_point_that_the_next_attempt_takes_up(tm
     path = config_file(tmp_path)
     log = tmp_path / "termination-log"
     code = (
-        "import sys; from longtail_trainer import command, steps\n"
-        "steps.STEPS['prepare'] = 'tests.trainer.waiting_step'\n"
-        f"sys.exit(command.command(['prepare', '--config', {str(path)!r}]))"
+        "import sys; from longtail_api.run_config import PrepareConfig\n"
+        "from longtail_trainer.running import command; from longtail_trainer.running.steps import StepModule\n"
+        "steps = {'prepare': StepModule(PrepareConfig, 'tests.trainer.waiting_step')}\n"
+        f"sys.exit(command.command(['prepare', '--config', {str(path)!r}], steps))"
     )
     store = open_store(PrepareConfig.model_validate(yaml.safe_load(path.read_text())).store)
     prefix = "runs/shop.s0.0a1b2c3d/1/prepare"

@@ -8,8 +8,8 @@ from longtail_api.run_config import PrepareConfig
 from longtail_api.store_layout import result_key
 from longtail_api.store_objects import StepResult
 from longtail_store import StoreUnreachable, open_store, read_object
-from longtail_trainer.errors import ConfigInvalid
-from longtail_trainer.step import StepContext, carry_out
+from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.running.step import StepContext, carry_out
 from tests.trainer.contexts import context_of
 from tests.trainer.faulty_stores import LosesResponses, Unreachable
 from tests.trainer.tiny import prepare_config

@@ -9,12 +9,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from longtail_api.data_schema import BehaviorSequence, DataSchema, FeatureColumns, LabelColumn
 from longtail_api.heavy_model import Architecture
 from longtail_api.store_objects import Features, Layer, LightArchitecture, NumericEncoding
-from longtail_trainer.batches import Batch, SequenceBatch
-from longtail_trainer.encoded import EncodedSplit
-from longtail_trainer.errors import ConfigInvalid, DataInvalid
-from longtail_trainer.heavy import HeavyModel
-from longtail_trainer.heavy.weights import set_weights, weights_bytes
-from longtail_trainer.loading import encode_frame
+from longtail_trainer.data.batches import Batch, SequenceBatch
+from longtail_trainer.data.encoded import EncodedSplit
+from longtail_trainer.data.loading import encode_frame
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.weights import set_weights, weights_bytes
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from tests.trainer.prepared_data import FEATURES, samples
 
 SMALL = Architecture(behavior_width=4, profile_layers=[8, 4], prediction_layers=[6], embedding_size=3)

@@ -5,13 +5,13 @@ import math
 import pytest
 import torch
 
-from longtail_trainer.encoded import EncodedSplit
-from longtail_trainer.errors import ConfigInvalid
-from longtail_trainer.heavy import HeavyModel
-from longtail_trainer.heavy.weights import weights_bytes
-from longtail_trainer.loading import empty_split, encode_frame
-from longtail_trainer.training import LabelLosses, TrainingSettings, mean_loss, train
-from longtail_trainer.training.loop import learning_rate
+from longtail_trainer.data.encoded import EncodedSplit
+from longtail_trainer.data.loading import empty_split, encode_frame
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.weights import weights_bytes
+from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.training.loop import TrainingSettings, learning_rate, train
+from longtail_trainer.training.loss import LabelLosses, mean_loss
 from tests.trainer.prepared_data import FEATURES, SCHEMA, samples
 from tests.trainer.training_steps import SMALL
 

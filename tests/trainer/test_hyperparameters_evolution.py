@@ -9,7 +9,7 @@ from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState
 
-from longtail_trainer.hyperparameters.evolution import EvolutionSampler
+from longtail_trainer.search.samplers.evolution import EvolutionSampler
 
 SPACE = {"x": IntDistribution(0, 99), "y": IntDistribution(0, 99), "kind": CategoricalDistribution(["a", "b", "c"])}
 

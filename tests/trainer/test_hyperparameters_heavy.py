@@ -7,14 +7,17 @@ import torch
 
 from longtail_api.heavy_model import Architecture, Training
 from longtail_api.store_objects import Features
-from longtail_trainer.encoded import EncodedSplit, concatenate
-from longtail_trainer.errors import DataInvalid, Terminated
-from longtail_trainer.evaluation import evaluate
-from longtail_trainer.heavy import HeavyModel, predict
-from longtail_trainer.hyperparameters import Candidate, Choices, Limits, Space, best_architecture
-from longtail_trainer.hyperparameters.heavy_objective import HeavyObjective
-from longtail_trainer.loading import encode_frame
-from longtail_trainer.training import LabelLosses, TrainingSettings, train
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
+from longtail_trainer.data.loading import encode_frame
+from longtail_trainer.methods.alt.initialization.heavy_objective import HeavyObjective, best_architecture
+from longtail_trainer.methods.alt.teacher import predict
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.running.errors import DataInvalid, Terminated
+from longtail_trainer.search.driver import Limits
+from longtail_trainer.search.spaces.fields import Candidate, Choices, Space
+from longtail_trainer.training.evaluation import evaluate
+from longtail_trainer.training.loop import TrainingSettings, train
+from longtail_trainer.training.loss import LabelLosses
 from tests.trainer import prepared_data
 
 pytestmark = pytest.mark.slow

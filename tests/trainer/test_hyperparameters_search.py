@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from longtail_api.heavy_model import Architecture, Training
-from longtail_trainer.errors import ConfigInvalid, Terminated
-from longtail_trainer.hyperparameters import PAPER_SPACE, Candidate, Choices, Decimals, Integers, Limits, Space, search
-from longtail_trainer.hyperparameters.algorithms import ALGORITHMS
-from longtail_trainer.hyperparameters.journal import ResumeJournal, TrialAttempts
-from longtail_trainer.hyperparameters.search import NoTrialCompleted, Result
+from longtail_trainer.running.errors import ConfigInvalid, Terminated
+from longtail_trainer.search.driver import Limits, NoTrialCompleted, Result, search
+from longtail_trainer.search.journal import ResumeJournal, TrialAttempts
+from longtail_trainer.search.samplers.algorithms import ALGORITHMS
+from longtail_trainer.search.spaces.fields import PAPER_SPACE, Candidate, Choices, Decimals, Integers, Space
 
 BASE = Candidate(Architecture(), Training())
 WIDTHS = [4, 8, 12, 16, 20, 24, 28, 32]

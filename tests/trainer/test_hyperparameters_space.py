@@ -7,8 +7,8 @@ import pytest
 from optuna.trial import FixedTrial
 
 from longtail_api.heavy_model import Architecture, Training
-from longtail_trainer.errors import ConfigInvalid
-from longtail_trainer.hyperparameters import PAPER_SPACE, Candidate, Choices, Decimals, Integers, Space
+from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.search.spaces.fields import PAPER_SPACE, Candidate, Choices, Decimals, Integers, Space
 
 BASE = Candidate(Architecture(embedding_size=5), Training(epochs=3))
 

@@ -20,15 +20,14 @@ from longtail_api.store_layout import (
 )
 from longtail_api.store_objects import Version
 from longtail_store import AttemptExpired, Chain, StoreUnreachable, open_store
-from longtail_trainer.command import run
-from longtail_trainer.encoded import concatenate
-from longtail_trainer.errors import ConfigInvalid, DataInvalid, Terminated, trainer_error
-from longtail_trainer.evaluation import evaluate
-from longtail_trainer.heavy import load_version
-from longtail_trainer.heavy.first_version import commit_first, first_of_generation
-from longtail_trainer.heavy.teacher import predict
-from longtail_trainer.loading import load_manifest, load_split
-from longtail_trainer.progress import Progress
+from longtail_trainer.data.encoded import concatenate
+from longtail_trainer.data.loading import load_manifest, load_split
+from longtail_trainer.methods import run
+from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
+from longtail_trainer.methods.alt.teacher import load_version, predict
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminated, trainer_error
+from longtail_trainer.running.progress import Progress
+from longtail_trainer.training.evaluation import evaluate
 from tests.trainer.prepared_data import FEATURES, SCHEMA, write_scenario
 from tests.trainer.training_steps import POOL, SMALL, initialize_config, killed_after, started
 

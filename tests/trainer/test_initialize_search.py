@@ -21,16 +21,17 @@ from longtail_api.store_objects import (
 )
 from longtail_operator.metaupdate.fold import fold
 from longtail_store import Chain, open_store, read_object
-from longtail_trainer.command import run
-from longtail_trainer.errors import ConfigInvalid, DataInvalid
-from longtail_trainer.heavy import HeavyModel, load_heavy, load_version
-from longtail_trainer.hyperparameters import NoTrialCompleted
-from longtail_trainer.hyperparameters.heavy_objective import HeavyObjective
-from longtail_trainer.hyperparameters.space import PAPER_SPACE
-from longtail_trainer.hyperparameters.trial import TrialEnded
-from longtail_trainer.initialization import choice
-from longtail_trainer.initialization.encoder_search import heavy_space, heavy_super_model
-from longtail_trainer.initialization.time_limit import TimeLimit
+from longtail_trainer.methods import run
+from longtail_trainer.methods.alt.initialization import choice
+from longtail_trainer.methods.alt.initialization.encoder_search import heavy_space, heavy_super_model
+from longtail_trainer.methods.alt.initialization.heavy_objective import HeavyObjective
+from longtail_trainer.methods.alt.initialization.time_limit import TimeLimit
+from longtail_trainer.methods.alt.teacher import load_heavy, load_version
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
+from longtail_trainer.search.driver import NoTrialCompleted
+from longtail_trainer.search.spaces.fields import PAPER_SPACE
+from longtail_trainer.search.trial import TrialEnded
 from tests.trainer.prepared_data import FEATURES, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, SMALL, adapt_config, initialize_config, killed_after, started
 

@@ -5,10 +5,10 @@ import torch
 
 from longtail_api.light_model_search import SearchSpace
 from longtail_trainer.export import export, measure_latency
-from longtail_trainer.export.latency_table import measure_table, quietest_blocks
-from longtail_trainer.light import LightModel
+from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.latency_cache import parts_of, predicted_costs
-from longtail_trainer.search.space import space_of
+from longtail_trainer.search.latency_table import measure_table, quietest_blocks
+from longtail_trainer.search.spaces.cell import space_of
 from tests.trainer.tiny_features import a_schema, features_of
 
 SPACE = SearchSpace(width=4, layers=2, operations=["conv1", "lstm"])

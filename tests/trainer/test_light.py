@@ -8,11 +8,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from longtail_api.light_model_search import OPERATION_NAMES
 from longtail_api.store_objects import Layer, LightArchitecture
-from longtail_trainer.encoded import concatenate
-from longtail_trainer.errors import ConfigInvalid
-from longtail_trainer.light import DistillationLosses, LightModel, predefined_architecture, with_teacher
-from longtail_trainer.light.columns import light_columns
-from longtail_trainer.light.layer_figures import layer_flops, layer_weights
+from longtail_trainer.data.encoded import concatenate
+from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
+from longtail_trainer.models.alt_light.layer_figures import layer_flops, layer_weights
+from longtail_trainer.models.alt_light.model import LightModel, predefined_architecture
+from longtail_trainer.models.columns import light_columns
+from longtail_trainer.running.errors import ConfigInvalid
 from longtail_trainer.training.loss import LabelLosses
 from tests.trainer.tiny_features import a_schema, features_of, samples
 

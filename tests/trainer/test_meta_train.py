@@ -14,15 +14,16 @@ from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import result_key, version_key
 from longtail_api.store_objects import MetaUpdateParameters
 from longtail_store import Chain, open_store
-from longtail_trainer.command import run
-from longtail_trainer.errors import ConfigInvalid, DataInvalid, Terminated
-from longtail_trainer.heavy import load_version
-from longtail_trainer.loading import load_manifest, load_split
-from longtail_trainer.progress import Progress
-from longtail_trainer.steps import meta_train as step
-from longtail_trainer.training import LabelLosses, TrainingSettings, feedback, mean_loss, train
-from longtail_trainer.training.loop import epoch_seed
-from longtail_trainer.training.meta_training import MetaTrainingSettings, Quality, Task, fine_tuned, meta_train
+from longtail_trainer.data.loading import load_manifest, load_split
+from longtail_trainer.methods import run
+from longtail_trainer.methods.alt import meta_train as step
+from longtail_trainer.methods.alt.feedback import feedback
+from longtail_trainer.methods.alt.meta_training import MetaTrainingSettings, Quality, Task, fine_tuned, meta_train
+from longtail_trainer.methods.alt.teacher import load_version
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminated
+from longtail_trainer.running.progress import Progress
+from longtail_trainer.training.loop import TrainingSettings, epoch_seed, train
+from longtail_trainer.training.loss import LabelLosses, mean_loss
 from tests.trainer.contexts import context_of
 from tests.trainer.prepared_data import SCHEMA, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, initialize_config, killed_after, meta_train_config, started

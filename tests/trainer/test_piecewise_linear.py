@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from longtail_trainer.piecewise_linear import PiecewiseLinear
+from longtail_trainer.models.blocks.piecewise_linear import PiecewiseLinear
 
 EDGES = [[-1.0, 0.0, 2.0], [], [0.5, 1.5]]
 

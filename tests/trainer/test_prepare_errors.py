@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 from longtail_api.data_schema import DataSchema
-from longtail_trainer.errors import ConfigInvalid, DataInvalid, Retryable
-from longtail_trainer.prepare.data_version import make_data_version
-from longtail_trainer.prepare.tables import reading
+from longtail_trainer.data.prepare.data_version import make_data_version
+from longtail_trainer.data.prepare.tables import reading
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Retryable
 from tests.trainer.contexts import context_of
 from tests.trainer.tiny import SCHEMA, START, prepare_config, write_tables
 

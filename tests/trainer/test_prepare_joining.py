@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from longtail_api.data_schema import DataSchema
-from longtail_trainer.prepare import parts as parts_module
-from longtail_trainer.prepare import selection
-from longtail_trainer.prepare.data_version import make_data_version
-from longtail_trainer.prepare.joined import joined_rows
+from longtail_trainer.data.prepare import parts as parts_module
+from longtail_trainer.data.prepare import selection
+from longtail_trainer.data.prepare.data_version import make_data_version
+from longtail_trainer.data.prepare.joined import joined_rows
 from tests.trainer.contexts import context_of
 from tests.trainer.tiny import START, prepare_config, write_three_tables
 

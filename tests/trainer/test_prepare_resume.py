@@ -13,10 +13,11 @@ from longtail_api.run_config import PrepareConfig
 from longtail_api.store_layout import part_key
 from longtail_api.store_objects import Manifest
 from longtail_store import Store, StoreUnreachable, open_store, read_object
-from longtail_trainer.errors import Retryable
-from longtail_trainer.prepare.parts import write_part
-from longtail_trainer.prepare.publication import publish_part
-from longtail_trainer.step import carry_out, load_step
+from longtail_trainer.data.prepare.parts import write_part
+from longtail_trainer.data.prepare.publication import publish_part
+from longtail_trainer.methods import STEPS
+from longtail_trainer.running.errors import Retryable
+from longtail_trainer.running.step import carry_out
 from tests.trainer.contexts import context_of
 from tests.trainer.faulty_stores import FailsAfter, LosesResponses
 from tests.trainer.tiny import prepare_config, write_tables
@@ -30,13 +31,14 @@ import sys
 from pathlib import Path
 from longtail_api.run_config import PrepareConfig
 from longtail_store import open_store
-from longtail_trainer.step import carry_out, load_step
+from longtail_trainer.methods import STEPS
+from longtail_trainer.running.step import carry_out
 from tests.trainer.contexts import context_of
 from tests.trainer.faulty_stores import KillsItself
 
 config = PrepareConfig.model_validate_json(sys.argv[1])
 store = KillsItself(open_store(config.store), writes=int(sys.argv[2]))
-carry_out(load_step("prepare"), config, context_of(config, Path(sys.argv[3]), store=store))
+carry_out(STEPS["prepare"].load(), config, context_of(config, Path(sys.argv[3]), store=store))
 """
 
 
@@ -54,7 +56,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def finish(config: PrepareConfig, workdir: Path, store: Store | None = None) -> Manifest:
-    result = carry_out(load_step("prepare"), config, context_of(config, workdir, store=store))
+    result = carry_out(STEPS["prepare"].load(), config, context_of(config, workdir, store=store))
     return read_object(open_store(config.store), result.outputs["manifest"], Manifest)
 
 

@@ -11,8 +11,9 @@ from botocore.config import Config
 from longtail_api.run_config import PrepareConfig, StoreAddress
 from longtail_api.store_objects import Manifest
 from longtail_store import open_store, read_object
-from longtail_trainer.errors import ConfigInvalid, DataInvalid
-from longtail_trainer.step import carry_out, load_step
+from longtail_trainer.methods import STEPS
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
+from longtail_trainer.running.step import carry_out
 from tests.devcluster import local_versitygw
 from tests.trainer.contexts import context_of
 from tests.trainer.tiny import prepare_config, write_tables
@@ -56,7 +57,7 @@ def in_s3(tables: Path, address: StoreAddress, **changes: Any) -> PrepareConfig:
 
 
 def prepare(config: PrepareConfig, workdir: Path) -> Manifest:
-    result = carry_out(load_step("prepare"), config, context_of(config, workdir))
+    result = carry_out(STEPS["prepare"].load(), config, context_of(config, workdir))
     return read_object(open_store(config.store), result.outputs["manifest"], Manifest)
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longtail_api.data_schema import SplitRule
-from longtail_trainer.prepare.identity import mixed, occurrences, row_keys, shares
-from longtail_trainer.prepare.splits import QUERY, SUPPORT, TEST, VALIDATION, assigned_splits
+from longtail_trainer.data.prepare.identity import mixed, occurrences, row_keys, shares
+from longtail_trainer.data.prepare.splits import QUERY, SUPPORT, TEST, VALIDATION, assigned_splits
 from tests.trainer.tiny import START
 
 RANDOM = SplitRule(method="random", test="0.2", validation="0.1")

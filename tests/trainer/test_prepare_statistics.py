@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtail_api.store_objects import CategoricalStatistics, NumericStatistics, Statistics
-from longtail_trainer.prepare import statistics
-from longtail_trainer.prepare.identity import mixed
-from longtail_trainer.prepare.statistics import (
+from longtail_trainer.data.prepare import statistics
+from longtail_trainer.data.prepare.identity import mixed
+from longtail_trainer.data.prepare.statistics import (
     categorical_statistics,
     merge,
     merge_numeric,

@@ -13,11 +13,12 @@ from longtail_api.run_config import PrepareConfig
 from longtail_api.store_layout import requests_key, statistics_key
 from longtail_api.store_objects import Manifest, RecordedRequest, Statistics
 from longtail_store import open_store, read_object
-from longtail_trainer.errors import ConfigInvalid, DataInvalid, Terminated
-from longtail_trainer.prepare import parts as parts_module
-from longtail_trainer.prepare import selection
-from longtail_trainer.prepare.tables import open_table
-from longtail_trainer.step import carry_out, load_step
+from longtail_trainer.data.prepare import parts as parts_module
+from longtail_trainer.data.prepare import selection
+from longtail_trainer.data.prepare.tables import open_table
+from longtail_trainer.methods import STEPS
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminated
+from longtail_trainer.running.step import carry_out
 from tests.trainer.contexts import context_of
 from tests.trainer.tiny import SCHEMA, START, prepare_config, write_tables, write_three_tables
 
@@ -30,7 +31,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def prepare(config: PrepareConfig, workdir: Path) -> Manifest:
-    result = carry_out(load_step("prepare"), config, context_of(config, workdir))
+    result = carry_out(STEPS["prepare"].load(), config, context_of(config, workdir))
     return read_object(open_store(config.store), result.outputs["manifest"], Manifest)
 
 
@@ -269,7 +270,7 @@ def test_sigterm_stops_before_anything_is_stored(tables: Path, tmp_path: Path):
     context = context_of(config, tmp_path / "work")
     context.stop.request()
     with pytest.raises(Terminated):
-        carry_out(load_step("prepare"), config, context)
+        carry_out(STEPS["prepare"].load(), config, context)
     assert list(context.store.list("data/")) == []
 
 

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from longtail_api.run_config import StoreAddress
-from longtail_trainer.errors import DataInvalid
-from longtail_trainer.prepare.tables import open_table
+from longtail_trainer.data.prepare.tables import open_table
+from longtail_trainer.running.errors import DataInvalid
 
 
 class NoSuchKey(BaseHTTPRequestHandler):

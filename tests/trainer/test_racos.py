@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from longtail_trainer.hyperparameters.axes import axis_of
-from longtail_trainer.hyperparameters.coverage import contains, covering_box, draw
-from longtail_trainer.hyperparameters.racos import RacosSampler
+from longtail_trainer.search.samplers.axes import axis_of
+from longtail_trainer.search.samplers.coverage import contains, covering_box, draw
+from longtail_trainer.search.samplers.racos import RacosSampler
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 

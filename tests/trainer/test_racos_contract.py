@@ -7,7 +7,7 @@ import pytest
 from optuna.samplers import BaseSampler
 from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 
-from longtail_trainer.hyperparameters.racos import RacosSampler
+from longtail_trainer.search.samplers.racos import RacosSampler
 
 
 @pytest.fixture(autouse=True)

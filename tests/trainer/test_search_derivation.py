@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from longtail_api.light_model_search import OPERATION_NAMES, SearchSpace
 from longtail_api.store_objects import LightArchitecture
-from longtail_trainer.light import LightModel
+from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.space import Space, space_of
-from longtail_trainer.search.uniform import UniformSampler
+from longtail_trainer.search.samplers.uniform import UniformSampler
+from longtail_trainer.search.spaces.cell import Space, space_of
 from tests.trainer.tiny_features import a_schema, features_of
 
 FEATURES = features_of(a_schema(sequences=2))

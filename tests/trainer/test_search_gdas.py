@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from longtail_api.light_model_search import GdasParameters, SearchSpace
-from longtail_trainer.light import DistillationLosses, LightModel, with_teacher
-from longtail_trainer.search.gdas import GdasSettings, SuperModel, light_super_model, search
+from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
+from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, light_super_model, search
 from tests.trainer.tiny_features import a_schema, features_of, samples
 
 pytestmark = pytest.mark.slow

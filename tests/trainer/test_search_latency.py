@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtail_api.light_model_search import OPERATION_NAMES, SearchSpace
-from longtail_trainer.errors import BudgetUnreachable
+from longtail_trainer.methods.alt.rankings.latency_gate import MOST_MEASURED, fast_enough
+from longtail_trainer.methods.alt.rankings.task import Candidate
+from longtail_trainer.running.errors import BudgetUnreachable
 from longtail_trainer.search.budget import NANOSECONDS, UNLIMITED, Budget
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.distribution import ArchitectureDistribution
-from longtail_trainer.search.latency_gate import MOST_MEASURED, fast_enough
-from longtail_trainer.search.space import Costs, Picks, Space, space_of
-from longtail_trainer.search.task import Candidate
-from longtail_trainer.search.uniform import UniformSampler, distinct_draws
+from longtail_trainer.search.evaluators.distribution import ArchitectureDistribution
+from longtail_trainer.search.samplers.uniform import UniformSampler, distinct_draws
+from longtail_trainer.search.spaces.cell import Costs, Picks, Space, space_of
 from tests.trainer.invented_tables import FEATURES, a_predicted_space, a_table
 from tests.trainer.test_search_derivation import every_architecture, joint, log_probabilities
 
@@ -180,7 +180,7 @@ class Timed:
         self.predicted = predicted
         self.taken = taken
         self.measured: list[int] = []
-        monkeypatch.setattr("longtail_trainer.search.latency_gate._p99", self.p99)
+        monkeypatch.setattr("longtail_trainer.methods.alt.rankings.latency_gate._p99", self.p99)
 
     def nanoseconds(self, picks: Picks) -> float:
         return self.predicted[picks[0]] * NANOSECONDS

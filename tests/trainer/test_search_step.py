@@ -10,14 +10,14 @@ from longtail_api.run_config import ExitCode
 from longtail_api.store_layout import architecture_key, metrics_key, result_key, step_prefix
 from longtail_api.store_objects import Metric, SearchResult
 from longtail_store import open_store, read_object
-from longtail_trainer.command import run
-from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid
-from longtail_trainer.export.latency_table import LatencyParts, LatencyTable
-from longtail_trainer.heavy import load_heavy
-from longtail_trainer.light import LightModel
+from longtail_trainer.methods import run
+from longtail_trainer.methods.alt.rankings.task import Candidate, SearchTask, goodness, objective_name, reached
+from longtail_trainer.methods.alt.teacher import load_heavy
+from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid
 from longtail_trainer.search.latency_cache import table_of_search
-from longtail_trainer.search.space import space_of
-from longtail_trainer.search.task import Candidate, SearchTask, goodness, objective_name, reached
+from longtail_trainer.search.latency_table import LatencyParts, LatencyTable
+from longtail_trainer.search.spaces.cell import space_of
 from tests.trainer.adapted_scenario import HEAVY_RESULT, SMALL_SPACE, adapt_one, copied, search_config
 from tests.trainer.invented_tables import a_table
 from tests.trainer.prepared_data import SCHEMA
@@ -104,8 +104,8 @@ def test_a_picture_that_cannot_be_drawn_does_not_fail_the_search(address, monkey
     def fails(*arguments: object) -> str:
         raise RuntimeError("no paper left")
 
-    monkeypatch.setattr("longtail_trainer.steps.search.cell", fails)
-    monkeypatch.setattr("longtail_trainer.steps.search.distributions", fails)
+    monkeypatch.setattr("longtail_trainer.methods.alt.search.cell", fails)
+    monkeypatch.setattr("longtail_trainer.methods.alt.search.distributions", fails)
     result = run("search", search_config(address))
     assert set(result.pictures) == {"learning-curves"}
     assert result.flops
@@ -176,8 +176,10 @@ def invented(monkeypatch: pytest.MonkeyPatch, **operations: float) -> list[Laten
     def as_predicted(task: SearchTask, found: Candidate) -> float:
         return task.space.nanoseconds(found.picks) / 1e6
 
-    monkeypatch.setattr("longtail_trainer.steps.search.table_of_search", partial(table_of_search, measure=measured))
-    monkeypatch.setattr("longtail_trainer.search.latency_gate._p99", as_predicted)
+    monkeypatch.setattr(
+        "longtail_trainer.methods.alt.search.table_of_search", partial(table_of_search, measure=measured)
+    )
+    monkeypatch.setattr("longtail_trainer.methods.alt.rankings.latency_gate._p99", as_predicted)
     return asked
 
 

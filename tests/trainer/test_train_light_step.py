@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from longtail_api.run_config import LightTraining
+from longtail_api.methods.alt import LightTraining
 from longtail_api.store_layout import model_card_key, model_key, requests_key, result_key
 from longtail_api.store_objects import ModelCard, SearchResult, StepResult
 from longtail_store import Store, open_store, read_object, write_object_if_absent
-from longtail_trainer.command import run
-from longtail_trainer.errors import BudgetUnreachable, ConfigInvalid, ParityFailed
 from longtail_trainer.export.runtime import feed_of, session
-from longtail_trainer.search.history import considered
-from longtail_trainer.steps import train_light
+from longtail_trainer.methods import run
+from longtail_trainer.methods.alt import train_light
+from longtail_trainer.methods.alt.rankings.history import considered
+from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid, ParityFailed
 from tests.trainer.adapted_scenario import (
     ARCHITECTURE,
     HEAVY_RESULT,
@@ -112,7 +112,7 @@ def test_pictures_that_cannot_be_drawn_do_not_fail_the_step(address, monkeypatch
         raise RuntimeError("no paper left")
 
     for name in ("cell", "learning_curves", "quality_cost"):
-        monkeypatch.setattr(f"longtail_trainer.steps.train_light.{name}", fails)
+        monkeypatch.setattr(f"longtail_trainer.methods.alt.train_light.{name}", fails)
     result = run("train-light", train_light_config(address))
     assert result.pictures == {}
     assert open_store(address).exists(MODEL)

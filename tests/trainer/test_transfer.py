@@ -8,9 +8,9 @@ from longtail_api.heavy_model import Architecture
 from longtail_api.store_layout import version_key
 from longtail_api.store_objects import TRAINING_SPLITS, Checkpoint, Version
 from longtail_store.file_store import FileStore
-from longtail_trainer.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
-from longtail_trainer.light.transfer import halves, pool_of, slice_of, subset, transfer_rows, without_labels
-from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
+from longtail_trainer.data.loading import load_manifest, load_split
+from longtail_trainer.methods.alt.transfer import halves, pool_of, slice_of, subset, transfer_rows, without_labels
 from tests.trainer.prepared_data import FEATURES, write_scenario
 
 

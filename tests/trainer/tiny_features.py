@@ -4,8 +4,8 @@ import torch
 
 from longtail_api.data_schema import BehaviorSequence, DataSchema, FeatureColumns, LabelColumn
 from longtail_api.store_objects import Features, NumericEncoding
-from longtail_trainer.encoded import EncodedSequence, EncodedSplit, offsets_of
-from longtail_trainer.features import sequence_columns, static_columns
+from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, offsets_of
+from longtail_trainer.data.features import sequence_columns, static_columns
 
 
 def a_schema(sequences: int = 1, labels: int = 1, static: bool = True, max_length: int = 6) -> DataSchema:

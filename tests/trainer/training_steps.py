@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from longtail_api.heavy_model import Architecture, Training
-from longtail_api.run_config import AdaptConfig, InitializeConfig, MetaTrainConfig, StepConfig, StoreAddress
+from longtail_api.methods.alt import AdaptConfig, InitializeConfig, MetaTrainConfig
+from longtail_api.run_config import StepConfig, StoreAddress
 from longtail_api.store_objects import MetaUpdateParameters
-from longtail_trainer.step import step_name
+from longtail_trainer.running.step import step_name
 from tests.trainer.prepared_data import SCHEMA
 
 SMALL = Architecture(behavior_width=4, behavior_layers=1, profile_layers=[8], prediction_layers=[8], embedding_size=3)

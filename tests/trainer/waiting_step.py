@@ -4,7 +4,7 @@ import time
 
 from longtail_api.run_config import StepConfig
 from longtail_api.store_objects import StepResult
-from longtail_trainer.step import StepContext
+from longtail_trainer.running.step import StepContext
 
 
 def run(config: StepConfig, context: StepContext) -> StepResult:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtail_api.heavy_model import HeavyModelSpec
-from longtail_api.run_config import MetaTrainConfig
+from longtail_api.methods.alt import MetaTrainConfig
 from longtail_operator.objects import Json, Key
 from longtail_operator.plans.heavy_model_world import StoreView
 from longtail_operator.plans.meta_training import LONGEST_JITTER_SECONDS, pauses_folding

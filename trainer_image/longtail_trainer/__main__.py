@@ -2,11 +2,12 @@
 
 import sys
 
-from longtail_trainer.command import command
+from longtail_trainer.methods import STEPS
+from longtail_trainer.running.command import command
 
 
 def main() -> None:
-    sys.exit(command(sys.argv[1:]))
+    sys.exit(command(sys.argv[1:], STEPS))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from longtail_trainer.export.feature_graph import feature_graph
 from longtail_trainer.export.parity import random_samples
 from longtail_trainer.export.runtime import Feed, feed_of, session
 from longtail_trainer.export.signature import inputs_of
-from longtail_trainer.heavy.teacher import load_heavy
+from longtail_trainer.methods.alt.teacher import load_heavy
 
 MODULE = "benchmarks.alt.experiments.batch_latency"
 ENCODING = "Encoding alone"

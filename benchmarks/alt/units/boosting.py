@@ -19,11 +19,11 @@ from longtail_api.data_schema import DataSchema
 from longtail_api.store_layout import statistics_key
 from longtail_api.store_objects import Statistics
 from longtail_store import Store, read_object
-from longtail_trainer.evaluation import binary_metrics
-from longtail_trainer.features import fit_features
-from longtail_trainer.features.columns import sequence_columns, static_columns
-from longtail_trainer.loading import load_manifest
-from longtail_trainer.prepare.statistics import merge
+from longtail_trainer.data.features import fit_features
+from longtail_trainer.data.features.columns import sequence_columns, static_columns
+from longtail_trainer.data.loading import load_manifest
+from longtail_trainer.data.prepare.statistics import merge
+from longtail_trainer.training.evaluation import binary_metrics
 
 LARGEST_VOCABULARY = 250
 """scikit-learn takes 255 categories at most."""

@@ -6,11 +6,11 @@ import random
 from benchmarks.alt.rows import Outcome, Unit
 from benchmarks.alt.units.light import chain_unit
 from benchmarks.alt.units.workplace import Workplace
-from longtail_trainer.heavy.teacher import load_heavy
-from longtail_trainer.light import LightModel
+from longtail_trainer.methods.alt.teacher import load_heavy
+from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.space import space_of
+from longtail_trainer.search.spaces.cell import space_of
 
 BUDGETS = 100
 

@@ -7,15 +7,15 @@ from benchmarks.alt.rows import Outcome, Row, Unit, figures, folding_name
 from benchmarks.alt.units.arrivals import Fold, events
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
-from longtail_api.run_config import AdaptConfig
+from longtail_api.methods.alt import AdaptConfig
 from longtail_api.store_layout import result_key
 from longtail_api.store_objects import Metric, StepResult
 from longtail_operator.metaupdate.fold import fold
 from longtail_store import Chain, Store
-from longtail_trainer.evaluation import evaluate
-from longtail_trainer.heavy.model import HeavyModel
-from longtail_trainer.heavy.teacher import load_version, predict
-from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.data.loading import load_manifest, load_split
+from longtail_trainer.methods.alt.teacher import load_version, predict
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.training.evaluation import evaluate
 
 RUN = 1
 ORPHANS_SECONDS = 86_400.0

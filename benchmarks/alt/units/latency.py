@@ -14,15 +14,15 @@ from benchmarks.alt.units.light import chain_unit
 from benchmarks.alt.units.workplace import Prepared, Workplace, owner, quiet
 from longtail_api.store_layout import model_key
 from longtail_api.store_objects import Features
-from longtail_trainer.batches import Batch, SequenceBatch
+from longtail_trainer.data.batches import Batch, SequenceBatch
 from longtail_trainer.export import check_parity, export
 from longtail_trainer.export.parity import random_samples
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.export.signature import inputs_of
-from longtail_trainer.heavy.model import HeavyModel
-from longtail_trainer.heavy.teacher import load_heavy
-from longtail_trainer.light.columns import light_columns
-from longtail_trainer.light.model import ColumnInputs
+from longtail_trainer.methods.alt.teacher import load_heavy
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.alt_light.model import ColumnInputs
+from longtail_trainer.models.columns import light_columns
 
 WARM_UP, BLOCKS, RUNS = 50, 5, 200
 PARITY = 1e-4

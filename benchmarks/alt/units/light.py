@@ -10,14 +10,14 @@ from benchmarks.alt.protocol import LIGHT_OPERATIONS, Protocol
 from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
 from longtail_api.light_model_search import Algorithm, Teacher
-from longtail_api.run_config import SearchConfig, TrainLightConfig
+from longtail_api.methods.alt import SearchConfig, TrainLightConfig
 from longtail_api.store_layout import architecture_key
 from longtail_api.store_objects import Features, LightArchitecture, ModelCard, StepResult
 from longtail_store import read_object
-from longtail_trainer.heavy.teacher import load_heavy
-from longtail_trainer.light import LightModel, predefined_architecture
-from longtail_trainer.search.space import space_of
-from longtail_trainer.search.uniform import UniformSampler
+from longtail_trainer.methods.alt.teacher import load_heavy
+from longtail_trainer.models.alt_light.model import LightModel, predefined_architecture
+from longtail_trainer.search.samplers.uniform import UniformSampler
+from longtail_trainer.search.spaces.cell import space_of
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity
 from longtail_api.initialization_search import InitializationSearch
-from longtail_api.run_config import InitializeConfig
+from longtail_api.methods.alt import InitializeConfig
 from longtail_store import Chain
-from longtail_trainer.evaluation import evaluate
-from longtail_trainer.heavy.teacher import load_version, predict
-from longtail_trainer.light.cell import one_line
-from longtail_trainer.loading import load_manifest, load_split
+from longtail_trainer.data.loading import load_manifest, load_split
+from longtail_trainer.methods.alt.teacher import load_version, predict
+from longtail_trainer.models.blocks.cell import one_line
+from longtail_trainer.training.evaluation import evaluate
 
 
 def _search(unit: Unit, protocol: Protocol) -> InitializationSearch | None:

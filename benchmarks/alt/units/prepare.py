@@ -4,7 +4,7 @@ from benchmarks.alt.rows import Outcome, Unit
 from benchmarks.alt.units.repetition import drawn_samples, scenario_names
 from benchmarks.alt.units.workplace import Workplace, identity, owner
 from longtail_api.run_config import PrepareConfig
-from longtail_trainer.errors import DataInvalid
+from longtail_trainer.running.errors import DataInvalid
 
 
 def run(unit: Unit, workplace: Workplace) -> Outcome:

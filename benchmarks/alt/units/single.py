@@ -10,15 +10,16 @@ from benchmarks.alt.units.workplace import Prepared, Workplace
 from longtail_api.store_layout import statistics_key
 from longtail_api.store_objects import Statistics
 from longtail_store import read_object
-from longtail_trainer.encoded import EncodedSplit, concatenate
-from longtail_trainer.evaluation import evaluate
-from longtail_trainer.features import fit_features
-from longtail_trainer.heavy.model import HeavyModel
-from longtail_trainer.heavy.teacher import predict
-from longtail_trainer.light.minibatch import minibatch
-from longtail_trainer.loading import load_split
-from longtail_trainer.training import LabelLosses, TrainingSettings, train
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
+from longtail_trainer.data.features import fit_features
+from longtail_trainer.data.loading import load_split
+from longtail_trainer.methods.alt.teacher import predict
+from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.training.device import training_device
+from longtail_trainer.training.evaluation import evaluate
+from longtail_trainer.training.loop import TrainingSettings, train
+from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.minibatch import minibatch
 
 
 class NoResume:

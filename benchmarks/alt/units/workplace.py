@@ -15,9 +15,9 @@ from benchmarks.alt.units.repetition import Dataset
 from longtail_api.run_config import StepConfig, StoreAddress
 from longtail_api.store_objects import Manifest, StepResult
 from longtail_store import Store, open_store
-from longtail_trainer import command
-from longtail_trainer.loading import load_manifest
-from longtail_trainer.step import step_name
+from longtail_trainer.data.loading import load_manifest
+from longtail_trainer.methods import run
+from longtail_trainer.running.step import step_name
 
 COPIED = ("data/", "agnostic/", "runs/")
 
@@ -51,7 +51,7 @@ class Workplace:
     def carry_out(self, unit: Unit, config: StepConfig) -> StepResult:
         """One trainer step, here; a step that an earlier attempt finished is not run again."""
         with quiet(self.cache.log(unit)):
-            return command.run(step_name(config), config)
+            return run(step_name(config), config)
 
 
 @dataclass(frozen=True)

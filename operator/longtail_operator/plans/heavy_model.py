@@ -12,7 +12,7 @@ from longtail_api.heavy_model import (
 )
 from longtail_api.initialization_search import InitializationOutcome, InitializationSearchStatus
 from longtail_api.labels import RUN_ANNOTATION
-from longtail_api.run_config import InitializeConfig
+from longtail_api.methods.alt import InitializeConfig
 from longtail_api.store_objects import Version
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, config_base, is_finished, judge, step_objects

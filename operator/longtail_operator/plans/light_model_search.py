@@ -6,7 +6,7 @@ from datetime import datetime
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
 from longtail_api.light_model_search import BestTrial, LightModelSearchSpec, LightModelSearchStatus, TrialCounts
-from longtail_api.run_config import SearchConfig
+from longtail_api.methods.alt import SearchConfig
 from longtail_api.store_layout import (
     architecture_key,
     manifest_key,

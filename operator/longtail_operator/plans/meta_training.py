@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import HeavyModelStatus, MetaTraining, MetaTrainingStatus
-from longtail_api.run_config import MetaTrainConfig
+from longtail_api.methods.alt import MetaTrainConfig
 from longtail_api.store_objects import Metric, Termination, Version
 from longtail_operator import schedule
 from longtail_operator.clock import read, written

@@ -3,7 +3,8 @@
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus, SearchBudget, TargetReference
-from longtail_api.run_config import AdaptConfig, PrepareConfig, StepConfig, TrainLightConfig
+from longtail_api.methods.alt import AdaptConfig, TrainLightConfig
+from longtail_api.run_config import PrepareConfig, StepConfig
 from longtail_api.scenario import ModelMetrics, PreparedData, ScenarioStatus
 from longtail_api.store_objects import Metric, Termination
 from longtail_operator.children import child

@@ -10,8 +10,8 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from longtail_trainer.light.columns import SelectedColumns
-from longtail_trainer.light.model import ColumnInputs, LightModel
+from longtail_trainer.models.alt_light.model import ColumnInputs, LightModel
+from longtail_trainer.models.columns import SelectedColumns
 
 OPSET = 20
 EXAMPLE_BATCH, EXAMPLE_LENGTH = 3, 5

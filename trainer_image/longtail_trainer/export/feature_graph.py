@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from longtail_api.store_objects import Features
 from longtail_trainer.export.core_graph import OPSET
 from longtail_trainer.export.signature import inputs_of, length_name
-from longtail_trainer.light.columns import SelectedColumns
-from longtail_trainer.light.model import LightModel
+from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.columns import SelectedColumns
 
 ML_DOMAIN, ML_OPSET = "ai.onnx.ml", 3
 ELEMENT_TYPES = {"BYTES": TensorProto.STRING, "FP32": TensorProto.FLOAT, "INT64": TensorProto.INT64}

@@ -6,7 +6,7 @@ from onnx import compose
 
 from longtail_trainer.export.core_graph import core_graph, core_inputs
 from longtail_trainer.export.feature_graph import feature_graph
-from longtail_trainer.light.model import LightModel
+from longtail_trainer.models.alt_light.model import LightModel
 
 PREFIX = "core/"
 """Before every name of the network's graph, so that none meets a feature's."""

@@ -10,7 +10,7 @@ import numpy as np
 from longtail_trainer.export.parity import random_samples
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.export.signature import inputs_of
-from longtail_trainer.light.model import LightModel
+from longtail_trainer.models.alt_light.model import LightModel
 
 WARM_UP = 50
 BLOCKS = 5

@@ -10,14 +10,14 @@ import torch
 
 from longtail_api.data_schema import DataSchema
 from longtail_api.store_objects import Features
-from longtail_trainer.errors import ParityFailed
+from longtail_trainer.data.features.columns import TableColumns, sequence_columns, static_columns
+from longtail_trainer.data.loading import encode_frame
 from longtail_trainer.export.core_graph import answers
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.export.signature import inputs_of
-from longtail_trainer.features.columns import TableColumns, sequence_columns, static_columns
-from longtail_trainer.light.model import LightModel
-from longtail_trainer.light.scores import scores
-from longtail_trainer.loading import encode_frame
+from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.running.errors import ParityFailed
+from longtail_trainer.training.scoring import scores
 
 BATCHES = (1, 7, 64)
 NULL_SHARE = 0.15

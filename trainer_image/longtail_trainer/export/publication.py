@@ -7,7 +7,7 @@ from longtail_api.store_layout import model_card_key, model_key
 from longtail_api.store_objects import ModelCard
 from longtail_store import ObjectMissing, Store, read_object, write_object_if_absent
 from longtail_trainer.export.parity import check_parity
-from longtail_trainer.light.model import LightModel
+from longtail_trainer.models.alt_light.model import LightModel
 
 
 @dataclass(frozen=True)

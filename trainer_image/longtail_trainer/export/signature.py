@@ -1,7 +1,7 @@
 """Inputs and outputs of an exported light model, as `ModelCard` lists them."""
 
 from longtail_api.store_objects import TensorSpec
-from longtail_trainer.light.model import LightModel
+from longtail_trainer.models.alt_light.model import LightModel
 
 BATCH, LENGTH = -1, -2
 

@@ -1,18 +1,1 @@
-"""Budget-limited architecture search (ALT III-D). A new algorithm is one file here and one line in `ALGORITHMS`.
-
-An algorithm hands back a ranking: a function from a budget to the best architecture inside it.
-"""
-
-from collections.abc import Callable
-
-from longtail_trainer.search.gdas_algorithm import gdas_ranking
-from longtail_trainer.search.random_algorithm import random_ranking
-from longtail_trainer.search.task import Candidate, Ranking, SearchTask
-
-ALGORITHMS: dict[str, Callable[[SearchTask], Ranking]] = {
-    "gdas": gdas_ranking,
-    "random": random_ranking,
-}
-"""By `LightModelSearch.spec.algorithm.name`."""
-
-__all__ = ["ALGORITHMS", "Candidate", "Ranking", "SearchTask"]
+"""The search core: spaces of choices, samplers that ask for candidates, evaluators that judge them, one driver."""

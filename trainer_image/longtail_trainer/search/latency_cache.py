@@ -15,11 +15,11 @@ from pydantic import ValidationError
 import longtail_trainer
 from longtail_api.light_model_search import SearchSpace
 from longtail_api.store_objects import Features
-from longtail_trainer.export.latency_table import LatencyParts, LatencyTable, measure_table
-from longtail_trainer.light.model import default_heads
-from longtail_trainer.resume import ResumePoint
+from longtail_trainer.models.alt_light.model import default_heads
+from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.search.budget import NANOSECONDS
-from longtail_trainer.search.space import Costs, any_architecture
+from longtail_trainer.search.latency_table import LatencyParts, LatencyTable, measure_table
+from longtail_trainer.search.spaces.cell import Costs, any_architecture
 
 log = logging.getLogger(__name__)
 

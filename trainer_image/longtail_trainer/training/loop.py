@@ -5,13 +5,15 @@ import io
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from longtail_trainer.encoded import EncodedSplit, batches
-from longtail_trainer.errors import ConfigInvalid
+from longtail_trainer.data.encoded import EncodedSplit, batches
+from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.running.resume import ResumePoint
+from longtail_trainer.running.stop import Stop
 from longtail_trainer.training.loss import LabelLosses, mean_loss
 
 WEIGHT_DECAY = 1e-2
@@ -40,20 +42,6 @@ class TrainingOutcome:
     epochs: int
     best_epoch: int
     best_loss: float
-
-
-class ResumePoint(Protocol):
-    """Where an epoch's state is kept; `ResumePoints` is one."""
-
-    def save(self, name: str, payload: bytes) -> None: ...
-
-    def load(self, name: str) -> bytes | None: ...
-
-
-class Stop(Protocol):
-    """Raises where the step is asked to stop; `StopSignal` is one."""
-
-    def raise_if_requested(self) -> None: ...
 
 
 def train(

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from longtail_api.data_schema import DataSchema
-from longtail_trainer.encoded import EncodedSplit, batches
+from longtail_trainer.data.encoded import EncodedSplit, batches
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,129 @@
+"""Where each sample of the scenario goes, and whether what goes to training can be trained on."""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from longtail_api.data_schema import ENTITY, SPLIT, TIME, DataSchema, LabelColumn
+from longtail_api.run_config import PrepareConfig
+from longtail_api.store_objects import SPLITS
+from longtail_trainer.data.prepare.checks import SPLIT_VALUES
+from longtail_trainer.data.prepare.identity import Keys, mixed, occurrences, row_keys
+from longtail_trainer.data.prepare.selection import Selected
+from longtail_trainer.data.prepare.splits import QUERY, SUPPORT, TEST, VALIDATION, Codes, assigned_splits
+from longtail_trainer.running.errors import DataInvalid
+
+log = logging.getLogger(__name__)
+
+_BATCH = 100_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CODES = dict(zip(SPLIT_VALUES, (SUPPORT, VALIDATION, TEST), strict=True))
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What is held in memory of every sample, by its row number: 9 bytes, whatever its features."""
+
+    splits: Codes
+    shuffle: Keys
+    """Distinct for all samples, but for collisions of 63 bits; decides order and statistics."""
+    first_time: datetime
+    last_time: datetime
+
+    def rows_by_split(self) -> list[int]:
+        return np.bincount(self.splits, minlength=len(SPLITS)).tolist()
+
+
+def assigned(samples: Selected, config: PrepareConfig) -> Assignment:
+    """Decide split and place of every sample by its identity (scenario, entity, time), nothing else."""
+    by_column = config.data_schema.split.method == "column"
+    columns = [ENTITY, TIME, *([SPLIT] if by_column else [])]
+    keys: list[Keys] = []
+    times: list[NDArray[np.int64]] = []
+    given: list[NDArray[np.int8]] = []
+    for batch in _batches(samples, columns):
+        keys.append(row_keys(batch, config.source_key))
+        times.append(batch[TIME].to_physical().to_numpy())
+        if by_column:
+            given.append(batch[SPLIT].replace_strict(_CODES, return_dtype=pl.Int8).to_numpy())
+    key, time = np.concatenate(keys), np.concatenate(times)
+    return Assignment(
+        splits=assigned_splits(
+            config.data_schema.split, key, time, np.concatenate(given) if given else None, config.query_share
+        ),
+        shuffle=mixed(key, occurrences(key).astype(np.uint64) + np.uint64(16)),
+        first_time=_EPOCH + timedelta(microseconds=int(time.min())),
+        last_time=_EPOCH + timedelta(microseconds=int(time.max())),
+    )
+
+
+def _batches(samples: Selected, columns: list[str]) -> Iterator[pl.DataFrame]:
+    yield from (
+        samples.scan().select(columns).collect_batches(chunk_size=_BATCH, maintain_order=True, engine="streaming")
+    )
+
+
+@dataclass(frozen=True)
+class LabelCounts:
+    """Observed values of one label: by position in `SPLITS`."""
+
+    observed: NDArray[np.int64]
+    positives: NDArray[np.int64]
+
+
+def label_counts(samples: Selected, schema: DataSchema, splits: Codes) -> dict[str, LabelCounts]:
+    """Counts of every label, by its name."""
+    counts = {label.name: LabelCounts(*np.zeros((2, len(SPLITS)), dtype=np.int64)) for label in schema.labels}
+    begin = 0
+    for batch in _batches(samples, list(counts)):
+        codes = splits[begin : begin + batch.height]
+        begin += batch.height
+        for name, count in counts.items():
+            present = batch[name].is_not_null().to_numpy()
+            positive = (batch[name] == 1).fill_null(False).to_numpy()
+            count.observed[:] += np.bincount(codes[present], minlength=len(SPLITS))
+            count.positives[:] += np.bincount(codes[positive], minlength=len(SPLITS))
+    return counts
+
+
+def check_training_labels(
+    samples: Selected, config: PrepareConfig, splits: Codes, counts: dict[str, LabelCounts]
+) -> None:
+    """Raise `DataInvalid` where the primary label can't be learned; warn where another one can't.
+
+    A further label may well be unknown to a scenario (a market without conversions): it is then learned from others.
+    """
+    rows = np.bincount(splits, minlength=len(SPLITS))
+    training = int(rows[SUPPORT] + rows[QUERY])
+    of = f"of {config.source_key!r}"
+    if not training:
+        where = f"{samples.table.name} ({samples.table.uri})"
+        raise DataInvalid(
+            f"{where}: none of the {len(splits)} rows {of} is for training (split method "
+            f"{config.data_schema.split.method!r}); add earlier rows, or change the split"
+        )
+    for number, label in enumerate(config.data_schema.labels):
+        flaw = _training_flaw(label, counts[label.name])
+        if flaw is None:
+            continue
+        message = f"{samples.table.column(label.name)} {flaw} in the {training} training rows {of}"
+        if number == 0:
+            raise DataInvalid(
+                f"{message}; the first label can't be learned so: add rows, or change the split or the labels"
+            )
+        log.warning("%s; this scenario teaches nothing about it", message)
+
+
+def _training_flaw(label: LabelColumn, counts: LabelCounts) -> str | None:
+    observed = int(counts.observed[SUPPORT] + counts.observed[QUERY])
+    positives = int(counts.positives[SUPPORT] + counts.positives[QUERY])
+    if not observed:
+        return "is null"
+    if label.type == "binary" and positives in (0, observed):
+        return f"has one class only ({1 if positives else 0}, {observed} observed)"
+    return None

@@ -1,0 +1,35 @@
+"""prepare: the three tables in, one data version out."""
+
+from datetime import UTC, datetime
+
+from longtail_api.run_config import PrepareConfig
+from longtail_api.store_layout import manifest_key
+from longtail_api.store_objects import Manifest, StepResult
+from longtail_trainer.data.prepare.data_version import make_data_version
+from longtail_trainer.data.prepare.publication import published
+from longtail_trainer.running.step import StepContext
+
+
+def run(config: PrepareConfig, context: StepContext) -> StepResult:
+    """Prepare the data version that the config names, unless it is there already.
+
+    Raises `DataInvalid` that names table, column and rows where the tables can't be used.
+    """
+    manifest = published(context.store, config)
+    if manifest is None:
+        manifest = make_data_version(config, context, now=datetime.now(UTC))
+    return context.result(outputs=outputs(manifest))
+
+
+def outputs(manifest: Manifest) -> dict[str, object]:
+    """What later steps and the resource's status need of the data version."""
+    content: dict[str, object] = {
+        "manifest": manifest_key(manifest.scenario, manifest.version),
+        "dataVersion": manifest.version,
+        "rows": manifest.rows,
+        "positives": manifest.positives,
+        "statisticsSha256": manifest.statistics_sha256,
+    }
+    if manifest.first_time and manifest.last_time:
+        content |= {"firstTime": manifest.first_time.isoformat(), "lastTime": manifest.last_time.isoformat()}
+    return content

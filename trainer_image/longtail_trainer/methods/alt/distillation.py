@@ -1,0 +1,51 @@
+"""The student's loss: hard labels and the teacher's (ALT Eq. 5)."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from longtail_api.data_schema import DataSchema
+from longtail_trainer.data.encoded import EncodedSplit
+from longtail_trainer.training.loss import LabelLosses
+
+
+@dataclass(frozen=True)
+class DistillationLosses(LabelLosses):
+    """hard + δ · soft. The labels of its samples are the hard ones, then the teacher's logits (`with_teacher`).
+
+    The soft loss is the cross entropy of student and teacher at the temperature, times its square, so that its
+    gradients don't shrink with it; of a regression the squared difference. It also counts where the hard label is
+    not observed.
+    """
+
+    temperature: float = 1.0
+    weight: float = 1.0
+    """δ of Eq. 5."""
+
+    @classmethod
+    def taught(cls, schema: DataSchema, temperature: float, weight: float) -> "DistillationLosses":
+        losses = LabelLosses.of(schema)
+        return cls(losses.binary, losses.weights, temperature, weight)
+
+    def each(self, logits: Tensor, labels: Tensor, observed: Tensor) -> Tensor:
+        """(batch,) loss of each sample. labels, observed: (batch, 2 × labels)."""
+        hard, teacher = labels.chunk(2, dim=-1)
+        hard_loss = super().each(logits, hard, observed.chunk(2, dim=-1)[0])
+        binary = torch.tensor(self.binary, device=logits.device)
+        weights = torch.tensor(self.weights, dtype=logits.dtype, device=logits.device)
+        entropy = functional.binary_cross_entropy_with_logits(
+            logits / self.temperature, (teacher / self.temperature).sigmoid(), reduction="none"
+        )
+        soft = torch.where(binary, entropy * self.temperature**2, (logits - teacher) ** 2)
+        return hard_loss + self.weight * (soft * weights).sum(-1)
+
+
+def with_teacher(split: EncodedSplit, logits: Tensor) -> EncodedSplit:
+    """The split with the teacher's logits (samples, labels) behind its labels, as `DistillationLosses` reads them."""
+    return replace(
+        split,
+        labels=torch.cat([split.labels, logits.to(split.labels)], dim=-1),
+        observed=torch.cat([split.observed, torch.ones_like(split.observed)], dim=-1),
+    )

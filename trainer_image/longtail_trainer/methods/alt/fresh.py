@@ -1,0 +1,34 @@
+"""How a heavy model begins: fresh weights of a seed, and the settings of its pooled training."""
+
+import torch
+
+from longtail_api.heavy_model import Architecture, Training
+from longtail_api.store_objects import Features, LightArchitecture
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.training.device import training_device
+from longtail_trainer.training.loop import TrainingSettings
+
+
+def fresh_heavy(
+    features: Features,
+    encoder: str,
+    architecture: Architecture,
+    cell: LightArchitecture | None,
+    seed: int,
+    threads: int,
+) -> HeavyModel:
+    """A heavy model whose weights follow from the seed, where it is trained; torch's own state is left alone."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = HeavyModel(features, encoder, architecture, cell)
+    return model.to(training_device(threads))
+
+
+def pooled_training(training: Training, seed: int) -> TrainingSettings:
+    """Of the first version, and of every candidate for it."""
+    return TrainingSettings(
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        learning_rate=float(training.learning_rate),
+        seed=seed,
+    )

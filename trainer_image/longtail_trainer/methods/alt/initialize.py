@@ -1,0 +1,184 @@
+"""initialize: the pool's data in, the first version of the agnostic heavy model's generation out (ALT III-B, Fig. 4).
+
+Outputs of the result: `agnosticVersion`, `generation`, `checkpointSha256`, `featuresSha256`, `heavyFlops`; and where
+the model was searched for (`initialization.search`), `initialization`: which way won, and both figures.
+Metrics: `validation`, pooled over all validation rows of the pool, and its `scenarioAverageAuc`. Those of each
+scenario stand in the version's record (`auc/<scenario>`). No test row is read. Picture: `learning-curves`.
+"""
+
+import hashlib
+from datetime import UTC, datetime
+from functools import reduce
+from pathlib import Path
+from statistics import fmean
+
+import torch
+
+from longtail_api.methods.alt import InitializeConfig
+from longtail_api.store_layout import features_key, statistics_key
+from longtail_api.store_objects import (
+    TRAINING_SPLITS,
+    Checkpoint,
+    Features,
+    Manifest,
+    Metric,
+    Split,
+    Statistics,
+    StepResult,
+    Version,
+)
+from longtail_store import Chain, Store, parse_object
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
+from longtail_trainer.data.features import fit_features
+from longtail_trainer.data.loading import checked_content, encoded_parts, load_manifest, load_split
+from longtail_trainer.data.prepare.statistics import merge
+from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
+from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
+from longtail_trainer.methods.alt.initialization import PoolRows, as_given, choose
+from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
+from longtail_trainer.methods.alt.teacher import predict
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.weights import save_weights
+from longtail_trainer.pictures import Kept, learning_curves, publish, published
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
+from longtail_trainer.running.step import StepContext
+from longtail_trainer.training.evaluation import evaluate, primary_metric
+from longtail_trainer.training.loop import train
+from longtail_trainer.training.loss import LabelLosses
+
+SCENARIO_AVERAGE = "scenarioAverageAuc"
+
+
+def run(config: InitializeConfig, context: StepContext) -> StepResult:
+    """Train on the pool's support and query rows, stop early by its validation rows, commit.
+
+    Raises `DataInvalid` where prepared data is missing or damaged, and `ConfigInvalid` where the pool was prepared
+    with another schema or the generation has begun with another one.
+    """
+    chain = Chain(context.store)
+    version = first_of_generation(chain, config.generation)
+    if version is None:
+        version = _trained(chain, config, context)
+    if version.schema_hash != config.schema_hash:
+        raise ConfigInvalid(
+            f"generation {config.generation} began with version {version.number} of another schema or architecture; "
+            f"use generation {config.generation + 1}"
+        )
+    return context.result(
+        outputs={
+            "agnosticVersion": version.number,
+            "generation": version.generation,
+            "checkpointSha256": version.checkpoint.sha256,
+            "featuresSha256": version.features_sha256,
+            "heavyFlops": version.flops,
+            **({"initialization": version.initialization.to_json_dict()} if version.initialization is not None else {}),
+        },
+        metrics={
+            "validation": {name: Metric(value=value) for name, value in version.metrics.items() if "/" not in name}
+        },
+        flops=version.flops,
+        pictures=published(context.store, context.prefix),
+    )
+
+
+def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Version:
+    """Train the generation's first model and commit it."""
+    context.progress.update(0.01, f"loading {len(config.pool)} scenarios")
+    manifests = [load_manifest(context.store, key) for key in config.pool]
+    for key, manifest in zip(config.pool, manifests, strict=True):
+        if manifest.data_schema.labels != config.data_schema.labels or not _same_columns(manifest, config):
+            raise ConfigInvalid(f"{key}: was prepared with another schema; prepare the scenario again")
+    statistics = reduce(merge, (_statistics(context.store, manifest) for manifest in manifests), Statistics())
+    features = fit_features(config.data_schema, statistics)
+    content = features.to_bytes()
+    features_sha256 = hashlib.sha256(content).hexdigest()
+    context.store.put_if_absent(features_key(features_sha256), content)
+
+    rows = _rows(context.store, manifests, features)
+    chosen = choose(config, config.search, context, features, rows) if config.search else as_given(config)
+    seed = config.seed + chosen.training.seed
+    model = fresh_heavy(features, chosen.encoder, chosen.architecture, chosen.cell, seed, context.threads)
+    settings = pooled_training(chosen.training, seed)
+    outcome = train(
+        model,
+        rows.training,
+        concatenate(rows.validations),
+        LabelLosses.of(config.data_schema),
+        settings,
+        context.resume,
+        context.stop,
+        epoch_report(context.progress, settings.epochs),
+    )
+
+    def curves() -> str:
+        kept = Kept(outcome.best_epoch, outcome.best_loss)
+        return learning_curves("Learning curves of the agnostic model", recorded_curves(context.progress), kept)
+
+    publish(context.store, context.prefix, "learning-curves", curves)
+    metrics = pool_metrics(model, features, [one.scenario for one in manifests], rows.validations)
+    weights = Path(context.workdir, "weights.safetensors")
+    save_weights(model, weights)
+    context.progress.update(0.97, "committing the version")
+
+    def record(number: int, nonce: str, checkpoint: Checkpoint, before: Version | None) -> Version:
+        return Version(
+            number=number,
+            kind="initial",
+            generation=config.generation,
+            checkpoint=checkpoint,
+            features_sha256=features_sha256,
+            encoder=chosen.encoder,
+            architecture=chosen.architecture,
+            cell=chosen.cell,
+            initialization=chosen.outcome,
+            schema_hash=config.schema_hash,
+            pool=config.pool,
+            settled=before.settled if before is not None else {},
+            metrics=metrics,
+            flops=model.flops(),
+            epoch=before.epoch if before is not None else 0,
+            nonce=nonce,
+            created=datetime.now(UTC),
+        )
+
+    return commit_first(chain, config.generation, weights, record, orphans_seconds=config.orphans_seconds)
+
+
+def _rows(store: Store, manifests: list[Manifest], features: Features) -> PoolRows:
+    def load(*splits: Split) -> EncodedSplit:
+        return concatenate(encoded_parts(store, manifests, splits, features))
+
+    training = load(*TRAINING_SPLITS)
+    if not len(training):
+        raise DataInvalid("the pool has no training row; choose scenarios with samples")
+    validations = [load_split(store, manifest, "validation", features) for manifest in manifests]
+    return PoolRows(training, validations, load)
+
+
+def pool_metrics(
+    model: HeavyModel, features: Features, scenarios: list[str], validations: list[EncodedSplit]
+) -> dict[str, float]:
+    """Pooled metrics by name, the primary metric of each scenario as `<metric>/<scenario>`, and the average AUC."""
+    logits = [predict(model, split) for split in validations]
+    pooled = evaluate(torch.cat(logits), concatenate(validations), features)
+    primary = primary_metric(features.data_schema)
+    by_scenario: dict[str, float] = {}
+    for scenario, split, answers in zip(scenarios, validations, logits, strict=True):
+        value = evaluate(answers, split, features)[primary].value
+        if value is not None:
+            by_scenario[f"{primary}/{scenario}"] = value
+    result = {name: metric.value for name, metric in pooled.items() if metric.value is not None} | by_scenario
+    if primary == "auc" and by_scenario:
+        result[SCENARIO_AVERAGE] = fmean(by_scenario.values())
+    return result
+
+
+def _same_columns(manifest: Manifest, config: InitializeConfig) -> bool:
+    theirs, ours = manifest.data_schema, config.data_schema
+    return (theirs.context, theirs.profile, theirs.behaviors) == (ours.context, ours.profile, ours.behaviors)
+
+
+def _statistics(store: Store, manifest: Manifest) -> Statistics:
+    key = statistics_key(manifest.scenario, manifest.version)
+    content = checked_content(store, key, manifest.statistics_sha256, "prepare the data again, as a new version")
+    return parse_object(content, Statistics, key)

@@ -1,0 +1,56 @@
+"""gdas: learn the distribution, then take the most probable architectures inside the budget."""
+
+from longtail_trainer.methods.alt.rankings.task import (
+    Candidate,
+    Ranking,
+    SearchTask,
+    goodness,
+    objective_name,
+    predicted_milliseconds,
+    reached,
+)
+from longtail_trainer.search.budget import Budget
+from longtail_trainer.search.derivation import most_probable
+from longtail_trainer.search.evaluators.gdas import GdasSettings, light_super_model, search
+from longtail_trainer.training.device import training_device
+from longtail_trainer.training.evaluation import evaluate
+from longtail_trainer.training.minibatch import minibatch
+from longtail_trainer.training.scoring import scores
+
+SEARCH_STARTS, SEARCH_ENDS = 0.05, 0.9
+
+
+def gdas_ranking(task: SearchTask) -> Ranking:
+    """Architectures by their joint probability (ALT Eq. 9). Figures on validation rows are with the shared weights."""
+    config, context = task.config, task.context
+    parameters = config.algorithm.gdas
+    super_model = light_super_model(task.features, config.search_space, config.features, config.seed, task.space)
+    super_model.to(training_device(context.threads))
+    figure = objective_name(config.objective, task.features.data_schema)
+    goal = None if config.objective.goal is None else float(config.objective.goal)
+
+    def best(budget: Budget) -> Candidate:
+        limits = task.space.limits(task.space.attainable(budget))
+        picks, log_probability = next(most_probable(super_model.distribution.log_probabilities(), *limits))
+        logits = scores(super_model.use(picks), task.validation)
+        return Candidate(picks, log_probability, evaluate(logits, task.validation, task.features))
+
+    def after_epoch(epoch: int, figures: dict[str, float | str]) -> bool:
+        found = best(task.budget)
+        value = goodness(found.validation, figure)
+        context.progress.metric(
+            epoch=epoch,
+            **figures,
+            derivedFlops=task.space.flops(found.picks),
+            **predicted_milliseconds(task.space, found.picks),
+            **{f"validation.{figure}": found.validation[figure].value},
+        )
+        done = SEARCH_STARTS + (SEARCH_ENDS - SEARCH_STARTS) * epoch / parameters.epochs
+        context.progress.update(done, f"epoch {epoch} of {parameters.epochs}, {figure} {abs(value):.4f}")
+        return reached(found.validation, figure, goal)
+
+    settings = GdasSettings(parameters, minibatch(len(task.support), config.batch_size), config.seed, task.budget)
+    search(
+        super_model, task.support, task.query, task.losses, settings, context.resume, context.stop, after_epoch
+    )  # fmt: skip
+    return best

@@ -1,0 +1,170 @@
+"""search: a light architecture inside the budget (ALT III-D).
+
+Writes `runs/<owner>/<run>/search/architecture.json`, a `SearchResult`. Outputs of the result:
+- `architectureKey`: that object; `architecture`: the architecture in one line
+- `flops`: of the whole light model; `smallestFlops`: of the cheapest of the space; `maxFlops`: the budget, if any
+- `logProbability`: joint log-probability of the choice (Eq. 9); null for algorithms without one
+
+Metrics: `validation` of the architecture as the search saw it (shared weights for gdas, a short training for random).
+`metrics.jsonl` has one line per epoch (or trial); for gdas `probabilities` is the JSON of every distribution. With a
+latency limit it also has `predictedMilliseconds` (p99) of what was derived or tried, and for gdas
+`expectedLatencyShare`.
+Pictures: `cell`; for gdas `probabilities` and `learning-curves`.
+"""
+
+import logging
+from itertools import chain
+
+from longtail_api.methods.alt import SearchConfig
+from longtail_api.store_layout import architecture_key
+from longtail_api.store_objects import TRAINING_SPLITS, Manifest, SearchResult, Split, StepResult
+from longtail_store import read_object, write_object_if_absent
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
+from longtail_trainer.data.loading import encoded_parts, load_manifest
+from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
+from longtail_trainer.methods.alt.light_training import fresh
+from longtail_trainer.methods.alt.rankings import ALGORITHMS, Candidate, SearchTask
+from longtail_trainer.methods.alt.rankings.history import distributions
+from longtail_trainer.methods.alt.rankings.latency_gate import fast_enough
+from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
+from longtail_trainer.methods.alt.transfer import halves, transfer_rows
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.alt_light.layer_figures import layer_flops
+from longtail_trainer.models.blocks.cell import one_line
+from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
+from longtail_trainer.running.errors import BudgetUnreachable, DataInvalid
+from longtail_trainer.running.step import StepContext
+from longtail_trainer.search.latency_cache import parts_of, predicted_costs, table_of_search
+from longtail_trainer.search.spaces.cell import Space, space_of
+from longtail_trainer.training.device import training_device
+
+log = logging.getLogger(__name__)
+
+
+def run(config: SearchConfig, context: StepContext) -> StepResult:
+    """Search, choose, and leave the architecture in the store.
+
+    Raises `BudgetUnreachable` before anything is trained where the cheapest architecture exceeds the budget, and at
+    the end where none is fast enough; `DataInvalid` where the scenario has no training row.
+    """
+    context.progress.update(0.0, "loading the heavy model")
+    teacher = load_heavy(context.store, config.heavy_result)
+    space = space_of(teacher.features, config.search_space, config.features)
+    check_budget(space, config.max_flops)
+    if config.max_latency_milliseconds is not None:
+        space = _predicted(space, teacher, config, context)
+    task = _task(teacher, space, config, context)
+    ranking = ALGORITHMS[config.algorithm.name](task)
+    if config.max_latency_milliseconds is None:
+        found = ranking(task.budget)
+    else:
+        found = fast_enough(ranking, task, config.max_latency_milliseconds)
+    result = _stored(task, found)
+    _draw(task, result)
+    return _finished(result, config, context)
+
+
+def check_budget(space: Space, max_flops: int | None) -> None:
+    """Raises `BudgetUnreachable` where not even the cheapest architecture fits."""
+    smallest = space.smallest_flops()
+    if max_flops is not None and smallest > max_flops:
+        raise BudgetUnreachable(
+            f"budget.maxFlops: {max_flops} is below the cheapest architecture of the search space, which needs "
+            f"{smallest} FLOPs (of them {space.fixed_flops} outside of its layers): raise the budget to at least that, "
+            "or reduce searchSpace.width, searchSpace.layers or the features"
+        )
+
+
+def _predicted(space: Space, teacher: HeavyModel, config: SearchConfig, context: StepContext) -> Space:
+    """The space with each option's latency, so that the search and the derivation look for what is fast enough."""
+    context.progress.update(0.005, "measuring the latency of the operations")
+    table = table_of_search(parts_of(teacher.features, config.search_space, config.features), context.resume)
+    log.info("latency table of this machine: %s", table.model_dump_json(by_alias=True))
+    return space.predicted(predicted_costs(table))
+
+
+def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: StepContext) -> SearchTask:
+    context.progress.update(0.01, "loading data, and asking the teacher")
+    teacher.to(training_device(context.threads))
+    manifest = load_manifest(context.store, config.manifest)
+    features = teacher.features
+    for_weights, for_architecture = _both(manifest, config.manifest)
+    others = halves(
+        transfer_rows(
+            context.store, config.base_version, features, manifest.scenario, config.teacher.transfer_rows, config.seed
+        )
+    )
+
+    def load(split: Split, *more: EncodedSplit) -> EncodedSplit:
+        return concatenate(chain(encoded_parts(context.store, [manifest], [split], features), more))
+
+    support, query = load(for_weights, others[0]), load(for_architecture, others[1])
+    validation = load("validation")
+    taught = [with_teacher(split, teacher_logits(teacher, split)) for split in (support, query, validation)]
+    losses = DistillationLosses.taught(
+        features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
+    )
+    return SearchTask(config, context, features, space, taught[0], taught[1], validation, taught[2], losses)
+
+
+def _both(manifest: Manifest, key: str) -> tuple[Split, Split]:
+    """Rows for weights and rows for the architecture; the same ones where a tiny scenario has only one of the two."""
+    filled: list[Split] = [split for split in TRAINING_SPLITS if manifest.rows.get(split)]
+    if not filled:
+        raise DataInvalid(f"{key}: the scenario has no training row; add samples, or lower the test share")
+    if len(filled) == 1:
+        log.warning("%s has no %s row; one set serves both", key, "query" if filled == ["support"] else "support")
+    return filled[0], filled[-1]
+
+
+def _stored(task: SearchTask, found: Candidate) -> SearchResult:
+    """The result as the store has it: that of an earlier attempt stands, so that nobody sees two."""
+    key = architecture_key(task.config.owner, task.config.run)
+    result = SearchResult(
+        architecture=task.space.architecture(found.picks),
+        flops=task.space.flops(found.picks),
+        smallest_flops=task.space.smallest_flops(),
+        max_flops=task.config.max_flops,
+        log_probability=found.log_probability,
+        validation=found.validation,
+    )
+    if not write_object_if_absent(task.context.store, key, result):
+        return read_object(task.context.store, key, SearchResult)
+    return result
+
+
+def _draw(task: SearchTask, result: SearchResult) -> None:
+    config, store, prefix = task.config, task.context.store, task.context.prefix
+
+    records = task.context.progress.records()
+
+    def cell_picture() -> str:
+        model = fresh(task.features, result.architecture, config.features, config.seed)
+        return cell(CellParts(result.architecture, layer_flops(model), model.fixed_flops(), config.max_flops))
+
+    def curves() -> str:
+        weights = Curve.recorded("weights, on support rows", records, "supportLoss")
+        architecture = Curve.recorded("architecture, on query rows", records, "queryLoss")
+        return learning_curves("Learning curves of the search", [weights, architecture])
+
+    publish(store, prefix, "cell", cell_picture)
+    if any("probabilities" in record for record in records):
+        publish(store, prefix, "probabilities", lambda: probabilities(*distributions(
+            task.space.choices, records, result.architecture)))  # fmt: skip
+        publish(store, prefix, "learning-curves", curves)
+
+
+def _finished(result: SearchResult, config: SearchConfig, context: StepContext) -> StepResult:
+    return context.result(
+        outputs={
+            "architectureKey": architecture_key(config.owner, config.run),
+            "architecture": one_line(result.architecture),
+            "flops": result.flops,
+            "smallestFlops": result.smallest_flops,
+            "maxFlops": result.max_flops,
+            "logProbability": result.log_probability,
+        },
+        metrics={"validation": result.validation},
+        flops=result.flops,
+        pictures=published(context.store, context.prefix),
+    )

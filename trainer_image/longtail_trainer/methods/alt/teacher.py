@@ -1,0 +1,56 @@
+"""Heavy models out of the store, and what they predict."""
+
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from longtail_api.store_objects import StepResult, Version
+from longtail_store import Chain, Store, read_object
+from longtail_trainer.data.encoded import EncodedSplit, batches
+from longtail_trainer.data.loading import checked_content, load_features
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.weights import set_weights
+
+
+def load_version(store: Store, version: Version) -> HeavyModel:
+    """The agnostic model of a committed version, in evaluation mode."""
+    model = model_of(store, version)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "checkpoint.safetensors")
+        Chain(store).load_checkpoint(version.checkpoint, path)
+        set_weights(model, path.read_bytes())
+    return model.eval()
+
+
+def load_heavy(store: Store, result_key: str) -> HeavyModel:
+    """The scenario-specific heavy model that an adapt step left, by the key of its result; in evaluation mode.
+
+    Its features, encoded splits and FLOPs follow from it: `model.features`, `model.flops()`.
+    """
+    outputs = read_object(store, result_key, StepResult).outputs
+    model = model_of(store, Chain(store).version(int(outputs["agnosticVersion"])))
+    content = checked_content(store, outputs["heavyKey"], outputs["heavySha256"], "start a new run of the scenario")
+    set_weights(model, content)
+    return model.eval()
+
+
+def model_of(store: Store, version: Version) -> HeavyModel:
+    """A model of the version's architecture and features, with fresh weights."""
+    features = load_features(store, version.features_sha256)
+    return HeavyModel(features, version.encoder, version.architecture, version.cell)
+
+
+@torch.no_grad()
+def predict(model: HeavyModel, split: EncodedSplit, batch_size: int = 4096) -> Tensor:
+    """Logits (samples, labels) of a whole split, in its order, on the CPU."""
+    parameter = next(model.parameters())
+    model.eval()
+    logits = [model(batch.to(parameter.device, parameter.dtype)).cpu() for batch in batches(split, batch_size)]
+    return torch.cat(logits) if logits else torch.zeros(0, len(model.features.data_schema.labels))
+
+
+def teacher_logits(model: HeavyModel, split: EncodedSplit) -> Tensor:
+    """What a light model is distilled from: the heavy model's logits (samples, labels), in the split's order."""
+    return predict(model, split)

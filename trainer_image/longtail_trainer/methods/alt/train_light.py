@@ -1,0 +1,272 @@
+"""train-light: the searched architecture, trained from fresh weights with the teacher, exported and published.
+
+Writes `runs/<owner>/<run>/train-light/weights.safetensors`, then `models/<owner>/<lightVersion>/model.onnx`, then
+`model.json` (a `ModelCard`). Each is put once: an attempt after a kill goes on from what stands. Outputs:
+- `lightVersion`, `modelKey`, `modelSha256`, `cardKey`: what serving pins
+- `flops`, `heavyFlops`: of one prediction at maxLength; `architecture`: in one line
+
+Metrics: `test` and `validation` of the light model, `heavyTest` of its teacher, and `latency` (`p50Milliseconds`,
+`p99Milliseconds`: ONNX Runtime, one thread, batch 1, maxLength). Pictures: `learning-curves`, `cell` with the weights
+of its attentive sum, `quality-cost`.
+"""
+
+from itertools import chain
+
+import torch
+
+from longtail_api.methods.alt import TrainLightConfig
+from longtail_api.store_layout import metrics_key, model_card_key, model_key, requests_key
+from longtail_api.store_objects import (
+    TRAINING_SPLITS,
+    LightArchitecture,
+    Manifest,
+    Metric,
+    ModelCard,
+    SearchResult,
+    Split,
+    StepResult,
+)
+from longtail_store import ObjectMissing, read_object
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
+from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split
+from longtail_trainer.export import Latency, export, inputs_of, measure_latency, outputs_of
+from longtail_trainer.export.publication import publish_card, publish_graph, published_card
+from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
+from longtail_trainer.methods.alt.light_training import fresh, train_light
+from longtail_trainer.methods.alt.rankings.history import considered
+from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
+from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
+from longtail_trainer.methods.alt.transfer import slice_of, transfer_rows
+from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.alt_light.layer_figures import layer_flops, layer_weights
+from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.blocks.cell import one_line
+from longtail_trainer.models.weights import set_weights, weights_bytes
+from longtail_trainer.pictures import (
+    Candidates,
+    CellParts,
+    Kept,
+    Model,
+    cell,
+    learning_curves,
+    publish,
+    published,
+    quality_cost,
+)
+from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid, DataInvalid
+from longtail_trainer.running.progress import parsed_records
+from longtail_trainer.running.step import StepContext
+from longtail_trainer.training.device import training_device
+from longtail_trainer.training.evaluation import evaluate, primary_metric
+from longtail_trainer.training.loop import TrainingOutcome
+from longtail_trainer.training.scoring import scores
+
+
+def run(config: TrainLightConfig, context: StepContext) -> StepResult:
+    """Train, export, check, publish.
+
+    Raises `BudgetUnreachable` before training where the architecture exceeds the FLOPs, and after the export where it
+    is too slow; `ParityFailed` where the graph doesn't answer as the model does. Then nothing is published.
+    """
+    standing = published_card(context.store, config.owner, config.light_version)
+    if standing is not None:
+        return _finished(standing, context)
+    context.progress.update(0.0, "loading the heavy model and the data")
+    architecture = _architecture(config, context)
+    manifest = load_manifest(context.store, config.manifest)
+    teacher = load_heavy(context.store, config.heavy_result)
+    model = fresh(teacher.features, architecture, config.features, config.seed + config.training.seed)
+    _check_flops(model, config.max_flops)
+    outcome = _train(model, teacher, manifest, config, context)
+    _adopt_saved_weights(model, context)
+    metrics = _metrics(model, manifest, config, context)
+    _draw(model, teacher, manifest, metrics, outcome, config, context)
+
+    context.progress.update(0.96, "exporting to ONNX")
+    content = export(model)
+    latency = measure_latency(model, content)
+    _check_latency(latency, config.max_latency_milliseconds)
+    graph = publish_graph(context.store, config.owner, config.light_version, model, content, config.parity_tolerance)
+    card = ModelCard(
+        scenario=config.owner,
+        version=config.light_version,
+        sha256=graph.sha256,
+        bytes=len(graph.content),
+        inputs=inputs_of(model),
+        outputs=outputs_of(model),
+        max_lengths={
+            f"behaviors.{sequence.name}": sequence.max_length
+            for sequence in teacher.features.data_schema.behaviors
+            if sequence.name in model.columns.sequences
+        },
+        labels=[label.name for label in teacher.features.data_schema.labels],
+        data_version=manifest.version,
+        agnostic_version=config.base_version,
+        architecture=architecture,
+        flops=model.flops(),
+        heavy_flops=teacher.flops(),
+        metrics=metrics,
+        p50_milliseconds=latency.p50_milliseconds,
+        p99_milliseconds=latency.p99_milliseconds,
+        parity=graph.parity,
+        requests_key=requests_key(manifest.scenario, manifest.version),
+    )
+    return _finished(publish_card(context.store, card), context)
+
+
+def _architecture(config: TrainLightConfig, context: StepContext) -> LightArchitecture:
+    if config.architecture is not None:
+        return config.architecture
+    if config.search_result is None:
+        raise ConfigInvalid("architecture and searchResult are both missing; give one of them")
+    try:
+        return read_object(context.store, config.search_result, SearchResult).architecture
+    except ObjectMissing as error:
+        raise ConfigInvalid(
+            f"searchResult: {config.search_result} is not in the store; run the search first"
+        ) from error
+
+
+def _check_flops(model: LightModel, limit: int | None) -> None:
+    if limit is not None and model.flops() > limit:
+        raise BudgetUnreachable(
+            f"budget.maxFlops: the architecture ({one_line(model.architecture)}) needs {model.flops()} FLOPs, above "
+            f"{limit}: raise the budget to at least that, or search again within it"
+        )
+
+
+def _check_latency(latency: Latency, limit: float | None) -> None:
+    if limit is not None and latency.p99_milliseconds > limit:
+        raise BudgetUnreachable(
+            f"budget.maxLatencyMilliseconds: one prediction takes {latency.p99_milliseconds:.3f} ms (p99, one thread, "
+            f"batch 1, on this machine), above {limit:g} ms: raise the limit, or search again with a lower maxFlops"
+        )
+
+
+def _train(
+    model: LightModel, teacher: HeavyModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
+) -> TrainingOutcome:
+    """In place, on support and query rows; validation rows say when to stop. Ends on the CPU."""
+    device = training_device(context.threads)
+    teacher.to(device)
+
+    rows = _taught_rows(teacher, manifest, config, context)
+    validation = load_split(context.store, manifest, "validation", teacher.features)
+    losses = DistillationLosses.taught(
+        teacher.features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
+    )
+    outcome = train_light(
+        model.to(device),
+        rows,
+        with_teacher(validation, teacher_logits(teacher, validation)),
+        losses,
+        config.light_training,
+        config.seed + config.training.seed,
+        context.resume,
+        context.stop,
+        epoch_report(context.progress, config.light_training.epochs),
+    )
+    model.cpu()
+    return outcome
+
+
+def _taught_rows(
+    teacher: HeavyModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
+) -> EncodedSplit:
+    """The scenario's training rows and those that the teacher labels beside them, with its logits."""
+    others = transfer_rows(
+        context.store,
+        config.base_version,
+        teacher.features,
+        manifest.scenario,
+        config.teacher.transfer_rows,
+        config.seed + config.training.seed,
+    )
+    rows = concatenate(chain(encoded_parts(context.store, [manifest], TRAINING_SPLITS, teacher.features), [others]))
+    own = len(rows) - len(others)
+    if not own:
+        raise DataInvalid(f"{config.manifest}: the scenario has no training row; add samples, or lower the test share")
+    # Asked apart, since who else is in a batch may change the last bit of an answer.
+    asked = (slice_of(rows, 0, own), slice_of(rows, own, len(rows)))
+    return with_teacher(rows, torch.cat([teacher_logits(teacher, part) for part in asked]))
+
+
+def _adopt_saved_weights(model: LightModel, context: StepContext) -> None:
+    """Save the weights; where an earlier attempt did, those stand and the model gets them: what follows is theirs."""
+    key = f"{context.prefix}/weights.safetensors"
+    if not context.store.put_if_absent(key, weights_bytes(model)):
+        set_weights(model, context.store.get(key))
+
+
+def _metrics(
+    model: LightModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
+) -> dict[str, dict[str, Metric]]:
+    evaluated: tuple[Split, ...] = ("test", "validation")
+    result: dict[str, dict[str, Metric]] = {}
+    for name in evaluated:
+        split = load_split(context.store, manifest, name, model.features)
+        result[name] = evaluate(scores(model, split), split, model.features)
+    heavy = read_object(context.store, config.heavy_result, StepResult).metrics
+    return result | ({"heavyTest": heavy["test"]} if "test" in heavy else {})
+
+
+def _draw(
+    model: LightModel, teacher: HeavyModel, manifest: Manifest, metrics: dict[str, dict[str, Metric]],
+    outcome: TrainingOutcome, config: TrainLightConfig, context: StepContext,
+) -> None:  # fmt: skip
+    """Before anything is published, so that an attempt that finds the model published finds its pictures, too."""
+
+    def curves() -> str:
+        # Transfer rows have no labels, so the two losses have other parts.
+        rows = "training and transfer rows" if config.teacher.transfer_rows else "training rows"
+        kept = Kept(outcome.best_epoch, outcome.best_loss)
+        return learning_curves("Learning curves of the light model", recorded_curves(context.progress, rows), kept)
+
+    def cell_picture() -> str:
+        weights = layer_weights(model, load_split(context.store, manifest, "validation", model.features))
+        flops, others = layer_flops(model), model.fixed_flops()
+        return cell(CellParts(model.architecture, flops, others, config.max_flops, weights))
+
+    def quality() -> str:
+        figure = primary_metric(model.features.data_schema)
+        heavy = metrics.get("heavyTest", {}).get(figure, Metric())
+        return quality_cost(
+            figure.upper(),
+            Model("heavy model", teacher.flops(), heavy),
+            Model("light model", model.flops(), metrics["test"][figure]),
+            _considered(figure, config, context),
+            config.max_flops,
+        )
+
+    publish(context.store, context.prefix, "learning-curves", curves)
+    publish(context.store, context.prefix, "cell", cell_picture)
+    publish(context.store, context.prefix, "quality-cost", quality)
+
+
+def _considered(figure: str, config: TrainLightConfig, context: StepContext) -> Candidates | None:
+    """From the advisory history beside the search's result; None where there is none."""
+    if config.search_result is None:
+        return None
+    try:
+        content = context.store.get(metrics_key(config.search_result.rpartition("/")[0]))
+    except ObjectMissing:
+        return None
+    return considered(parsed_records(content.decode(errors="replace")), figure)
+
+
+def _finished(card: ModelCard, context: StepContext) -> StepResult:
+    latency = {"p50Milliseconds": card.p50_milliseconds, "p99Milliseconds": card.p99_milliseconds}
+    return context.result(
+        outputs={
+            "lightVersion": card.version,
+            "modelKey": model_key(card.scenario, card.version),
+            "modelSha256": card.sha256,
+            "cardKey": model_card_key(card.scenario, card.version),
+            "flops": card.flops,
+            "heavyFlops": card.heavy_flops,
+            "architecture": one_line(card.architecture),
+        },
+        metrics={**card.metrics, "latency": {name: Metric(value=value) for name, value in latency.items()}},
+        flops=card.flops,
+        pictures=published(context.store, context.prefix),
+    )

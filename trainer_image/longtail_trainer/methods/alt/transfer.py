@@ -1,0 +1,120 @@
+"""Rows of other scenarios for the teacher to label: a small scenario has too few of its own to pass its knowledge on.
+
+ALT (III-D) distills on the scenario's own samples. A teacher can label any row, and the initial pool has many: the
+student then learns the teacher's function where the scenario has no sample. Only training rows of the pool are taken,
+and none of their own labels.
+"""
+
+import logging
+from collections.abc import Iterator
+from itertools import chain
+
+import torch
+from torch import Tensor
+
+from longtail_api.store_objects import TRAINING_SPLITS, Features, Manifest
+from longtail_store import Chain, Store
+from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
+from longtail_trainer.data.loading import empty_split, encoded_parts, load_manifest
+
+log = logging.getLogger(__name__)
+
+
+def transfer_rows(
+    store: Store, base_version: int, features: Features, own_scenario: str, limit: int, seed: int
+) -> EncodedSplit:
+    """At most about `limit` training rows of the pool's other scenarios, drawn at random, without labels.
+
+    The pool is that of the first version of the base version's generation. Each scenario gives the same share of its
+    rows. One part of one scenario is in memory at a time, beside what is drawn.
+    """
+    manifests = [load_manifest(store, key) for key in pool_of(store, base_version)] if limit else []
+    others = [manifest for manifest in manifests if manifest.scenario != own_scenario]
+    total = sum(manifest.rows.get(split, 0) for manifest in others for split in TRAINING_SPLITS)
+    share = min(1.0, limit / total) if total else 0.0
+    generator = torch.Generator().manual_seed(seed)
+    result = concatenate(chain([empty_split(features)], _drawn(store, others, features, share, generator)))
+    log.info("the teacher labels %d rows of %d other scenarios, too", len(result), len(others))
+    return without_labels(result)
+
+
+def _drawn(
+    store: Store, manifests: list[Manifest], features: Features, share: float, generator: torch.Generator
+) -> Iterator[EncodedSplit]:
+    """Of each part the rows that are drawn."""
+    for manifest in manifests:
+        rows = sum(manifest.rows.get(split, 0) for split in TRAINING_SPLITS)
+        chosen = torch.rand(rows, generator=generator) < share
+        for part in encoded_parts(store, [manifest], TRAINING_SPLITS, features):
+            yield subset(part, chosen[: len(part)].nonzero().flatten())
+            chosen = chosen[len(part) :]
+
+
+def pool_of(store: Store, number: int) -> list[str]:
+    """Manifest keys of the pool that this version's generation began with, as its first version names them.
+
+    Meta-training names what it was trained on, which is another thing.
+    """
+    chain = Chain(store)
+    while True:
+        version = chain.version(number)
+        if version.kind == "initial" or number == 1:
+            return version.pool
+        number -= 1
+
+
+def subset(rows: EncodedSplit, chosen: Tensor) -> EncodedSplit:
+    """These samples (indices, int64), in this order."""
+    return EncodedSplit(
+        rows.categorical[chosen],
+        rows.numeric[chosen],
+        {name: _events_of(sequence, chosen) for name, sequence in rows.sequences.items()},
+        rows.labels[chosen],
+        rows.observed[chosen],
+        rows.weight[chosen],
+    )
+
+
+def slice_of(rows: EncodedSplit, start: int, stop: int) -> EncodedSplit:
+    """The samples from `start` to before `stop`, which share the memory of `rows`."""
+    sequences: dict[str, EncodedSequence] = {}
+    for name, sequence in rows.sequences.items():
+        offsets = sequence.offsets[start : stop + 1]
+        events = slice(int(offsets[0]), int(offsets[-1]))
+        sequences[name] = EncodedSequence(sequence.categorical[events], sequence.numeric[events], offsets - offsets[0])
+    samples = slice(start, stop)
+    return EncodedSplit(
+        rows.categorical[samples],
+        rows.numeric[samples],
+        sequences,
+        rows.labels[samples],
+        rows.observed[samples],
+        rows.weight[samples],
+    )
+
+
+def halves(rows: EncodedSplit) -> tuple[EncodedSplit, EncodedSplit]:
+    """Every second sample, and the others."""
+    indices = torch.arange(len(rows))
+    return subset(rows, indices[::2]), subset(rows, indices[1::2])
+
+
+def without_labels(rows: EncodedSplit) -> EncodedSplit:
+    """The samples with no label observed."""
+    return EncodedSplit(
+        rows.categorical,
+        rows.numeric,
+        rows.sequences,
+        torch.zeros_like(rows.labels),
+        torch.zeros_like(rows.observed),
+        rows.weight,
+    )
+
+
+def _events_of(sequence: EncodedSequence, chosen: Tensor) -> EncodedSequence:
+    lengths = sequence.offsets.diff()[chosen]
+    offsets = offsets_of(lengths)
+    # Event j of chosen sample i stands at its old start + j.
+    within = torch.arange(int(offsets[-1])) - torch.repeat_interleave(offsets[:-1], lengths)
+    events = torch.repeat_interleave(sequence.offsets[chosen], lengths) + within
+    return EncodedSequence(sequence.categorical[events], sequence.numeric[events], offsets)

@@ -1,0 +1,1 @@
+"""The heavy model of ALT, Sec. III-B: profile encoder, one behavior encoder per sequence, prediction module."""

@@ -1,0 +1,94 @@
+"""The whole heavy model (ALT, Fig. 2): profile and behavior encoders, their interaction, and the prediction module."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from longtail_api.heavy_model import Architecture
+from longtail_api.store_objects import Features, LightArchitecture
+from longtail_trainer.data.batches import Batch
+from longtail_trainer.data.features.columns import static_columns
+from longtail_trainer.models.alt_heavy.behavior import BehaviorEncoder
+from longtail_trainer.models.alt_heavy.sequence_layers import sequence_layers
+from longtail_trainer.models.blocks.inputs import InputLayer
+from longtail_trainer.models.blocks.interaction import Interaction
+from longtail_trainer.models.blocks.perceptron import Perceptron
+from longtail_trainer.running.errors import ConfigInvalid
+
+
+class HeavyModel(nn.Module):
+    """Scenario-agnostic or scenario-specific, by its weights.
+
+    cell: layers of every behavior encoder, where a search has found them; `encoder` is `Searched` then. make_cell:
+    what stands in their place, by the sequence's length; by default those very layers.
+
+    `forward` gives logits (batch, labels), in the order of the schema's labels: of a binary label the log-odds, of a
+    regression label the standardized value. Raises `ConfigInvalid` where the heads do not divide the width, or the
+    cell doesn't fit.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        encoder: str,
+        architecture: Architecture,
+        cell: LightArchitecture | None = None,
+        make_cell: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        if encoder == "Transformer" and architecture.behavior_width % architecture.behavior_heads:
+            raise ConfigInvalid(
+                f"architecture.behaviorHeads: {architecture.behavior_heads} heads do not divide behaviorWidth "
+                f"{architecture.behavior_width}; choose a divisor of it"
+            )
+        layers = sequence_layers(encoder, architecture, cell, make_cell)
+        schema = features.data_schema
+        dropout = float(architecture.dropout)
+        self.features = features
+        self.static = InputLayer(static_columns(schema), features, architecture.embedding_size)
+        self.profile = (
+            Perceptron(self.static.width, architecture.profile_layers, dropout) if self.static.width else None
+        )
+        self.behaviors = nn.ModuleDict(
+            {
+                module_name(sequence.name): BehaviorEncoder(sequence, features, architecture, layers)
+                for sequence in schema.behaviors
+            }
+        )
+        behavior = sum(one.width for one in self.encoders())
+        self.interaction = (
+            Interaction(self.profile.width, behavior, self.profile.width) if self.profile and behavior else None
+        )
+        parts = (self.profile, self.interaction)
+        encoded = behavior + sum(part.width for part in parts if part is not None)
+        self.prediction = Perceptron(encoded, architecture.prediction_layers, dropout)
+        self.logits = nn.Linear(self.prediction.width, len(schema.labels))
+
+    def encoders(self) -> list[BehaviorEncoder]:
+        """The sequences' encoders, in the order of the schema."""
+        return [encoder for encoder in self.behaviors.values() if isinstance(encoder, BehaviorEncoder)]
+
+    def forward(self, batch: Batch) -> Tensor:
+        encoded = [self.behaviors[module_name(name)](events) for name, events in batch.sequences.items()]
+        if self.profile is not None:
+            profile = self.profile(self.static(batch.categorical, batch.numeric))
+            if self.interaction is not None:
+                encoded.append(self.interaction(profile, torch.cat(encoded, dim=-1)))
+            encoded.append(profile)
+        return self.logits(self.prediction(torch.cat(encoded, dim=-1)))
+
+    def flops(self) -> int:
+        """Floating-point operations of one prediction with `maxLength` events in each sequence, batch 1.
+
+        Two per multiply-add of matrix products, one per addition, multiplication or comparison of two activations
+        (the convention of `Operation.flops`); biases, activation functions, norms and softmax are not counted.
+        """
+        parts = (self.static, self.profile, self.interaction, *self.encoders())
+        encoding = sum(part.flops() for part in parts if part is not None)
+        return encoding + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features
+
+
+def module_name(sequence: str) -> str:
+    """A sequence may be called `items` or `type`, which a module already has as attributes."""
+    return f"sequence_{sequence}"

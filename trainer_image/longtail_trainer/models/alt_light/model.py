@@ -1,0 +1,147 @@
+"""The light model: what a scenario serves (ALT III-D)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from longtail_api.store_objects import Features, Layer, LightArchitecture
+from longtail_trainer.data.batches import Batch
+from longtail_trainer.models.alt_light.encoder import DROPOUT, SequenceEncoder
+from longtail_trainer.models.blocks.cell import FixedCell
+from longtail_trainer.models.blocks.feature_sum import FeatureSum
+from longtail_trainer.models.blocks.interaction import Interaction
+from longtail_trainer.models.columns import SelectedColumns, light_columns
+from longtail_trainer.operations import Shape
+
+
+@dataclass
+class ColumnInputs:
+    """The selected columns of one table: int64 (…) per categorical one, float32 (…, 2 × numeric ones).
+
+    mask: (batch, length) for a sequence, else None.
+    """
+
+    categorical: list[Tensor]
+    numeric: Tensor
+    mask: Tensor | None = None
+
+
+class LightModel(nn.Module):
+    """Static features and encoded sequences → logits (batch, labels), as the heavy model's.
+
+    The architecture is the same for each sequence, with weights of its own (III-D: the behavior encoding module is
+    copied). The static encoder and the prediction module have one layer each, twice the architecture's width; as in
+    the heavy model, both encodings also meet in a product, without which a student this small can't follow a teacher
+    that has one.
+
+    names: the features it may read (see `light_columns`); all by default. cell: what stands in each sequence's
+    encoder, by the sequence's length; by default the architecture's own layers.
+    """
+
+    def __init__(
+        self,
+        features: Features,
+        architecture: LightArchitecture,
+        names: Sequence[str] = (),
+        cell: Callable[[int], nn.Module] | None = None,
+    ) -> None:
+        super().__init__()
+        schema = features.data_schema
+        self.features = features
+        self.architecture = architecture
+        self.columns = light_columns(schema, names)
+        hidden = 2 * architecture.width
+        make_cell = cell or partial(FixedCell, architecture)
+        static = self.columns.static
+        self.static = FeatureSum(static, features, hidden) if static.categorical or static.numeric else None
+        self.sequences = nn.ModuleList(
+            SequenceEncoder(
+                self.columns.sequences[sequence.name],
+                features,
+                Shape(sequence.max_length, architecture.width, architecture.attention_heads),
+                len(architecture.layers),
+                make_cell(sequence.max_length),
+            )
+            for sequence in schema.behaviors
+            if sequence.name in self.columns.sequences
+        )
+        behavior = sum(encoder.width for encoder in self.encoders())
+        self.interaction = Interaction(hidden, behavior, hidden) if self.static and behavior else None
+        encoded = behavior + (hidden if self.static else 0) + (hidden if self.interaction else 0)
+        self.dropout = nn.Dropout(DROPOUT)
+        self.prediction = nn.Linear(encoded, hidden)
+        self.logits = nn.Linear(hidden, len(schema.labels))
+
+    def encoders(self) -> list[SequenceEncoder]:
+        """The sequences' encoders, in the order of `columns.sequences`."""
+        return [encoder for encoder in self.sequences if isinstance(encoder, SequenceEncoder)]
+
+    def forward(self, batch: Batch) -> Tensor:
+        static = selected(self.columns.static, batch.categorical, batch.numeric)
+        sequences: list[ColumnInputs] = []
+        for name, columns in self.columns.sequences.items():
+            events = batch.sequences[name]
+            sequences.append(selected(columns, events.categorical, events.numeric, events.mask))
+        return self.predict(static, sequences)
+
+    def predict(self, static: ColumnInputs, sequences: Sequence[ColumnInputs]) -> Tensor:
+        """Logits (batch, labels) from the selected columns alone: what the exported graph computes."""
+        encoded: list[Tensor] = [
+            encoder(events.categorical, events.numeric, events.mask)
+            for encoder, events in zip(self.sequences, sequences, strict=True)
+        ]
+        if self.static is not None:
+            profile = self.static(static.categorical, static.numeric).relu()
+            if self.interaction is not None:
+                encoded.append(self.interaction(profile, torch.cat(encoded, dim=-1)))
+            encoded.append(profile)
+        hidden = self.prediction(self.dropout(torch.cat(encoded, dim=-1))).relu()
+        return self.logits(self.dropout(hidden))
+
+    def fixed_flops(self) -> int:
+        """Of everything but the cells: what no search can save."""
+        static = sum(part.flops() for part in (self.static, self.interaction) if part is not None)
+        heads = 2 * self.prediction.in_features * self.prediction.out_features
+        heads += 2 * self.logits.in_features * self.logits.out_features
+        return static + heads + sum(encoder.fixed_flops() for encoder in self.encoders())
+
+    def flops(self) -> int:
+        """Floating-point operations of one prediction with `maxLength` events in each sequence, batch 1.
+
+        Counted as `Operation.flops` counts.
+        """
+        return self.fixed_flops() + sum(encoder.flops() - encoder.fixed_flops() for encoder in self.encoders())
+
+
+def selected(
+    columns: SelectedColumns, categorical: Tensor, numeric: Tensor, mask: Tensor | None = None
+) -> ColumnInputs:
+    """The selected columns of a batch's table."""
+    inputs = columns.numeric_inputs
+    every = inputs == list(range(numeric.shape[-1]))
+    return ColumnInputs(
+        [categorical[..., position] for position in columns.categorical_positions],
+        numeric if every else numeric[..., inputs],
+        mask,
+    )
+
+
+def predefined_architecture(width: int = 8, layers: int = 3, operation: str = "lstm") -> LightArchitecture:
+    """The light model a person would draw (ALT V-A: three LSTM layers, or three of attention): a plain cascade.
+
+    Attention layers also get their own input back, as in a Transformer block.
+    """
+    residuals = [[number] if operation == "attention" else [] for number in range(layers)]
+    return LightArchitecture(
+        width=width,
+        layers=[Layer(input=number, operation=operation, residuals=residuals[number]) for number in range(layers)],
+        attention_heads=default_heads(width),
+    )
+
+
+def default_heads(width: int) -> int:
+    """Attention heads of a light model: two where they divide the width, else one."""
+    return 2 if width % 2 == 0 else 1

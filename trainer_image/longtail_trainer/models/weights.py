@@ -1,0 +1,32 @@
+"""Weights of a heavy model as a safetensors file: named as in `state_dict()`, float32."""
+
+from pathlib import Path
+
+import safetensors.torch
+from torch import nn
+
+from longtail_trainer.running.errors import DataInvalid
+
+
+def weights_bytes(model: nn.Module) -> bytes:
+    """The model's weights; the same weights always give the same bytes."""
+    return safetensors.torch.save(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    )
+
+
+def save_weights(model: nn.Module, path: Path) -> None:
+    path.write_bytes(weights_bytes(model))
+
+
+def set_weights(model: nn.Module, content: bytes) -> None:
+    """Give `model` the weights of these bytes. Raises `DataInvalid` where they are those of another model."""
+    weights = safetensors.torch.load(content)
+    own = {name: tensor.shape for name, tensor in model.state_dict().items()}
+    if {name: tensor.shape for name, tensor in weights.items()} != own:
+        raise DataInvalid(
+            f"{len(weights)} stored weights don't fit the {len(own)} of the heavy model that this trainer builds: "
+            "another release made them, or for other features; let its next generation begin, then run again",
+            reason="WeightsOfAnotherModel",
+        )
+    model.load_state_dict(weights)

@@ -1,0 +1,1 @@
+"""The frame of every step: what it is handed, how it resumes, stops, reports and ends."""

@@ -1,0 +1,121 @@
+"""The command line: `longtail-trainer <step> --config FILE`. Turns whatever happens into exit code and message."""
+
+import argparse
+import hashlib
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from longtail_api.run_config import ExitCode, StepConfig
+from longtail_api.store_layout import result_key, step_prefix
+from longtail_api.store_objects import StepResult, Termination
+from longtail_store import open_store
+from longtail_trainer.running.errors import trainer_error
+from longtail_trainer.running.progress import Progress
+from longtail_trainer.running.resume import ResumePoints
+from longtail_trainer.running.run_configs import read_config
+from longtail_trainer.running.step import StepContext, carry_out, step_name
+from longtail_trainer.running.steps import StepModule, Steps
+from longtail_trainer.running.stop import StopSignal
+from longtail_trainer.running.termination import write_termination
+from longtail_trainer.running.threads import THREAD_VARIABLES, available_threads
+
+log = logging.getLogger("longtail_trainer")
+
+
+def parser(steps: Steps) -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="longtail-trainer",
+        description="Runs one step of a training run: reads its config, works, and leaves result.json in the store.",
+        epilog="Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Exit codes: 0 done, 64 wrong "
+        "config, 65 wrong data, 66 goal out of reach (all three permanent), 70 bug, 75 try again, 143 stopped.",
+    )
+    commands = result.add_subparsers(dest="step", required=True, metavar="STEP")
+    commands.add_parser("steps", help="list the steps")
+    for name, known in steps.items():
+        step = commands.add_parser(name, help=known.summary, description=known.config.__doc__)
+        step.add_argument("--config", required=True, type=Path, metavar="FILE", help="the run config, YAML or JSON")
+        step.add_argument("--store-uri", metavar="URI", help="use this store in place of the config's")
+        step.add_argument(
+            "--workdir", type=Path, metavar="DIR", help="where temporary files go (default: the system's)"
+        )
+    return result
+
+
+def command(arguments: Sequence[str], steps: Steps) -> int:
+    """Run one of the steps as the command line asks; the exit code of the process."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    options = parser(steps).parse_args(arguments)
+    if options.step == "steps":
+        for name, known in steps.items():
+            print(f"{name:12} {known.summary}")
+        return ExitCode.SUCCEEDED
+    try:
+        config = read_config(options.step, steps[options.step].config, options.config)
+        if options.store_uri:
+            config = config.model_copy(
+                update={"store": config.store.model_copy(update={"uri": options.store_uri, "endpoint": None})}
+            )
+        result = run(steps[options.step], config, options.workdir)
+    except Exception as error:
+        return failed(options.step, error)
+    write_termination(succeeded(config, result))
+    print(f"{options.step}: done in {result.seconds:.1f} s, {result_key(config.owner, config.run, options.step)}")
+    return ExitCode.SUCCEEDED
+
+
+def run(step: StepModule, config: StepConfig, workdir: Path | None = None) -> StepResult:
+    """Carry out a step in this process; what it raises goes to the caller."""
+    name = step_name(config)
+    threads = config.threads or available_threads()
+    for variable in THREAD_VARIABLES:
+        os.environ.setdefault(variable, str(threads))  # before the step's module imports torch or polars
+    stop = StopSignal()
+    before = signal.signal(signal.SIGTERM, stop.request)
+    try:
+        store = open_store(config.store)
+        prefix = step_prefix(config.owner, config.run, name)
+        progress = Progress(store, prefix, name, config.identity)
+        with tempfile.TemporaryDirectory(prefix=f"longtail-{name}-", dir=workdir) as folder:
+            context = StepContext(
+                store=store,
+                config=config,
+                progress=progress,
+                resume=ResumePoints(store, prefix, config.identity),
+                workdir=Path(folder),
+                threads=threads,
+                stop=stop,
+            )
+            try:
+                return carry_out(step.load(), config, context)
+            finally:
+                progress.flush()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def succeeded(config: StepConfig, result: StepResult) -> Termination:
+    return Termination(
+        status="Succeeded",
+        result_key=result_key(config.owner, config.run, result.step),
+        result_sha256=hashlib.sha256(result.to_bytes()).hexdigest(),
+        outputs=result.outputs,
+        metrics=result.metrics,
+        flops=result.flops,
+        pictures=result.pictures,
+    )
+
+
+def failed(step: str, error: Exception) -> int:
+    """Tell the person and the operator what went wrong; the exit code that says who must act."""
+    known = trainer_error(error)
+    if known.exit_code == ExitCode.BUG:
+        log.error("%s: an error nobody foresaw; please report it", step, exc_info=error)
+    else:
+        log.error("%s: %s: %s", step, known.reason, known.message)
+    write_termination(Termination(status="Failed", reason=known.reason, message=known.message))
+    return known.exit_code

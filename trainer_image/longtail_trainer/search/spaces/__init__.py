@@ -1,0 +1,1 @@
+"""What a search may choose from: choices, what each costs, and what a point decodes to."""
