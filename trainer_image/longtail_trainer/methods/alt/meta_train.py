@@ -73,8 +73,7 @@ def run(config: MetaTrainConfig, context: StepContext) -> StepResult:
         model = load_version(context.store, base).to(training_device(context.threads))
         trained = _trained(model, base, config, context)
         if trained.outcome.best_round == 0:
-            figures = _figures(trained)
-            return _result(context, base, base.number, figures, committed=False, outcome=trained.outcome)
+            return _result(context, base, base.number, _figures(trained), committed=False)
         context.progress.update(0.97, "committing the version")
         weights = Path(context.workdir, "weights.safetensors")
         save_weights(model, weights)
@@ -90,7 +89,7 @@ def run(config: MetaTrainConfig, context: StepContext) -> StepResult:
             orphans_seconds=config.orphans_seconds,
         )
         if isinstance(done, Committed):
-            return _result(context, done.version, base.number, figures, committed=True, outcome=trained.outcome)
+            return _result(context, done.version, base.number, figures, committed=True)
         log.warning("version %d (%s) came first; training starts over from there", done.winner.number, done.winner.kind)
 
 
@@ -177,24 +176,18 @@ def _report(context: StepContext, rounds: int) -> Callable[[int, float, Quality]
     return report
 
 
-_BEFORE = "base/"
-"""The figures of the base stand beside the version's own in its record, so that a repeated attempt can report both."""
+_BEFORE, _TRAINING = "base/", "training/"
+"""The figures of the base, and how long the training was, stand beside the version's own figures in its record: so an
+attempt that finds its version committed reports what the one that committed it would have reported."""
 
 
 def _figures(trained: Trained) -> Figures:
     overall = {f"{_BEFORE}{name}": value for name, value in trained.before.items() if "/" not in name}
-    return trained.after | overall
+    rounds = {"rounds": trained.outcome.rounds, "bestRound": trained.outcome.best_round}
+    return trained.after | overall | {f"{_TRAINING}{name}": float(value) for name, value in rounds.items()}
 
 
-def _result(
-    context: StepContext,
-    version: Version,
-    base: int,
-    figures: Figures,
-    *,
-    committed: bool,
-    outcome: MetaTrainingOutcome | None = None,
-) -> StepResult:
+def _result(context: StepContext, version: Version, base: int, figures: Figures, *, committed: bool) -> StepResult:
     after = {name: Metric(value=value) for name, value in figures.items() if "/" not in name}
     before = {
         name.removeprefix(_BEFORE): Metric(value=value) for name, value in figures.items() if name.startswith(_BEFORE)
@@ -206,7 +199,11 @@ def _result(
             "baseVersion": base,
             "generation": version.generation,
             "checkpointSha256": version.checkpoint.sha256,
-            **({"rounds": outcome.rounds, "bestRound": outcome.best_round} if outcome else {}),
+            **{
+                name.removeprefix(_TRAINING): int(value)
+                for name, value in figures.items()
+                if name.startswith(_TRAINING)
+            },
         },
         metrics={"validation": after, "baseValidation": before},
         flops=version.flops,
