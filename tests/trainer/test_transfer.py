@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 
 import torch
 
-from longtail_api.heavy_model import Architecture
+from longtail_api.architecture import Architecture
+from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import version_key
 from longtail_api.store_objects import TRAINING_SPLITS, Checkpoint, Version
 from longtail_store.file_store import FileStore
@@ -34,8 +35,8 @@ def version(number: int, kind: str, pool: list[str]) -> Version:
     """Of the second generation, but for the first one."""
     return Version(
         number=number, kind=kind, generation=1 if number == 1 else 2, pool=pool, nonce="n", schema_hash="s",
-        checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64, encoder="LSTM",
-        architecture=Architecture(), created=datetime(2026, 1, 1, tzinfo=UTC),
+        checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64,
+        model=AltHeavy(encoder="LSTM", architecture=Architecture()), created=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from longtail_api.heavy_model import MODEL_REVISION, Architecture, HeavyModelStatus
+from longtail_api.architecture import Architecture
+from longtail_api.heavy_model import MODEL_REVISION, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
+from longtail_api.model_families import AltHeavy
 from longtail_api.store_objects import Checkpoint, Termination, Version
 from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
 from longtail_operator.jobs import judge
@@ -25,7 +27,8 @@ SPEC = a_heavy_model(initialization={"scenarioSelector": {"matchLabels": {"pool"
 def a_version(number: int = 1, generation: int = 1, digest: str | None = None) -> Version:
     return Version(
         number=number, kind="initial", generation=generation, checkpoint=Checkpoint(key="k", sha256=SHA, bytes=1),
-        features_sha256=SHA, encoder="LSTM", architecture=Architecture(), schema_hash=digest or schema_hash(SPEC),
+        features_sha256=SHA, model=AltHeavy(encoder="LSTM", architecture=Architecture()),
+        schema_hash=digest or schema_hash(SPEC),
         nonce="n", created=NOON, folded_count=3, rejected_count=1,
     )  # fmt: skip
 

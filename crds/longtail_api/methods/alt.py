@@ -4,14 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel
 from longtail_api.data_schema import DataSchema
-from longtail_api.heavy_model import Architecture, Training
 from longtail_api.initialization_search import InitializationSearch
 from longtail_api.light_model_search import Algorithm, EarlyStopping, Objective, SearchSpace, Teacher
 from longtail_api.methods.method import MethodApi
+from longtail_api.model_families import LightArchitecture
 from longtail_api.run_config import StepConfig
-from longtail_api.store_objects import LightArchitecture, MetaUpdateParameters
+from longtail_api.store_objects import MetaUpdateParameters
 
 
 class InitializeConfig(StepConfig):
