@@ -10,7 +10,9 @@ from longtail_api.base import ApiModel, Cron, NamespaceName, Sha256, TimeZone
 from longtail_api.conditions import Conditions
 from longtail_api.data_schema import DataSchema
 from longtail_api.initialization_search import InitializationSearch, InitializationSearchStatus
+from longtail_api.methods import METHODS, MethodName
 from longtail_api.pictures import Pictures
+from longtail_api.refusals import refused
 from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
 from longtail_api.values import Distinct, Number
@@ -100,7 +102,7 @@ class HeavyModelSpec(ApiModel):
         ),
     )
 
-    method: Literal["ALT"] = "ALT"
+    method: MethodName = "ALT"
     """How scenarios share the model."""
     data_schema: Annotated[DataSchema, Field(alias="schema")]
     """Labels, features and split of the tables. A change starts the next generation."""
@@ -128,6 +130,13 @@ class HeavyModelSpec(ApiModel):
     """What of the store's history is kept."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
     """Whether the store's objects go when the HeavyModel is deleted."""
+
+    @model_validator(mode="after")
+    def _every_field_means_something(self) -> Self:
+        words = refused(self, METHODS[self.method])
+        if words is not None:
+            raise ValueError(words)
+        return self
 
     @model_validator(mode="after")
     def _the_search_fits_its_job(self) -> Self:

@@ -16,8 +16,9 @@ from longtail_operator.objects import Json, Key, key_of
 from longtail_operator.plan import Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
-from longtail_operator.plans.light_model_search import SearchWorld, plan_search
+from longtail_operator.plans.light_model_search import plan_search
 from longtail_operator.plans.scenario_world import ScenarioWorld, schema_hash
+from longtail_operator.plans.search_world import SearchWorld
 from longtail_operator.pods import Trouble
 from tests.unit.operator_builders import NOON, SETTINGS, SHA, Story, a_heavy_model, a_pod, a_serving_scenario
 
@@ -354,18 +355,20 @@ def test_a_run_without_query_rows_has_no_feedback_to_wait_for():
     story.succeeds("adapt", feedbackReason="EmptyQuerySet").settle()
     raw = {**story.raw, "status": story.status}
     assert story.status["run"]["noFeedback"] == "EmptyQuerySet"
-    assert feedback_of(raw, NOON) is None
-    assert runs_ahead_of_feedback([raw], {"shop"}) == 0
+    assert feedback_of(raw, "adapt", NOON) is None
+    assert runs_ahead_of_feedback([raw], "adapt", {"shop"}) == 0
 
 
 def test_feedback_comes_from_runs_that_have_adapted():
     story = adapted()
     raw = {**story.raw, "status": story.status}
-    found = feedback_of(raw, NOON)
+    found = feedback_of(raw, "adapt", NOON)
     assert found is not None
     assert found.key == "agnostic/feedback/shop.spring.01234567/1.safetensors"
     fresh = Story()
     fresh.settle()
     waiting = {**fresh.raw, "status": fresh.status}
-    assert feedback_of(waiting, NOON + timedelta(1)) is None
-    assert runs_ahead_of_feedback([raw, waiting], {"shop"}) == 0, "one has given it, one has not started from a version"
+    assert feedback_of(waiting, "adapt", NOON + timedelta(1)) is None
+    assert runs_ahead_of_feedback([raw, waiting], "adapt", {"shop"}) == 0, (
+        "one has given it, one has not started from a version"
+    )
