@@ -126,6 +126,9 @@ class HeavyModelSpec(ApiModel):
     """The training pods."""
     allowed_namespaces: Annotated[list[NamespaceName], Field(max_length=256), Distinct()] = []
     """Other namespaces whose Scenarios may refer to this HeavyModel."""
+    share_rows: Literal["Namespace", "AllowedNamespaces", "None"] = "Namespace"
+    """Whose prepared training rows a Scenario's light model may also be distilled on (`teacher.transferRows`): those of
+    the pool's Scenarios in its own namespace; in any namespace that may refer to this HeavyModel; or nobody else's."""
     retention: Retention = Retention()
     """What of the store's history is kept."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"

@@ -1,7 +1,7 @@
 """Every JSON object in the store, one model per kind, and the metadata of feedback and checkpoints."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import ConfigDict, Field
 
@@ -15,6 +15,15 @@ Split = Literal["support", "query", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("support", "query", "validation", "test")
 TRAINING_SPLITS: tuple[Split, ...] = ("support", "query")
 """Rows that statistics may be fitted on."""
+
+
+def _without_attributes(content: dict[str, Any]) -> dict[str, Any]:
+    """A schema once held attributes of scenarios, which nothing read."""
+    schema = content.get("schema")
+    if not isinstance(schema, dict):
+        return content
+    known = cast("dict[str, Any]", schema)
+    return content | {"schema": {name: value for name, value in known.items() if name != "scenarioAttributes"}}
 
 
 class DataPart(ApiModel):
@@ -35,6 +44,7 @@ class Manifest(StoreObject):
     long) and `behaviors.<sequence>.length` (int). Raw typed values: strings for categorical, floats for numeric.
     """
 
+    schema_version: int = 2
     scenario: str
     version: str
     source_key: str
@@ -48,6 +58,10 @@ class Manifest(StoreObject):
     statistics_sha256: Sha256
     first_time: datetime | None = None
     last_time: datetime | None = None
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        return _without_attributes(content)
 
 
 class NumericStatistics(ApiModel):
@@ -90,11 +104,16 @@ class Features(StoreObject):
     indicator of 1.
     """
 
+    schema_version: int = 2
     data_schema: Annotated[DataSchema, Field(alias="schema")]
     vocabularies: dict[str, list[str]]
     numeric: dict[str, "NumericEncoding"]
     labels: dict[str, "NumericEncoding"] = {}
     """Of regression labels: models predict (v − center) / scale, unclipped."""
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        return _without_attributes(content)
 
 
 class NumericEncoding(ApiModel):

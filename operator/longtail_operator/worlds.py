@@ -118,7 +118,7 @@ def search_world(raw: Json, snapshot: Snapshot, settings: Settings, progress: fl
     spec = _parsed(LightModelSearchSpec, raw)
     found = snapshot.get(Key(SCENARIO, key.namespace, spec.target_ref.name))
     target: ScenarioWorld | None = None
-    if spec.target_ref.kind == SCENARIO and found is not None and not is_deleting(found):
+    if found is not None and not is_deleting(found):
         target = scenario_world(found, heavy_model_view(snapshot, heavy_model_key(found), None), None, settings)
     children, pods = _family(snapshot, key)
     return SearchWorld(

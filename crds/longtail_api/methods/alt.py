@@ -96,10 +96,14 @@ class SearchConfig(StepConfig):
     search_space: SearchSpace = SearchSpace()
     objective: Objective = Objective()
     teacher: Teacher = Teacher()
+    transfer_from: list[str] | None = None
+    """Beginnings of the keys of scenarios whose rows the teacher may label, such as `shop.`. None: any of the pool."""
     early_stopping: EarlyStopping = EarlyStopping()
     features: list[str] = []
     max_flops: Annotated[int, Field(ge=1)] | None = None
     max_trials: Annotated[int, Field(ge=1)] | None = None
+    trial_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    """Longest time of one trial of an algorithm that has trials; one over it counts as failed."""
     max_latency_milliseconds: float | None = None
     batch_size: Annotated[int, Field(ge=1)] = 256
 
@@ -117,6 +121,8 @@ class TrainLightConfig(StepConfig):
     """Key of the search step's architecture.json."""
     light_version: str
     teacher: Teacher = Teacher()
+    transfer_from: list[str] | None = None
+    """As in the search's config."""
     training: Training = Training()
     """The heavy model's; its seed is used."""
     light_training: LightTraining = LightTraining()

@@ -109,8 +109,6 @@ def _inputs(world: SearchWorld) -> Inputs | Trouble:
     """What the search starts from, or why it can't start."""
     target = world.target
     name = world.spec.target_ref.name
-    if world.spec.target_ref.kind != "Scenario":
-        return Trouble(Reason.INVALID_SPEC, "targetRef.kind: only a Scenario can be searched for; name one")
     if target is None:
         return Trouble(Reason.TARGET_NOT_FOUND, f"there is no Scenario {name} in this namespace; create it")
     if target.heavy_model is None:

@@ -92,7 +92,13 @@ def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: Step
     for_weights, for_architecture = _both(manifest, config.manifest)
     others = halves(
         transfer_rows(
-            context.store, config.base_version, features, manifest.scenario, config.teacher.transfer_rows, config.seed
+            context.store,
+            config.base_version,
+            features,
+            manifest.scenario,
+            config.teacher.transfer_rows,
+            config.seed,
+            config.transfer_from,
         )
     )
 

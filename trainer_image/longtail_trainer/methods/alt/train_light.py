@@ -173,6 +173,7 @@ def _taught_rows(
         manifest.scenario,
         config.teacher.transfer_rows,
         config.seed + config.training.seed,
+        config.transfer_from,
     )
     rows = concatenate(chain(encoded_parts(context.store, [manifest], TRAINING_SPLITS, teacher.features), [others]))
     own = len(rows) - len(others)

@@ -4,7 +4,7 @@ from longtail_api.methods.alt import SearchConfig
 from longtail_api.run_config import StepConfig
 from longtail_api.store_layout import architecture_key
 from longtail_operator.jobs import config_base
-from longtail_operator.plans.methods.alt.steps import ADAPT
+from longtail_operator.plans.methods.alt.steps import ADAPT, transfer_from
 from longtail_operator.plans.search_world import Inputs, SearchWorld
 
 
@@ -27,10 +27,12 @@ class AltSearch:
             search_space=spec.search_space,
             objective=spec.objective,
             teacher=spec.teacher,
+            transfer_from=transfer_from(inputs.heavy_model, inputs.target.key.namespace),
             early_stopping=spec.early_stopping,
             features=target.light.features,
             max_flops=int(spec.budget.max_flops) if spec.budget.max_flops is not None else None,
             max_trials=spec.budget.max_trials,
+            trial_deadline_seconds=spec.budget.trial_deadline_seconds,
             max_latency_milliseconds=float(latency) if latency is not None else None,
             batch_size=shared.training.batch_size,
         )

@@ -1,12 +1,20 @@
 """The steps of a Scenario's run under ALT: what each depends on, what it is told, and what its result changes."""
 
+from typing import Any
+
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
-from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus, SearchBudget, TargetReference
+from longtail_api.light_model_search import (
+    LightModelSearchSpec,
+    LightModelSearchStatus,
+    SearchBudget,
+    TargetReference,
+    Teacher,
+)
 from longtail_api.methods.alt import AdaptConfig, TrainLightConfig
 from longtail_api.run_config import StepConfig
-from longtail_api.scenario import ScenarioStatus
-from longtail_api.store_layout import result_key
+from longtail_api.scenario import Light, ScenarioStatus
+from longtail_api.store_layout import result_key, scenarios_prefix
 from longtail_api.store_objects import Termination
 from longtail_operator.children import child
 from longtail_operator.identity import child_name, identity
@@ -17,7 +25,7 @@ from longtail_operator.plans.figures import link_pictures, model_metrics
 from longtail_operator.plans.prepare import PREPARE
 from longtail_operator.plans.run_step import JobStep, RunContext, Step
 from longtail_operator.plans.scenario_run import DATA_SCHEDULE
-from longtail_operator.plans.scenario_world import schema_hash
+from longtail_operator.plans.scenario_world import HeavyModelView, schema_hash
 
 
 class Adapt(JobStep):
@@ -65,6 +73,7 @@ class Search:
             space=light.search_space.to_json_dict(),
             features=light.features,
             budget=context.world.spec.budget.to_json_dict(),
+            **_teacher_inputs(light),
             schema=None if mode == "Once" else schema_hash(context.heavy_model.spec),
             run=context.run.number if mode == "Always" else None,
         )
@@ -103,6 +112,7 @@ class Search:
             target_ref=TargetReference(kind="Scenario", name=world.key.name),
             algorithm=world.spec.light.algorithm,
             search_space=world.spec.light.search_space,
+            teacher=world.spec.light.teacher or Teacher(),
             budget=SearchBudget(
                 max_flops=world.spec.budget.max_flops,
                 active_deadline_seconds=context.heavy_model.spec.trainer.deadline_seconds,
@@ -157,6 +167,8 @@ class TrainLight(JobStep):
             heavy_result=result_key(context.world.store_key, context.run.number, ADAPT.name),
             search_result=found.result_key,
             light_version=context.light_version,
+            teacher=own.light.teacher or Teacher(),
+            transfer_from=transfer_from(context.heavy_model, context.world.key.namespace),
             training=spec.training,
             features=own.light.features,
             max_flops=int(own.budget.max_flops) if own.budget.max_flops is not None else None,
@@ -167,6 +179,21 @@ class TrainLight(JobStep):
         status.metrics.light = model_metrics(said)
         link_pictures(context, status, self.name, said)
         context.run.light_sha256 = str(said.outputs["modelSha256"])
+
+
+def _teacher_inputs(light: Light) -> dict[str, Any]:
+    """The teacher as a part of an identity: none where none is given, as it was before one could be."""
+    return {} if light.teacher is None else {"teacher": light.teacher.to_json_dict()}
+
+
+def transfer_from(heavy_model: HeavyModelView, namespace: str) -> list[str]:
+    """Beginnings of the keys of those Scenarios whose rows one in `namespace` may be distilled on."""
+    namespaces = {
+        "Namespace": [namespace],
+        "AllowedNamespaces": sorted({heavy_model.key.namespace, *heavy_model.spec.allowed_namespaces}),
+        "None": [],
+    }
+    return [scenarios_prefix(name) for name in namespaces[heavy_model.spec.share_rows]]
 
 
 ADAPT, SEARCH_STEP, TRAIN_LIGHT = Adapt(), Search(), TrainLight()
