@@ -36,7 +36,7 @@ from benchmarks.memory import (
     schema_of,
     under_limit,
 )
-from longtail_api.heavy_model import Training
+from longtail_api.architecture import Training
 from longtail_api.initialization_search import EncoderSearch, HyperparameterSearch, InitializationSearch
 from longtail_api.light_model_search import Algorithm, DifferentiableParameters, GdasParameters
 from longtail_api.methods.alt import (

@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from longtail_api.heavy_model import Architecture, Training
+from longtail_api.architecture import Architecture, Training
 from longtail_api.initialization_search import EncoderSearch
 from longtail_api.light_model_search import Algorithm, DifferentiableParameters, GdasParameters, SearchSpace, Teacher
 from longtail_api.methods.alt import LightTraining

@@ -1,8 +1,8 @@
 """The two bases of every model of the API, and the kinds of values that several models hold."""
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
@@ -53,6 +53,23 @@ class StoreObject(ApiModel):
     model_config = ConfigDict(extra="ignore")
 
     schema_version: int = 1
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        """JSON of the schemaVersion before this one as JSON of this one; by default the two differ in nothing."""
+        return content
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_either_version(cls, content: Any) -> Any:
+        """What is read from an older object is written as a newer one, so the number rises with the content."""
+        current: int = cls.model_fields["schema_version"].default
+        if not isinstance(content, dict):
+            return content
+        known = cast("dict[str, Any]", content)
+        if known.get("schemaVersion") != current - 1:
+            return known
+        return cls.from_previous(known) | {"schemaVersion": current}
 
     def to_bytes(self) -> bytes:
         """Canonical bytes: the same object always serializes alike, so hashes can be compared."""

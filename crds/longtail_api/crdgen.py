@@ -13,7 +13,8 @@ import yaml
 
 from longtail_api.api_docs import api_docs
 from longtail_api.base import GROUP, VERSION
-from longtail_api.kinds import KINDS, Kind
+from longtail_api.kinds import KINDS, HeavyModel, Kind
+from longtail_api.refusals import refusal_rules
 from longtail_api.structural_schema import JsonSchema, structural_schema
 from longtail_api.values import WORDS
 from longtail_api.words import bounds_in_words, default_in_words
@@ -70,6 +71,9 @@ def root_schema(kind: Kind) -> JsonSchema:
     properties["kind"] = {"type": "string", "description": kind.name, "maxLength": 63}
     properties["metadata"] = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}}
     schema["required"] = ["spec"]
+    if kind.model is HeavyModel and (rules := refusal_rules(properties["spec"])):
+        spec = properties["spec"]
+        spec["x-kubernetes-validations"] = [*spec.get("x-kubernetes-validations", ()), *rules]
     return schema
 
 

@@ -105,10 +105,6 @@ class SplitRule(ApiModel):
         return self
 
 
-AttributeValue = Annotated[str, Field(max_length=128)]
-ScenarioName = Annotated[str, Field(max_length=253)]
-
-
 class DataSchema(ApiModel):
     """Labels, features and split of the three-table form."""
 
@@ -150,10 +146,6 @@ class DataSchema(ApiModel):
     behaviors: Annotated[list[BehaviorSequence], Field(max_length=16)] = []
     """Behavior sequences, each a table of its own."""
     split: SplitRule = SplitRule()
-    scenario_attributes: Annotated[
-        dict[ScenarioName, Annotated[dict[ColumnName, AttributeValue], Field(max_length=32)]], Field(max_length=4096)
-    ] = {}
-    """Attributes of a scenario by its key in the samples table."""
 
     @model_validator(mode="after")
     def _names_are_distinct(self) -> Self:

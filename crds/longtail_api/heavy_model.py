@@ -5,11 +5,14 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel, Cron, NamespaceName, Sha256, TimeZone
 from longtail_api.conditions import Conditions
 from longtail_api.data_schema import DataSchema
 from longtail_api.initialization_search import InitializationSearch, InitializationSearchStatus
+from longtail_api.methods import METHODS, MethodName
 from longtail_api.pictures import Pictures
+from longtail_api.refusals import refused
 from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
 from longtail_api.values import Distinct, Number
@@ -17,63 +20,6 @@ from longtail_api.values import Distinct, Number
 MODEL_REVISION = 2
 """Of what the trainer builds from an `Architecture`. Weights of another revision don't fit, so with a new one the next
 generation begins, as with a change of the architecture itself. 2: bins of numbers, a way round each LSTM layer."""
-
-
-class Architecture(ApiModel):
-    """Sizes of the heavy model. Immutable within a generation."""
-
-    rules: ClassVar = (
-        Rule(
-            "self.behaviorWidth % self.behaviorHeads == 0",
-            "behaviorWidth must be divisible by behaviorHeads; change one of the two",
-            "behaviorHeads",
-        ),
-    )
-
-    embedding_size: Annotated[int, Field(ge=1, le=256)] = 8
-    """Width of the embedding of one categorical feature."""
-    profile_layers: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)] = [64, 32]
-    """Widths of the profile encoder (ALT, Fig. 3)."""
-    behavior_width: Annotated[int, Field(ge=1, le=1024)] = 32
-    """Hidden width of the behavior encoder."""
-    behavior_layers: Annotated[int, Field(ge=1, le=24)] = 2
-    """Layers of the behavior encoder."""
-    behavior_heads: Annotated[int, Field(ge=1, le=64)] = 1
-    """Attention heads, for a Transformer encoder."""
-    behavior_intermediate: Annotated[int, Field(ge=1, le=4096)] = 32
-    """Width between the two linear layers of a Transformer block."""
-    prediction_layers: Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=8)] = [
-        64,
-        16,
-    ]
-    """Widths of the prediction module (ALT, Fig. 3)."""
-    dropout: Annotated[Decimal, Number(ge="0", lt="1")] = Decimal("0.1")
-    """Dropout between layers."""
-
-    @model_validator(mode="after")
-    def _heads_divide_the_width(self) -> Self:
-        if self.behavior_width % self.behavior_heads:
-            raise ValueError("behaviorWidth must be divisible by behaviorHeads; change one of the two")
-        return self
-
-
-class Training(ApiModel):
-    """How the heavy model is trained and fine-tuned."""
-
-    epochs: Annotated[int, Field(ge=1, le=1000)] = 20
-    """Passes over the pooled support rows, at most; validation loss may end it earlier."""
-    fine_tune_epochs: Annotated[int, Field(ge=1, le=1000)] = 15
-    """Passes over one scenario's support rows, at most (ALT Eq. 1)."""
-    batch_size: Annotated[int, Field(ge=1, le=65_536)] = 256
-    """Samples of one gradient step."""
-    learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.002")
-    """Learning rate of the initial training."""
-    fine_tune_batch_size: Annotated[int, Field(ge=1, le=65_536)] = 64
-    """Samples of one gradient step of the fine-tuning: smaller, since a scenario may have few."""
-    fine_tune_learning_rate: Annotated[Decimal, Number(gt="0", le="1")] = Decimal("0.001")
-    """γ of ALT Eq. 1."""
-    seed: Annotated[int, Field(ge=0, le=2_147_483_647)] = 0
-    """Seed of every random choice of the steps."""
 
 
 class ScenarioSelector(ApiModel):
@@ -156,7 +102,7 @@ class HeavyModelSpec(ApiModel):
         ),
     )
 
-    method: Literal["ALT"] = "ALT"
+    method: MethodName = "ALT"
     """How scenarios share the model."""
     data_schema: Annotated[DataSchema, Field(alias="schema")]
     """Labels, features and split of the tables. A change starts the next generation."""
@@ -180,10 +126,20 @@ class HeavyModelSpec(ApiModel):
     """The training pods."""
     allowed_namespaces: Annotated[list[NamespaceName], Field(max_length=256), Distinct()] = []
     """Other namespaces whose Scenarios may refer to this HeavyModel."""
+    share_rows: Literal["Namespace", "AllowedNamespaces", "None"] = "Namespace"
+    """Whose prepared training rows a Scenario's light model may also be distilled on (`teacher.transferRows`): those of
+    the pool's Scenarios in its own namespace; in any namespace that may refer to this HeavyModel; or nobody else's."""
     retention: Retention = Retention()
     """What of the store's history is kept."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
     """Whether the store's objects go when the HeavyModel is deleted."""
+
+    @model_validator(mode="after")
+    def _every_field_means_something(self) -> Self:
+        words = refused(self, METHODS[self.method])
+        if words is not None:
+            raise ValueError(words)
+        return self
 
     @model_validator(mode="after")
     def _the_search_fits_its_job(self) -> Self:

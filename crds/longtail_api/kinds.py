@@ -84,26 +84,13 @@ class LightModelSearch(Resource):
     """One search for a light architecture inside a budget. Created for its target by the operator, or by a person;
     nothing consumes a person's result unasked."""
 
-    rules: ClassVar = (
-        _name_rule("LightModelSearch"),
-        Rule(
-            "!has(self.spec.warmStart) || self.spec.warmStart.searchRef != self.metadata.name",
-            "a search can't begin with its own result; name another LightModelSearch or remove warmStart",
-            "spec.warmStart.searchRef",
-        ),
-    )
+    rules: ClassVar = (_name_rule("LightModelSearch"),)
 
     kind: Literal["LightModelSearch"] = "LightModelSearch"
     spec: LightModelSearchSpec
     """One search. Everything but suspend is immutable."""
     status: LightModelSearchStatus | None = None
     """What the operator observed."""
-
-    @model_validator(mode="after")
-    def _begins_with_another(self) -> Self:
-        if self.spec.warm_start is not None and self.spec.warm_start.search_ref == self.metadata.name:
-            raise ValueError("spec.warmStart.searchRef: a search can't begin with its own result; name another one")
-        return self
 
 
 @dataclass(frozen=True)

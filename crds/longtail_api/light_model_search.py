@@ -134,18 +134,14 @@ class Teacher(ApiModel):
     weight: Annotated[Decimal, Number(ge="0", le="100")] = Decimal("1")
     """δ of ALT Eq. 5."""
     transfer_rows: Annotated[int, Field(ge=0, le=10_000_000)] = 20_000
-    """Training rows of the pool's other scenarios that the teacher labels beside the scenario's own."""
+    """Training rows of the pool's other scenarios that the teacher labels beside the scenario's own. Of which ones, the
+    HeavyModel's shareRows says."""
 
 
 class SearchBudget(ApiModel):
     """What the search may spend, and what its result may cost."""
 
     rules: ClassVar = (
-        Rule(
-            "!has(self.maxTrials) || self.parallelTrials <= self.maxTrials",
-            "is above maxTrials; lower parallelTrials or raise maxTrials",
-            "parallelTrials",
-        ),
         Rule(
             "!has(self.trialDeadlineSeconds) || self.trialDeadlineSeconds <= self.activeDeadlineSeconds",
             "is above activeDeadlineSeconds, so that one trial could outlast the search; lower it",
@@ -156,41 +152,30 @@ class SearchBudget(ApiModel):
     max_flops: Annotated[Decimal, Number(gt="0", le="1000G", quantity=True, unit="FLOPs")] | None = None
     """Floating-point operations of one prediction of the result, such as 250k."""
     max_trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
-    """Trials at most, for sampling algorithms."""
-    parallel_trials: Annotated[int, Field(ge=1, le=256)] = 1
-    """Trials at the same time."""
+    """Trials at most, of an algorithm that has trials: random, not gdas."""
     trial_deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
-    """Longest time of one trial."""
+    """Longest time of one trial, of an algorithm that has trials; one over it ends, and the search goes on."""
     active_deadline_seconds: Annotated[int, Field(ge=60, le=604_800)] = 14_400
     """Longest time of the whole search."""
 
     @model_validator(mode="after")
     def _trials_fit_the_search(self) -> Self:
-        if self.max_trials is not None and self.parallel_trials > self.max_trials:
-            raise ValueError("parallelTrials is above maxTrials; lower parallelTrials or raise maxTrials")
         if self.trial_deadline_seconds is not None and self.trial_deadline_seconds > self.active_deadline_seconds:
             raise ValueError("trialDeadlineSeconds is above activeDeadlineSeconds; lower it")
         return self
 
 
 class EarlyStopping(ApiModel):
-    """When a hopeless trial ends."""
+    """When a hopeless trial ends, of an algorithm that has trials."""
 
     patience: Annotated[int, Field(ge=1, le=100)] = 3
     """Epochs without an improvement on validation rows."""
 
 
-class WarmStart(ApiModel):
-    """Another search whose result this one begins with."""
-
-    search_ref: ObjectName
-    """Name of a LightModelSearch in this namespace."""
-
-
 class TargetReference(ApiModel):
     """What the search is for."""
 
-    kind: Literal["Scenario", "HeavyModel"] = "Scenario"
+    kind: Literal["Scenario"] = "Scenario"
     """Kind of the target."""
     name: ObjectName
     """Name of the target, in this namespace."""
@@ -204,8 +189,13 @@ class LightModelSearchSpec(ApiModel):
             immutable(field, "only suspend may change; for another search create another LightModelSearch")
             for field in ("targetRef", "algorithm", "searchSpace", "objective", "teacher", "budget", "earlyStopping")
         ),
-        immutable(
-            "warmStart", "only suspend may change; for another search create another LightModelSearch", optional=True
+        *(
+            Rule(
+                f"self.algorithm.name != 'gdas' || !has(self.budget.{field})",
+                "gdas has no trials: its epochs are algorithm.gdas.epochs; remove it, or set algorithm.name to random",
+                f"budget.{field}",
+            )
+            for field in ("maxTrials", "trialDeadlineSeconds")
         ),
     )
 
@@ -223,10 +213,17 @@ class LightModelSearchSpec(ApiModel):
     """What it may spend, and what its result may cost."""
     early_stopping: EarlyStopping = EarlyStopping()
     """When a hopeless trial ends."""
-    warm_start: WarmStart | None = None
-    """Another search whose result this one begins with."""
     suspend: bool = False
     """Stop; a later false resumes from the last checkpoint."""
+
+    @model_validator(mode="after")
+    def _gdas_has_no_trials(self) -> Self:
+        for field, value in (
+            ("maxTrials", self.budget.max_trials), ("trialDeadlineSeconds", self.budget.trial_deadline_seconds),
+        ):  # fmt: skip
+            if value is not None and self.algorithm.name == "gdas":
+                raise ValueError(f"budget.{field}: gdas has no trials; remove it, or set algorithm.name to random")
+        return self
 
 
 class TrialCounts(ApiModel):

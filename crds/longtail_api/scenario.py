@@ -7,8 +7,7 @@ from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName, Cron, TimeZone
 from longtail_api.conditions import Conditions
-from longtail_api.data_schema import AttributeValue
-from longtail_api.light_model_search import Algorithm, SearchSpace
+from longtail_api.light_model_search import Algorithm, SearchSpace, Teacher
 from longtail_api.pictures import Pictures
 from longtail_api.rules import Rule, comparing, immutable
 from longtail_api.shared_specs import (
@@ -79,6 +78,9 @@ class Light(ApiModel):
     """How its architecture is searched."""
     search_space: SearchSpace = SearchSpace()
     """What it may consist of."""
+    teacher: Teacher | None = None
+    """How it is distilled from the heavy model, in the search and in its training; without it as a LightModelSearch's
+    default says."""
     search: Literal["Once", "OnSchemaChange", "Always"] = "OnSchemaChange"
     """When the architecture is searched again."""
 
@@ -163,8 +165,6 @@ class ScenarioSpec(ApiModel):
     """The shared model it starts from and gives feedback to. Immutable."""
     data: ScenarioData = ScenarioData()
     """Which rows are this scenario's."""
-    attributes: Annotated[dict[ColumnName, AttributeValue], Field(max_length=32)] = {}
-    """Attributes of the scenario."""
     refresh: Refresh = Refresh()
     """When data and model are made anew."""
     storage: StorageOverrides = StorageOverrides()

@@ -12,6 +12,17 @@ def scenario_key(namespace: str, name: str, uid: str) -> str:
     return f"{namespace}.{name}.{uid.replace('-', '')[:8]}"
 
 
+def scenarios_prefix(namespace: str) -> str:
+    """What the keys of all Scenarios of a namespace begin with; those of no other do, as a namespace has no dot."""
+    return f"{namespace}."
+
+
+def manifest_scenario(key: str) -> str:
+    """The scenario key in a manifest's key; empty where it is none."""
+    parts = key.split("/")
+    return parts[1] if len(parts) == 4 and key == manifest_key(parts[1], parts[2]) else ""
+
+
 def data_versions_prefix(scenario: str) -> str:
     """Where all data versions of a scenario are."""
     return f"data/{scenario}/"

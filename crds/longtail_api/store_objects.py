@@ -1,19 +1,29 @@
 """Every JSON object in the store, one model per kind, and the metadata of feedback and checkpoints."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import ConfigDict, Field
 
+from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel, Sha256, StoreObject
 from longtail_api.data_schema import DataSchema
-from longtail_api.heavy_model import Architecture, Training
 from longtail_api.initialization_search import InitializationOutcome
+from longtail_api.model_families import HeavyFamily, LightArchitecture, LightFamily, of_family
 
 Split = Literal["support", "query", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("support", "query", "validation", "test")
 TRAINING_SPLITS: tuple[Split, ...] = ("support", "query")
 """Rows that statistics may be fitted on."""
+
+
+def _without_attributes(content: dict[str, Any]) -> dict[str, Any]:
+    """A schema once held attributes of scenarios, which nothing read."""
+    schema = content.get("schema")
+    if not isinstance(schema, dict):
+        return content
+    known = cast("dict[str, Any]", schema)
+    return content | {"schema": {name: value for name, value in known.items() if name != "scenarioAttributes"}}
 
 
 class DataPart(ApiModel):
@@ -34,6 +44,7 @@ class Manifest(StoreObject):
     long) and `behaviors.<sequence>.length` (int). Raw typed values: strings for categorical, floats for numeric.
     """
 
+    schema_version: int = 2
     scenario: str
     version: str
     source_key: str
@@ -47,6 +58,10 @@ class Manifest(StoreObject):
     statistics_sha256: Sha256
     first_time: datetime | None = None
     last_time: datetime | None = None
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        return _without_attributes(content)
 
 
 class NumericStatistics(ApiModel):
@@ -89,11 +104,16 @@ class Features(StoreObject):
     indicator of 1.
     """
 
+    schema_version: int = 2
     data_schema: Annotated[DataSchema, Field(alias="schema")]
     vocabularies: dict[str, list[str]]
     numeric: dict[str, "NumericEncoding"]
     labels: dict[str, "NumericEncoding"] = {}
     """Of regression labels: models predict (v − center) / scale, unclipped."""
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        return _without_attributes(content)
 
 
 class NumericEncoding(ApiModel):
@@ -154,37 +174,16 @@ class MetaUpdateParameters(ApiModel):
     clip_norm: float
 
 
-class Layer(ApiModel):
-    """One layer of a searched behavior encoder (ALT III-D)."""
-
-    input: int
-    """0: the original input; i: output of layer i (1-based), always an earlier one."""
-    operation: str
-    residuals: list[int] = []
-    """Earlier outputs added to this layer's, numbered as inputs are."""
-
-
-class LightArchitecture(ApiModel):
-    """The architecture that a search finds: of a light model, or of a heavy model's behavior encoders."""
-
-    width: int
-    layers: list[Layer]
-    attention_heads: int = 1
-
-
 class Version(StoreObject):
     """`agnostic/versions/<number>.json`: a link of the chain. Committed once, never changed."""
 
+    schema_version: int = 2
     number: Annotated[int, Field(ge=1)]
     kind: Literal["initial", "fold", "meta-training", "rollback"]
     generation: Annotated[int, Field(ge=1)]
     checkpoint: Checkpoint
     features_sha256: Sha256
-    encoder: Literal["LSTM", "Transformer", "Searched"]
-    """Searched: the layers of `cell`."""
-    architecture: Architecture
-    cell: LightArchitecture | None = None
-    """Layers of every behavior encoder, where an architecture search has found them."""
+    model: HeavyFamily
     initialization: InitializationOutcome | None = None
     """How the generation's first version was searched for, where it was."""
     schema_hash: str
@@ -207,6 +206,11 @@ class Version(StoreObject):
     nonce: str
     """Random; tells one's own lost response from another's commit."""
     created: datetime
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        flat = {name: content[name] for name in ("encoder", "architecture", "cell") if name in content}
+        return content | {"model": of_family("alt-heavy", flat)}
 
 
 class FeedbackMetadata(StoreObject):
@@ -281,13 +285,18 @@ class Termination(ApiModel):
 class SearchResult(StoreObject):
     """`runs/<scenario>/<run>/search/architecture.json`."""
 
-    architecture: LightArchitecture
+    schema_version: int = 2
+    found: LightFamily
     flops: int
     smallest_flops: int
     """FLOPs of the cheapest architecture of the space."""
     max_flops: int | None = None
     log_probability: float | None = None
     validation: dict[str, Metric] = {}
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        return content | {"found": of_family("alt-light", content.get("architecture"))}
 
 
 class Trial(ApiModel):
@@ -332,6 +341,7 @@ class TensorSpec(ApiModel):
 class ModelCard(StoreObject):
     """`models/<scenario>/<version>/model.json`."""
 
+    schema_version: int = 2
     scenario: str
     version: str
     sha256: Sha256
@@ -345,7 +355,7 @@ class ModelCard(StoreObject):
     """Outputs are one per label, named as the label: a probability, or a value for a regression."""
     data_version: str
     agnostic_version: int
-    architecture: LightArchitecture
+    model: LightFamily
     flops: int
     heavy_flops: int
     metrics: dict[str, dict[str, Metric]] = {}
@@ -355,6 +365,10 @@ class ModelCard(StoreObject):
     """Largest difference between torch and ONNX Runtime over the parity gate's inputs."""
     requests_key: str
     """Validation rows as requests; the checker answers them."""
+
+    @classmethod
+    def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        return content | {"model": of_family("alt-light", content.get("architecture"))}
 
 
 class InferenceTensor(ApiModel):

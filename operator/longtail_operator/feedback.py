@@ -21,6 +21,7 @@ from longtail_operator.metaupdate.config import MetaUpdateConfig, MetaUpdateFail
 from longtail_operator.metaupdate.rules import PendingFeedback, due
 from longtail_operator.objects import Json, Key, entries, is_deleting, key_of, section, uid_of
 from longtail_operator.plan import Note
+from longtail_operator.plans.methods import method_of
 from longtail_operator.store_hub import HeavyModelStore, StoreHub
 from longtail_operator.work_queue import WorkQueue
 
@@ -31,15 +32,15 @@ _LONGEST_DELAY = 300.0
 _KILL_SECONDS = 10.0
 
 
-def has_adapted(scenario: Json) -> bool:
-    """Has the current run handed in its feedback?"""
+def has_handed_in(scenario: Json, step: str | None) -> bool:
+    """Has the current run handed in its feedback? `step`: the one that does (`Method.feedback_step`)."""
     steps = entries(scenario, "status", "run", "steps")
-    return any(step.get("name") == "adapt" and step.get("result") for step in steps)
+    return any(known.get("name") == step and known.get("result") for known in steps)
 
 
-def feedback_of(scenario: Json | None, now: datetime) -> PendingFeedback | None:
+def feedback_of(scenario: Json | None, step: str | None, now: datetime) -> PendingFeedback | None:
     """The feedback that the Scenario's current run has handed in, by its deterministic key; None where it has none."""
-    if scenario is None or not has_adapted(scenario):
+    if scenario is None or not has_handed_in(scenario, step):
         return None
     if section(scenario, "status", "run").get("noFeedback"):
         return None
@@ -49,7 +50,7 @@ def feedback_of(scenario: Json | None, now: datetime) -> PendingFeedback | None:
     return PendingFeedback(modified=now, scenario=owner, run=run, key=feedback_key(owner, run))
 
 
-def runs_ahead_of_feedback(scenarios: list[Json], namespaces: set[str]) -> int:
+def runs_ahead_of_feedback(scenarios: list[Json], step: str | None, namespaces: set[str]) -> int:
     """Runs that a synchronous round waits for: they have started from a version, and will still hand in feedback.
 
     Failed runs, and those of Scenarios that are suspended, deleted or in none of the `namespaces` allowed, will not.
@@ -59,7 +60,7 @@ def runs_ahead_of_feedback(scenarios: list[Json], namespaces: set[str]) -> int:
         for scenario in scenarios
         if is_unfinished(scenario)
         and section(scenario, "status", "run").get("baseVersion") is not None
-        and not has_adapted(scenario)
+        and not has_handed_in(scenario, step)
         and not section(scenario, "spec").get("suspend")
         and not is_deleting(scenario)
         and key_of(scenario).namespace in namespaces
@@ -86,7 +87,9 @@ class Folding:
         decision = due(
             list(state.pending.values()),
             mode=spec.meta_update.mode,
-            running=runs_ahead_of_feedback(scenarios, {key.namespace, *spec.allowed_namespaces}),
+            running=runs_ahead_of_feedback(
+                scenarios, method_of(spec).feedback_step, {key.namespace, *spec.allowed_namespaces}
+            ),
             buffer_size=spec.meta_update.buffer_size,
             flush_interval=timedelta(seconds=spec.meta_update.flush_interval_seconds),
             longest_round=timedelta(seconds=spec.trainer.deadline_seconds),

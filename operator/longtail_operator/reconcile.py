@@ -18,8 +18,8 @@ from longtail_operator.notes import notes_of
 from longtail_operator.objects import HEAVY_MODEL, SCENARIO, SEARCH, Json, Key, entries, is_deleting, key_of, section
 from longtail_operator.plan import Note, Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
-from longtail_operator.plans.light_model_search import STEP, plan_search, running_progress_key
-from longtail_operator.plans.meta_training import pauses_folding
+from longtail_operator.plans.light_model_search import plan_search, running_progress_key, search_of
+from longtail_operator.plans.methods import method_of
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
 from longtail_operator.pods import Trouble
@@ -138,7 +138,8 @@ class Reconciler:
             world = self._scenario_world(raw, heavy_model, card, last_run)
         plan = plan_scenario(world, self._now())
         # Before the status says that the run has adapted: a round of feedback must not end without it.
-        handed_in = feedback_of({**raw, "status": plan.status}, self._now())
+        step = method_of(heavy_model.spec).feedback_step if heavy_model is not None else None
+        handed_in = feedback_of({**raw, "status": plan.status}, step, self._now())
         if handed_in is not None:
             self._hub.add_feedback(heavy_key, handed_in)
         # From the decision until its status is in the snapshot nothing else shows that a place is taken.
@@ -181,7 +182,7 @@ class Reconciler:
         scenarios = self._snapshot.scenarios(world.key)
         if view.head is not None:
             metrics.AGNOSTIC_VERSION.labels(world.key.namespace, world.key.name).set(view.head.number)
-            if not pauses_folding(plan.status):
+            if not method_of(world.spec).pauses_folding(plan.status):
                 self._folding.look(current, world.spec, scenarios, self._now())
         state = self._hub.known(world.key)
         if state is not None:
@@ -206,7 +207,9 @@ class Reconciler:
             said = cast(Json, json.loads(found)) if found else {}
         except ValueError:
             return None  # advisory: half an overwrite decides nothing
-        fraction: object = said.get("fraction") if said.get("step", STEP) == STEP else None
+        search = search_of(world)
+        ours = search is not None and said.get("step", search.step) == search.step
+        fraction: object = said.get("fraction") if ours else None
         return min(max(float(fraction), 0.0), 1.0) if isinstance(fraction, int | float) else None
 
     async def _carry_out(self, raw: Json, before: Json, plan: Plan) -> None:

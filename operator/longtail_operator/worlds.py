@@ -12,8 +12,8 @@ from longtail_api.store_objects import ModelCard
 from longtail_operator.gate import is_admitted
 from longtail_operator.objects import SCENARIO, Json, Key, is_deleting, key_of, section
 from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
-from longtail_operator.plans.light_model_search import SearchWorld
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
+from longtail_operator.plans.search_world import SearchWorld
 from longtail_operator.pods import Trouble
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot, heavy_model_key
@@ -118,7 +118,7 @@ def search_world(raw: Json, snapshot: Snapshot, settings: Settings, progress: fl
     spec = _parsed(LightModelSearchSpec, raw)
     found = snapshot.get(Key(SCENARIO, key.namespace, spec.target_ref.name))
     target: ScenarioWorld | None = None
-    if spec.target_ref.kind == SCENARIO and found is not None and not is_deleting(found):
+    if found is not None and not is_deleting(found):
         target = scenario_world(found, heavy_model_view(snapshot, heavy_model_key(found), None), None, settings)
     children, pods = _family(snapshot, key)
     return SearchWorld(

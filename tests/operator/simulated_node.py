@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from longtail_api.heavy_model import Architecture
+from longtail_api.architecture import Architecture
+from longtail_api.model_families import AltHeavy, AltLight
 from longtail_api.store_layout import model_card_key
-from longtail_api.store_objects import CheckReport, LightArchitecture, Metric, ModelCard, Termination, Version
+from longtail_api.store_objects import CheckReport, Metric, ModelCard, Termination, Version
 from longtail_operator.kube import HttpKubeApi, KubeError
 from longtail_operator.objects import Json, Key, section
 from longtail_store import Chain, Store, new_nonce, write_object_if_absent
@@ -203,8 +204,9 @@ def _initialize(store: Store, config: Json) -> Result:
     chain.commit(
         Version(
             number=number, kind="initial", generation=config["generation"], checkpoint=checkpoint,
-            features_sha256=sha256("features"), encoder=config["encoder"],
-            architecture=Architecture.model_validate(config["architecture"]), schema_hash=config["schemaHash"],
+            features_sha256=sha256("features"), model=AltHeavy(
+                encoder=config["encoder"], architecture=Architecture.model_validate(config["architecture"])
+            ), schema_hash=config["schemaHash"],
             pool=config["pool"], nonce=nonce, created=datetime.now(UTC), flops=1000,
         )
     )  # fmt: skip
@@ -230,7 +232,7 @@ def _train_light(store: Store, config: Json) -> Result:
     card = ModelCard(
         scenario=config["owner"], version=config["lightVersion"], sha256=digest, bytes=1, inputs=[], outputs=[],
         labels=["click"], data_version="d1", agnostic_version=config["baseVersion"],
-        architecture=LightArchitecture(width=1, layers=[]), flops=300, heavy_flops=1000, requests_key="r",
+        model=AltLight(width=1, layers=[]), flops=300, heavy_flops=1000, requests_key="r",
     )  # fmt: skip
     write_object_if_absent(store, model_card_key(config["owner"], config["lightVersion"]), card)
     return {"modelSha256": digest}, FIGURES, 300

@@ -7,14 +7,9 @@ from pathlib import Path
 import onnx
 import onnx.parser
 
+from longtail_api.model_families import AltLight
 from longtail_api.store_layout import model_card_key, model_key, requests_key
-from longtail_api.store_objects import (
-    InferenceTensor,
-    LightArchitecture,
-    ModelCard,
-    RecordedRequest,
-    TensorSpec,
-)
+from longtail_api.store_objects import InferenceTensor, ModelCard, RecordedRequest, TensorSpec
 from longtail_store import write_object_if_absent
 from longtail_store.file_store import FileStore
 
@@ -108,7 +103,7 @@ def store_model(
         labels=[LABEL],
         data_version="d1",
         agnostic_version=1,
-        architecture=LightArchitecture(width=1, layers=[]),
+        model=AltLight(width=1, layers=[]),
         flops=1,
         heavy_flops=2,
         requests_key=requests_key(SCENARIO, "d1"),

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from longtail_api.heavy_model import Architecture
+from longtail_api.architecture import Architecture
+from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import feedback_key
 from longtail_api.store_objects import MetaUpdateParameters, Version
 from longtail_store import Chain, Committed, Lost, Store, new_nonce
@@ -65,8 +66,7 @@ def commit_generation(store: Store, tensors: Mapping[str, np.ndarray], nonce: st
             generation=head.generation + 1 if head else 1,
             checkpoint=checkpoint,
             features_sha256="0" * 64,
-            encoder="LSTM",
-            architecture=Architecture(),
+            model=AltHeavy(encoder="LSTM", architecture=Architecture()),
             schema_hash=f"schema-{number}",
             pool=["data/team.first.0000000a/d1/manifest.json"],
             settled=head.settled if head else {},

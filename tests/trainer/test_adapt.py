@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from longtail_api.heavy_model import Training
+from longtail_api.architecture import Training
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import result_key
 from longtail_api.store_objects import FeedbackMetadata

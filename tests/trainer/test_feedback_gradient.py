@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from longtail_api.heavy_model import Architecture
+from longtail_api.architecture import Architecture
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.data.loading import empty_split, encode_frame
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from longtail_api.heavy_model import Architecture, Training
+from longtail_api.architecture import Architecture, Training
 from longtail_api.store_objects import Features
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encode_frame

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from longtail_api.heavy_model import Architecture, Training
+from longtail_api.architecture import Architecture, Training
 from longtail_trainer.running.errors import ConfigInvalid, Terminated
 from longtail_trainer.search.driver import Limits, NoTrialCompleted, Result, search
 from longtail_trainer.search.journal import ResumeJournal, TrialAttempts

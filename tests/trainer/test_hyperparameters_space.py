@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import FixedTrial
 
-from longtail_api.heavy_model import Architecture, Training
+from longtail_api.architecture import Architecture, Training
 from longtail_trainer.running.errors import ConfigInvalid
 from longtail_trainer.search.spaces.fields import PAPER_SPACE, Candidate, Choices, Decimals, Integers, Space
 

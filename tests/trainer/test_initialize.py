@@ -8,7 +8,8 @@ import time
 import pytest
 import torch
 
-from longtail_api.heavy_model import Training
+from longtail_api.architecture import Training
+from longtail_api.model_families import AltHeavy
 from longtail_api.run_config import ExitCode, StoreAddress
 from longtail_api.store_layout import (
     CHECKPOINTS_PREFIX,
@@ -224,8 +225,7 @@ def recorder(generation, schema_hash="h1"):
             generation=generation,
             checkpoint=checkpoint,
             features_sha256="0" * 64,
-            encoder="LSTM",
-            architecture=SMALL,
+            model=AltHeavy(encoder="LSTM", architecture=SMALL),
             schema_hash=schema_hash,
             nonce=nonce,
             created="2026-01-01T00:00:00Z",

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from longtail_api.heavy_model import Architecture, Training
+from longtail_api.architecture import Architecture, Training
 from longtail_api.initialization_search import (
     EncoderSearch,
     HyperparameterSearch,
@@ -11,14 +11,10 @@ from longtail_api.initialization_search import (
     InitializationSearch,
 )
 from longtail_api.light_model_search import DifferentiableParameters
+from longtail_api.model_families import LightArchitecture
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import feedback_key, result_key, step_prefix, way_key
-from longtail_api.store_objects import (
-    EncoderSearchResult,
-    HyperparameterSearchResult,
-    LightArchitecture,
-    MetaUpdateParameters,
-)
+from longtail_api.store_objects import EncoderSearchResult, HyperparameterSearchResult, MetaUpdateParameters
 from longtail_operator.metaupdate.fold import fold
 from longtail_store import Chain, open_store, read_object
 from longtail_trainer.methods import run
@@ -120,7 +116,7 @@ def test_the_higher_auc_on_validation_rows_wins_and_a_tie_is_the_pre_designed_on
     run("initialize", a_config(address, a_pool(store)))
     version = Chain(store).version(1)
     assert version.initialization.won == won
-    assert (version.encoder, version.cell is not None) == (
+    assert (version.model.encoder, version.model.cell is not None) == (
         ("Searched", True) if won == "Architecture" else ("LSTM", False)
     )
 
@@ -160,7 +156,7 @@ def test_a_trial_that_crashes_and_one_that_takes_too_long_are_recorded_and_the_r
     counts = ways_of(store)["Hyperparameters"].trials
     assert counts["failed"] >= 1
     assert sum(counts.values()) == len(found.trials)
-    assert Chain(store).version(1).architecture.behavior_layers == 3
+    assert Chain(store).version(1).model.architecture.behavior_layers == 3
 
 
 def test_a_way_that_fails_is_recorded_and_the_other_one_wins(store, address, monkeypatch):
@@ -268,7 +264,11 @@ def test_a_searched_heavy_model_is_adapted_gives_feedback_and_is_folded_as_any_o
     parameters = MetaUpdateParameters(learning_rate=0.1, staleness_exponent=0.5, clip_norm=1)
     second = fold(store, [(ARRIVAL, 1)], parameters, orphans_seconds=86_400).version
     assert (second.number, second.folded_count, second.rejected) == (2, 1, [])
-    assert (second.encoder, second.cell, second.initialization) == ("Searched", first.cell, first.initialization)
+    assert (second.model.encoder, second.model.cell, second.initialization) == (
+        "Searched",
+        first.model.cell,
+        first.initialization,
+    )
     before, after = load_version(store, first).state_dict(), load_version(store, second).state_dict()
     moved = [name for name in before if ".layers.cell." in name and not torch.equal(before[name], after[name])]
     assert moved
@@ -289,5 +289,5 @@ def test_killed_anywhere_it_resumes_and_ends_in_the_same_version(tmp_path, word)
             assert Chain(store).head_number() == 0
         run("initialize", config)
         version = Chain(store).version(1)
-        found[name] = (version.checkpoint.sha256, version.cell, version.initialization)
+        found[name] = (version.checkpoint.sha256, version.model.cell, version.initialization)
     assert found["killed"] == found["whole"]

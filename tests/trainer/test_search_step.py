@@ -47,7 +47,7 @@ def test_the_result_is_inside_the_budget_and_says_what_it_costs(address):
     store = open_store(address)
     found = read_object(store, architecture_key(ARRIVAL, 1), SearchResult)
     features = load_heavy(store, HEAVY_RESULT).features
-    assert found.flops == LightModel(features, found.architecture).flops() == result.flops <= budget
+    assert found.flops == LightModel(features, found.found).flops() == result.flops <= budget
     assert found.smallest_flops == space.smallest_flops()
     assert result.outputs["architectureKey"] == architecture_key(ARRIVAL, 1)
     assert result.outputs["flops"] == found.flops
@@ -88,7 +88,7 @@ def test_the_cell_the_probabilities_and_the_losses_are_drawn(address):
     result = run("search", search_config(address))
     assert set(result.pictures) == {"cell", "probabilities", "learning-curves"}
     shown = {name: open_store(address).get(key).decode() for name, key in result.pictures.items()}
-    for layer in read_object(open_store(address), architecture_key(ARRIVAL, 1), SearchResult).architecture.layers:
+    for layer in read_object(open_store(address), architecture_key(ARRIVAL, 1), SearchResult).found.layers:
         assert f">{layer.operation}<" in shown["cell"]
     assert f"{result.flops:,} FLOPs" in shown["cell"]
     assert all(f">{name}<" in shown["probabilities"] for name in SMALL_SPACE.operations)
@@ -194,7 +194,7 @@ def test_what_is_too_slow_is_not_found(address, algorithm, own_cache, monkeypatc
     config = search_config(address, algorithm=Algorithm(name=algorithm), max_trials=2, max_latency_milliseconds=1.0)
     run("search", config)
     store = open_store(address)
-    found = read_object(store, architecture_key(ARRIVAL, 1), SearchResult).architecture
+    found = read_object(store, architecture_key(ARRIVAL, 1), SearchResult).found
     assert {layer.operation for layer in found.layers} == {"lstm"}, "the most FLOPs, and the least time"
     lines = store.get(metrics_key(step_prefix(ARRIVAL, 1, "search"))).decode().splitlines()
     assert all(0 < json.loads(line)["predictedMilliseconds"] < 1 for line in lines)

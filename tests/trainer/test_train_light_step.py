@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from longtail_api.methods.alt import LightTraining
+from longtail_api.model_families import AltLight
 from longtail_api.store_layout import model_card_key, model_key, requests_key, result_key
 from longtail_api.store_objects import ModelCard, SearchResult, StepResult
 from longtail_store import Store, open_store, read_object, write_object_if_absent
@@ -58,7 +59,7 @@ def test_the_card_describes_the_model_beside_it(trained):
     assert card.sha256 == hashlib.sha256(content).hexdigest() == result.outputs["modelSha256"]
     assert card.bytes == len(content)
     assert (card.scenario, card.version, card.data_version, card.agnostic_version) == (ARRIVAL, "v1", "v1", 1)
-    assert card.architecture == ARCHITECTURE
+    assert card.model == AltLight.of(ARCHITECTURE)
     assert card.flops == result.flops == result.outputs["flops"] < card.heavy_flops * 2
     assert card.heavy_flops == heavy.flops
     assert card.metrics["heavyTest"] == heavy.metrics["test"]
@@ -94,7 +95,9 @@ def test_the_curves_the_cell_and_the_quality_are_drawn(trained):
 def test_what_the_search_considered_is_drawn_from_its_history(address):
     store = open_store(address)
     write_object_if_absent(
-        store, "runs/x/1/search/architecture.json", SearchResult(architecture=ARCHITECTURE, flops=1, smallest_flops=1)
+        store,
+        "runs/x/1/search/architecture.json",
+        SearchResult(found=AltLight.of(ARCHITECTURE), flops=1, smallest_flops=1),
     )
     derived = {"epoch": 2, "queryLoss": 0.5, "derivedFlops": 700, "validation.auc": 0.6}
     lines = [{"epoch": 1, "derivedFlops": 900, "validation.auc": 0.5}, derived, {"epoch": 3, "validation.auc": None}]
@@ -130,11 +133,11 @@ def test_the_published_model_answers_raw_rows(trained):
 
 def test_the_architecture_can_come_from_a_search(address):
     store = open_store(address)
-    found = SearchResult(architecture=ARCHITECTURE, flops=1, smallest_flops=1)
+    found = SearchResult(found=AltLight.of(ARCHITECTURE), flops=1, smallest_flops=1)
     write_object_if_absent(store, "runs/x/1/search/architecture.json", found)
     config = train_light_config(address, architecture=None, search_result="runs/x/1/search/architecture.json")
     run("train-light", config)
-    assert read_object(store, CARD, ModelCard).architecture == ARCHITECTURE
+    assert read_object(store, CARD, ModelCard).model == AltLight.of(ARCHITECTURE)
 
 
 def test_without_any_architecture_the_config_is_wrong(address):

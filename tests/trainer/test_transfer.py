@@ -2,15 +2,18 @@
 
 from datetime import UTC, datetime
 
+import pytest
 import torch
 
-from longtail_api.heavy_model import Architecture
-from longtail_api.store_layout import version_key
+from longtail_api.architecture import Architecture
+from longtail_api.model_families import AltHeavy
+from longtail_api.store_layout import manifest_key, version_key
 from longtail_api.store_objects import TRAINING_SPLITS, Checkpoint, Version
 from longtail_store.file_store import FileStore
 from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods.alt.transfer import halves, pool_of, slice_of, subset, transfer_rows, without_labels
+from longtail_trainer.running.errors import DataInvalid
 from tests.trainer.prepared_data import FEATURES, write_scenario
 
 
@@ -34,8 +37,8 @@ def version(number: int, kind: str, pool: list[str]) -> Version:
     """Of the second generation, but for the first one."""
     return Version(
         number=number, kind=kind, generation=1 if number == 1 else 2, pool=pool, nonce="n", schema_hash="s",
-        checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64, encoder="LSTM",
-        architecture=Architecture(), created=datetime(2026, 1, 1, tzinfo=UTC),
+        checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64,
+        model=AltHeavy(encoder="LSTM", architecture=Architecture()), created=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
 
 
@@ -85,6 +88,21 @@ def test_rows_are_drawn_as_from_all_rows_at_once(tmp_path):
     assert 60 < len(drawn) < 140
     assert torch.equal(drawn.numeric, concatenate(expected).numeric)
     assert torch.equal(drawn.sequences["items"].offsets, concatenate(expected).sequences["items"].offsets)
+
+
+def test_only_scenarios_that_may_be_read_are_loaded_and_give_rows(tmp_path):
+    store = FileStore(tmp_path)
+    keys = [write_scenario(store, name, seed=seed) for seed, name in enumerate(["shop.own.a", "shop.b.b", "bank.c.c"])]
+    store.put_if_absent(version_key(1), version(1, "initial", [*keys, manifest_key("bank.gone.d", "d1")]).to_bytes())
+
+    def drawn(transfer_from):
+        return transfer_rows(store, 1, FEATURES, "shop.own.a", 10_000, seed=3, transfer_from=transfer_from)
+
+    both = load_manifest(store, keys[1]).rows
+    assert len(drawn(["shop."])) == sum(both[split] for split in TRAINING_SPLITS)
+    assert len(drawn(["sho."])) == len(drawn([])) == 0
+    with pytest.raises(DataInvalid, match=r"bank\.gone\.d"):
+        drawn(["shop.", "bank."])
 
 
 def test_no_label_of_another_scenario_is_kept():

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from longtail_api.heavy_model import Architecture, Training
+from longtail_api.architecture import Architecture, Training
 from longtail_api.methods.alt import AdaptConfig, InitializeConfig, MetaTrainConfig
 from longtail_api.run_config import StepConfig, StoreAddress
 from longtail_api.store_objects import MetaUpdateParameters

@@ -44,15 +44,17 @@ def scenario(
 
 
 def test_a_round_waits_for_runs_that_started_from_a_version_and_for_no_others() -> None:
-    assert runs_ahead_of_feedback([scenario()], HERE) == 1
-    assert runs_ahead_of_feedback([scenario(base=None)], HERE) == 0, "it will start from the next version"
-    assert runs_ahead_of_feedback([scenario(adapted=True)], HERE) == 0, "it has given its feedback"
-    assert runs_ahead_of_feedback([scenario(outcome="Failed")], HERE) == 0
-    assert runs_ahead_of_feedback([scenario(suspend=True)], HERE) == 0
-    assert runs_ahead_of_feedback([scenario()], {"elsewhere"}) == 0, "it is no longer allowed to refer to the model"
+    assert runs_ahead_of_feedback([scenario()], "adapt", HERE) == 1
+    assert runs_ahead_of_feedback([scenario(base=None)], "adapt", HERE) == 0, "it will start from the next version"
+    assert runs_ahead_of_feedback([scenario(adapted=True)], "adapt", HERE) == 0, "it has given its feedback"
+    assert runs_ahead_of_feedback([scenario(outcome="Failed")], "adapt", HERE) == 0
+    assert runs_ahead_of_feedback([scenario(suspend=True)], "adapt", HERE) == 0
+    assert runs_ahead_of_feedback([scenario()], "adapt", {"elsewhere"}) == 0, (
+        "it is no longer allowed to refer to the model"
+    )
     leaving = scenario()
     leaving["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
-    assert runs_ahead_of_feedback([leaving], HERE) == 0
+    assert runs_ahead_of_feedback([leaving], "adapt", HERE) == 0
 
 
 def prepared(mode: str, waiting: int) -> Story:
@@ -104,7 +106,7 @@ class Model:
         return [
             name
             for name, one in self.scenarios.items()
-            if feedback_of(one, NOON) is None and "outcome" not in one["status"]["run"]
+            if feedback_of(one, "adapt", NOON) is None and "outcome" not in one["status"]["run"]
         ]
 
     def ends(self, name: str) -> None:
@@ -127,7 +129,7 @@ class Model:
     def operator_looks(self) -> None:
         found = pending(self.store)
         decision = due(
-            found, mode="Synchronous", running=runs_ahead_of_feedback(list(self.scenarios.values()), HERE),
+            found, mode="Synchronous", running=runs_ahead_of_feedback(list(self.scenarios.values()), "adapt", HERE),
             buffer_size=1, flush_interval=timedelta(0), longest_round=timedelta(days=1), now=NOON,
         )  # fmt: skip
         if decision.batch:

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_api.heavy_model import Architecture
+from longtail_api.architecture import Architecture
+from longtail_api.model_families import AltHeavy
 from longtail_api.store_objects import Checkpoint, FeedbackMetadata, Version
 from longtail_operator.metaupdate.rules import (
     Due,
@@ -116,8 +117,7 @@ HEAD = Version(
     generation=2,
     checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1),
     features_sha256="0" * 64,
-    encoder="LSTM",
-    architecture=Architecture(),
+    model=AltHeavy(encoder="LSTM", architecture=Architecture()),
     schema_hash="s",
     nonce="n",
     created=NOON,

@@ -5,8 +5,10 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from longtail_api.heavy_model import MODEL_REVISION, Architecture, HeavyModelStatus
+from longtail_api.architecture import Architecture
+from longtail_api.heavy_model import MODEL_REVISION, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
+from longtail_api.model_families import AltHeavy
 from longtail_api.store_objects import Checkpoint, Termination, Version
 from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
 from longtail_operator.jobs import judge
@@ -14,8 +16,9 @@ from longtail_operator.objects import Json, Key, key_of
 from longtail_operator.plan import Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
-from longtail_operator.plans.light_model_search import SearchWorld, plan_search
+from longtail_operator.plans.light_model_search import plan_search
 from longtail_operator.plans.scenario_world import ScenarioWorld, schema_hash
+from longtail_operator.plans.search_world import SearchWorld
 from longtail_operator.pods import Trouble
 from tests.unit.operator_builders import NOON, SETTINGS, SHA, Story, a_heavy_model, a_pod, a_serving_scenario
 
@@ -25,7 +28,8 @@ SPEC = a_heavy_model(initialization={"scenarioSelector": {"matchLabels": {"pool"
 def a_version(number: int = 1, generation: int = 1, digest: str | None = None) -> Version:
     return Version(
         number=number, kind="initial", generation=generation, checkpoint=Checkpoint(key="k", sha256=SHA, bytes=1),
-        features_sha256=SHA, encoder="LSTM", architecture=Architecture(), schema_hash=digest or schema_hash(SPEC),
+        features_sha256=SHA, model=AltHeavy(encoder="LSTM", architecture=Architecture()),
+        schema_hash=digest or schema_hash(SPEC),
         nonce="n", created=NOON, folded_count=3, rejected_count=1,
     )  # fmt: skip
 
@@ -351,18 +355,20 @@ def test_a_run_without_query_rows_has_no_feedback_to_wait_for():
     story.succeeds("adapt", feedbackReason="EmptyQuerySet").settle()
     raw = {**story.raw, "status": story.status}
     assert story.status["run"]["noFeedback"] == "EmptyQuerySet"
-    assert feedback_of(raw, NOON) is None
-    assert runs_ahead_of_feedback([raw], {"shop"}) == 0
+    assert feedback_of(raw, "adapt", NOON) is None
+    assert runs_ahead_of_feedback([raw], "adapt", {"shop"}) == 0
 
 
 def test_feedback_comes_from_runs_that_have_adapted():
     story = adapted()
     raw = {**story.raw, "status": story.status}
-    found = feedback_of(raw, NOON)
+    found = feedback_of(raw, "adapt", NOON)
     assert found is not None
     assert found.key == "agnostic/feedback/shop.spring.01234567/1.safetensors"
     fresh = Story()
     fresh.settle()
     waiting = {**fresh.raw, "status": fresh.status}
-    assert feedback_of(waiting, NOON + timedelta(1)) is None
-    assert runs_ahead_of_feedback([raw, waiting], {"shop"}) == 0, "one has given it, one has not started from a version"
+    assert feedback_of(waiting, "adapt", NOON + timedelta(1)) is None
+    assert runs_ahead_of_feedback([raw, waiting], "adapt", {"shop"}) == 0, (
+        "one has given it, one has not started from a version"
+    )

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longtail_api.store_objects import LightArchitecture, ModelCard
+from longtail_api.model_families import AltLight
+from longtail_api.store_objects import ModelCard
 from longtail_operator.objects import Key
 from longtail_operator.pods import Trouble
 from tests.unit.operator_builders import SHA, Story, a_serving_scenario
@@ -79,7 +80,7 @@ def test_a_pinned_version_serves_whatever_is_newer():
     story.later(60).settle()
     story.card = ModelCard(
         scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
-        agnostic_version=1, architecture=LightArchitecture(width=1, layers=[]), flops=1, heavy_flops=1,
+        agnostic_version=1, model=AltLight(width=1, layers=[]), flops=1, heavy_flops=1,
         requests_key="r",
     )  # fmt: skip
     story.change(serving={"pinnedVersion": "v1"}).settle()

@@ -22,7 +22,8 @@ from benchmarks.alt.units.light import chain_unit
 from benchmarks.alt.units.repetition import ablation_scenarios
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
 from longtail_api.methods.alt import TrainLightConfig
-from longtail_api.store_objects import Layer, LightArchitecture, ModelCard, StepResult
+from longtail_api.model_families import Layer, LightArchitecture
+from longtail_api.store_objects import ModelCard, StepResult
 from longtail_store import read_object
 
 MODULE = "benchmarks.alt.experiments.fixed_lights"

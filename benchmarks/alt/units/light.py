@@ -11,8 +11,9 @@ from benchmarks.alt.rows import Outcome, Row, Unit, figures
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
 from longtail_api.light_model_search import Algorithm, Teacher
 from longtail_api.methods.alt import SearchConfig, TrainLightConfig
+from longtail_api.model_families import LightArchitecture
 from longtail_api.store_layout import architecture_key
-from longtail_api.store_objects import Features, LightArchitecture, ModelCard, StepResult
+from longtail_api.store_objects import Features, ModelCard, StepResult
 from longtail_store import read_object
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.models.alt_light.model import LightModel, predefined_architecture
@@ -80,7 +81,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
         initial=unit.initial,
         training_rows=manifest.rows["support"] + manifest.rows["query"],
         flops=card.flops,
-        parameters=sum(one.numel() for one in LightModel(features, card.architecture).parameters()),
+        parameters=sum(one.numel() for one in LightModel(features, card.model).parameters()),
         seconds=round(seconds, 3),
         pipeline_seconds=round(earlier + seconds, 3),
         architecture=trained.outputs["architecture"],

@@ -59,7 +59,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
                 initial=unit.initial,
                 flops=result.flops,
                 seconds=result.seconds,
-                architecture=one_line(version.cell) if version.cell else "",
+                architecture=one_line(version.model.cell) if version.model.cell else "",
                 **figures(evaluate(predict(model, test), test, model.features)),
             )
         )

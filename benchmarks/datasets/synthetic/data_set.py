@@ -1,5 +1,6 @@
 """The whole data set: all tables and its truth, part by part."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,15 @@ from benchmarks.datasets.tables import (
     write_schema,
 )
 
+ATTRIBUTES = "attributes.json"
+"""What is told of each scenario, by its key; a market may be the wrong one."""
+
 
 def generate(options: Options, out: Path) -> pl.DataFrame:
     """Write the data set and its truth into the folder `out`; returns one row per scenario, as `truth.json` has it."""
     known = truth(options)
     all_rows = rows(options)
-    made = schema(options, attributes(options))
+    made = schema(options)
     folder = out / BEHAVIORS / "events"
     folder.mkdir(parents=True)
     samples: list[pl.DataFrame] = []
@@ -53,4 +57,5 @@ def generate(options: Options, out: Path) -> pl.DataFrame:
         {column: column.replace("true:", "probability_") for column in true}
     ).write_parquet(out / TRUE_PROBABILITIES)
     write_schema(made, out)
+    Path(out, ATTRIBUTES).write_text(json.dumps(attributes(options), indent=1) + "\n")
     return write_truth(options, known, labelled, tested, out)

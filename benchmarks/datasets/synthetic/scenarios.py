@@ -27,7 +27,7 @@ def attributes(options: Options) -> dict[str, dict[str, str]]:
     }
 
 
-def schema(options: Options, attributes: dict[str, dict[str, str]]) -> DataSchema:
+def schema(options: Options) -> DataSchema:
     return DataSchema(
         labels=[LabelColumn(name=label) for label in options.labels],
         context=FeatureColumns(categorical=["slot"], numeric=["price"]),
@@ -38,5 +38,4 @@ def schema(options: Options, attributes: dict[str, dict[str, str]]) -> DataSchem
             )
         ],
         split=SplitRule(method="column"),
-        scenario_attributes=attributes,
     )

@@ -4,14 +4,15 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel
 from longtail_api.data_schema import DataSchema
-from longtail_api.heavy_model import Architecture, Training
 from longtail_api.initialization_search import InitializationSearch
 from longtail_api.light_model_search import Algorithm, EarlyStopping, Objective, SearchSpace, Teacher
 from longtail_api.methods.method import MethodApi
+from longtail_api.model_families import LightArchitecture
 from longtail_api.run_config import StepConfig
-from longtail_api.store_objects import LightArchitecture, MetaUpdateParameters
+from longtail_api.store_objects import MetaUpdateParameters
 
 
 class InitializeConfig(StepConfig):
@@ -95,10 +96,14 @@ class SearchConfig(StepConfig):
     search_space: SearchSpace = SearchSpace()
     objective: Objective = Objective()
     teacher: Teacher = Teacher()
+    transfer_from: list[str] | None = None
+    """Beginnings of the keys of scenarios whose rows the teacher may label, such as `shop.`. None: any of the pool."""
     early_stopping: EarlyStopping = EarlyStopping()
     features: list[str] = []
     max_flops: Annotated[int, Field(ge=1)] | None = None
     max_trials: Annotated[int, Field(ge=1)] | None = None
+    trial_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
+    """Longest time of one trial of an algorithm that has trials; one over it counts as failed."""
     max_latency_milliseconds: float | None = None
     batch_size: Annotated[int, Field(ge=1)] = 256
 
@@ -116,6 +121,8 @@ class TrainLightConfig(StepConfig):
     """Key of the search step's architecture.json."""
     light_version: str
     teacher: Teacher = Teacher()
+    transfer_from: list[str] | None = None
+    """As in the search's config."""
     training: Training = Training()
     """The heavy model's; its seed is used."""
     light_training: LightTraining = LightTraining()

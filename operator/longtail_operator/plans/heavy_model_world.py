@@ -11,6 +11,11 @@ from longtail_operator.plans.observed import Observed
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, current_manifest, schema_hash
 from longtail_operator.pods import Trouble
 
+POOL_LIMIT = 64
+"""How many names of the pool the status shows."""
+AGNOSTIC = "agnostic"
+"""Owner, in the store, of the steps of the HeavyModel itself."""
+
 
 @dataclass(frozen=True)
 class StoreView:

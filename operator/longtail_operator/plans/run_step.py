@@ -9,11 +9,11 @@ from longtail_api.conditions import ConditionType
 from longtail_api.labels import RUN_LABEL
 from longtail_api.run_config import StepConfig
 from longtail_api.scenario import RunStatus, ScenarioStatus
-from longtail_api.store_layout import manifest_key, result_key
+from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Termination
 from longtail_operator.identity import child_name
 from longtail_operator.jobs import JobState, config_base, judge, step_objects
-from longtail_operator.objects import Json
+from longtail_operator.objects import Json, Key
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, workplace
 from longtail_operator.run_numbers import data_version, light_version
 
@@ -38,10 +38,6 @@ class RunContext:
     @property
     def manifest(self) -> str:
         return manifest_key(self.world.store_key, self.data_version)
-
-    @property
-    def heavy_result(self) -> str:
-        return result_key(self.world.store_key, self.run.number, "adapt")
 
     @property
     def base_version(self) -> int:
@@ -89,8 +85,12 @@ class Step(Protocol):
         """What carries it out."""
         ...
 
-    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+    def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
         """What its result changes in the status."""
+        ...
+
+    def keeps(self, context: RunContext) -> set[Key]:
+        """Objects of this step that stand whatever step of the run is under way."""
         ...
 
 
@@ -116,6 +116,10 @@ class JobStep(ABC):
             self.config(context, digest),
             context.run_label,
         )
+
+    def keeps(self, context: RunContext) -> set[Key]:
+        """None: a finished Job goes by its own time to live."""
+        return set()
 
     @abstractmethod
     def config(self, context: RunContext, digest: str) -> StepConfig:

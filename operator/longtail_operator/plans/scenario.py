@@ -8,12 +8,12 @@ from longtail_operator.clock import written
 from longtail_operator.gate import WAITING_MESSAGE
 from longtail_operator.jobs import AWAITING_WORDS, LOST_MESSAGE_AFTER, JobState
 from longtail_operator.metaupdate.rules import may_start
-from longtail_operator.objects import SEARCH, Key, key_of
+from longtail_operator.objects import SEARCH, key_of
 from longtail_operator.plan import Draft, Plan
+from longtail_operator.plans.methods import method_of
 from longtail_operator.plans.rollout import plan_rollout
 from longtail_operator.plans.run_step import RunContext, Step
 from longtail_operator.plans.scenario_run import decide_run
-from longtail_operator.plans.scenario_steps import EVERY_STEP, SEARCH_STEP, steps_of
 from longtail_operator.plans.scenario_world import (
     STORE_RETRY_SECONDS,
     HeavyModelView,
@@ -122,13 +122,15 @@ def _blocked(
 def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Conditions, draft: Draft) -> None:
     """Walk through the steps; the first one that is not done decides what is to do."""
     run = context.run
-    _keep_search(context, draft)
+    method = method_of(context.heavy_model.spec)
+    for step in method.every_step:
+        draft.kept.update(step.keeps(context))
     if run.outcome is not None:
         # Over: nothing that is learned later about the world reopens it; a new run has to start.
-        for type_ in (*(step.condition for step in EVERY_STEP), FAILED):
+        for type_ in (*(step.condition for step in method.every_step), FAILED):
             conditions.keep(type_)
         return
-    for step in steps_of(context):
+    for step in method.steps_of(context):
         recorded = next((known for known in run.steps if known.name == step.name), None)
         if (recorded is not None and recorded.result is not None) or _given(context, step):
             conditions.set(step.condition, True, Reason.SUCCEEDED, f"run {run.number}")
@@ -215,9 +217,7 @@ def _record(
         raise AssertionError(f"{step.name} succeeded without a termination message")
     others = [known for known in run.steps if known.name != step.name]
     run.steps = [*others, StepStatus(name=step.name, identity=digest, result=said.result_sha256)]
-    step.record(context, status, said)
-    if step is SEARCH_STEP:
-        status.lineage.search = SEARCH_STEP.search_name(context, digest)
+    step.record(context, digest, status, said)
     conditions.set(step.condition, True, Reason.SUCCEEDED, f"run {run.number}")
 
 
@@ -234,18 +234,6 @@ def _pin(context: RunContext) -> Trouble | None:
         return Trouble(Reason.WAITING, f"waiting for the version of HeavyModel {name} that ends the round of feedback")
     context.run.base_version = version.number
     return None
-
-
-def _keep_search(context: RunContext, draft: Draft) -> None:
-    """The search whose result is in use stands, whatever step is under way: later runs may find it again."""
-    wanted: set[Key] = set()
-    if context.run.trigger == "DataSchedule":
-        wanted = {key_of(item) for item in context.world.children if item["kind"] == SEARCH}
-    else:
-        name = SEARCH_STEP.search_name(context, SEARCH_STEP.identity(context))
-        found = context.world.find(SEARCH, name)
-        wanted = {key_of(found)} if found is not None else set()
-    draft.kept.update(wanted)
 
 
 def _judge_readiness(

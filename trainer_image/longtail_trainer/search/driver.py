@@ -18,7 +18,7 @@ from optuna.storages.journal import BaseJournalBackend
 from optuna.study import Study
 from optuna.trial import FixedTrial, Trial, TrialState
 
-from longtail_api.heavy_model import Architecture, Training
+from longtail_api.architecture import Architecture, Training
 from longtail_trainer.running.errors import ConfigInvalid, GoalUnreachable, PlatformError
 from longtail_trainer.running.stop import NeverStops, Stop
 from longtail_trainer.search.journal import TrialAttempts

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from longtail_api.base import ApiModel
-from longtail_api.store_objects import Features, LightArchitecture
+from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import Features
 from longtail_trainer.export.graph import export
 from longtail_trainer.export.latency import Latency, Timer, prediction_timer
 from longtail_trainer.export.latency_graphs import Chains, operation_graphs

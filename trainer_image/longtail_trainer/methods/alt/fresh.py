@@ -2,8 +2,9 @@
 
 import torch
 
-from longtail_api.heavy_model import Architecture, Training
-from longtail_api.store_objects import Features, LightArchitecture
+from longtail_api.architecture import Architecture, Training
+from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import Features
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.loop import TrainingSettings

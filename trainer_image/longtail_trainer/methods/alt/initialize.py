@@ -15,6 +15,7 @@ from statistics import fmean
 import torch
 
 from longtail_api.methods.alt import InitializeConfig
+from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import features_key, statistics_key
 from longtail_api.store_objects import (
     TRAINING_SPLITS,
@@ -127,9 +128,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
             generation=config.generation,
             checkpoint=checkpoint,
             features_sha256=features_sha256,
-            encoder=chosen.encoder,
-            architecture=chosen.architecture,
-            cell=chosen.cell,
+            model=AltHeavy(encoder=chosen.encoder, architecture=chosen.architecture, cell=chosen.cell),
             initialization=chosen.outcome,
             schema_hash=config.schema_hash,
             pool=config.pool,

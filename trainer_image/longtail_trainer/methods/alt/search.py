@@ -16,6 +16,7 @@ import logging
 from itertools import chain
 
 from longtail_api.methods.alt import SearchConfig
+from longtail_api.model_families import AltLight
 from longtail_api.store_layout import architecture_key
 from longtail_api.store_objects import TRAINING_SPLITS, Manifest, SearchResult, Split, StepResult
 from longtail_store import read_object, write_object_if_absent
@@ -91,7 +92,13 @@ def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: Step
     for_weights, for_architecture = _both(manifest, config.manifest)
     others = halves(
         transfer_rows(
-            context.store, config.base_version, features, manifest.scenario, config.teacher.transfer_rows, config.seed
+            context.store,
+            config.base_version,
+            features,
+            manifest.scenario,
+            config.teacher.transfer_rows,
+            config.seed,
+            config.transfer_from,
         )
     )
 
@@ -121,7 +128,7 @@ def _stored(task: SearchTask, found: Candidate) -> SearchResult:
     """The result as the store has it: that of an earlier attempt stands, so that nobody sees two."""
     key = architecture_key(task.config.owner, task.config.run)
     result = SearchResult(
-        architecture=task.space.architecture(found.picks),
+        found=AltLight.of(task.space.architecture(found.picks)),
         flops=task.space.flops(found.picks),
         smallest_flops=task.space.smallest_flops(),
         max_flops=task.config.max_flops,
@@ -139,8 +146,8 @@ def _draw(task: SearchTask, result: SearchResult) -> None:
     records = task.context.progress.records()
 
     def cell_picture() -> str:
-        model = fresh(task.features, result.architecture, config.features, config.seed)
-        return cell(CellParts(result.architecture, layer_flops(model), model.fixed_flops(), config.max_flops))
+        model = fresh(task.features, result.found, config.features, config.seed)
+        return cell(CellParts(result.found, layer_flops(model), model.fixed_flops(), config.max_flops))
 
     def curves() -> str:
         weights = Curve.recorded("weights, on support rows", records, "supportLoss")
@@ -150,7 +157,7 @@ def _draw(task: SearchTask, result: SearchResult) -> None:
     publish(store, prefix, "cell", cell_picture)
     if any("probabilities" in record for record in records):
         publish(store, prefix, "probabilities", lambda: probabilities(*distributions(
-            task.space.choices, records, result.architecture)))  # fmt: skip
+            task.space.choices, records, result.found)))  # fmt: skip
         publish(store, prefix, "learning-curves", curves)
 
 
@@ -158,7 +165,7 @@ def _finished(result: SearchResult, config: SearchConfig, context: StepContext) 
     return context.result(
         outputs={
             "architectureKey": architecture_key(config.owner, config.run),
-            "architecture": one_line(result.architecture),
+            "architecture": one_line(result.found),
             "flops": result.flops,
             "smallestFlops": result.smallest_flops,
             "maxFlops": result.max_flops,

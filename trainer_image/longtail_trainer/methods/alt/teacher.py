@@ -39,7 +39,8 @@ def load_heavy(store: Store, result_key: str) -> HeavyModel:
 def model_of(store: Store, version: Version) -> HeavyModel:
     """A model of the version's architecture and features, with fresh weights."""
     features = load_features(store, version.features_sha256)
-    return HeavyModel(features, version.encoder, version.architecture, version.cell)
+    known = version.model
+    return HeavyModel(features, known.encoder, known.architecture, known.cell)
 
 
 @torch.no_grad()

@@ -15,17 +15,9 @@ from itertools import chain
 import torch
 
 from longtail_api.methods.alt import TrainLightConfig
+from longtail_api.model_families import AltLight, LightArchitecture
 from longtail_api.store_layout import metrics_key, model_card_key, model_key, requests_key
-from longtail_api.store_objects import (
-    TRAINING_SPLITS,
-    LightArchitecture,
-    Manifest,
-    Metric,
-    ModelCard,
-    SearchResult,
-    Split,
-    StepResult,
-)
+from longtail_api.store_objects import TRAINING_SPLITS, Manifest, Metric, ModelCard, SearchResult, Split, StepResult
 from longtail_store import ObjectMissing, read_object
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split
@@ -102,7 +94,7 @@ def run(config: TrainLightConfig, context: StepContext) -> StepResult:
         labels=[label.name for label in teacher.features.data_schema.labels],
         data_version=manifest.version,
         agnostic_version=config.base_version,
-        architecture=architecture,
+        model=AltLight.of(architecture),
         flops=model.flops(),
         heavy_flops=teacher.flops(),
         metrics=metrics,
@@ -120,7 +112,7 @@ def _architecture(config: TrainLightConfig, context: StepContext) -> LightArchit
     if config.search_result is None:
         raise ConfigInvalid("architecture and searchResult are both missing; give one of them")
     try:
-        return read_object(context.store, config.search_result, SearchResult).architecture
+        return read_object(context.store, config.search_result, SearchResult).found
     except ObjectMissing as error:
         raise ConfigInvalid(
             f"searchResult: {config.search_result} is not in the store; run the search first"
@@ -181,6 +173,7 @@ def _taught_rows(
         manifest.scenario,
         config.teacher.transfer_rows,
         config.seed + config.training.seed,
+        config.transfer_from,
     )
     rows = concatenate(chain(encoded_parts(context.store, [manifest], TRAINING_SPLITS, teacher.features), [others]))
     own = len(rows) - len(others)
@@ -264,7 +257,7 @@ def _finished(card: ModelCard, context: StepContext) -> StepResult:
             "cardKey": model_card_key(card.scenario, card.version),
             "flops": card.flops,
             "heavyFlops": card.heavy_flops,
-            "architecture": one_line(card.architecture),
+            "architecture": one_line(card.model),
         },
         metrics={**card.metrics, "latency": {name: Metric(value=value) for name, value in latency.items()}},
         flops=card.flops,

@@ -6,12 +6,13 @@ and none of their own labels.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import torch
 from torch import Tensor
 
+from longtail_api.store_layout import manifest_scenario
 from longtail_api.store_objects import TRAINING_SPLITS, Features, Manifest
 from longtail_store import Chain, Store
 from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
@@ -21,14 +22,23 @@ log = logging.getLogger(__name__)
 
 
 def transfer_rows(
-    store: Store, base_version: int, features: Features, own_scenario: str, limit: int, seed: int
+    store: Store,
+    base_version: int,
+    features: Features,
+    own_scenario: str,
+    limit: int,
+    seed: int,
+    transfer_from: Sequence[str] | None = None,
 ) -> EncodedSplit:
     """At most about `limit` training rows of the pool's other scenarios, drawn at random, without labels.
+
+    transfer_from: beginnings of the keys of the scenarios whose rows may be read; of others nothing is. None: any.
 
     The pool is that of the first version of the base version's generation. Each scenario gives the same share of its
     rows. One part of one scenario is in memory at a time, beside what is drawn.
     """
-    manifests = [load_manifest(store, key) for key in pool_of(store, base_version)] if limit else []
+    pool = pool_of(store, base_version) if limit else []
+    manifests = [load_manifest(store, key) for key in pool if _may_be_read(key, transfer_from)]
     others = [manifest for manifest in manifests if manifest.scenario != own_scenario]
     total = sum(manifest.rows.get(split, 0) for manifest in others for split in TRAINING_SPLITS)
     share = min(1.0, limit / total) if total else 0.0
@@ -36,6 +46,10 @@ def transfer_rows(
     result = concatenate(chain([empty_split(features)], _drawn(store, others, features, share, generator)))
     log.info("the teacher labels %d rows of %d other scenarios, too", len(result), len(others))
     return without_labels(result)
+
+
+def _may_be_read(key: str, transfer_from: Sequence[str] | None) -> bool:
+    return transfer_from is None or manifest_scenario(key).startswith(tuple(transfer_from))
 
 
 def _drawn(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from longtail_api.architecture import Architecture
 from longtail_api.data_schema import BehaviorSequence
-from longtail_api.heavy_model import Architecture
 from longtail_api.store_objects import Features
 from longtail_trainer.data.batches import SequenceBatch
 from longtail_trainer.data.features.columns import sequence_columns

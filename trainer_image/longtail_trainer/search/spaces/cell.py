@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from math import inf, isinf
 
 from longtail_api.light_model_search import SearchSpace
-from longtail_api.store_objects import Features, Layer, LightArchitecture
+from longtail_api.model_families import Layer, LightArchitecture
+from longtail_api.store_objects import Features
 from longtail_trainer.models.alt_light.model import LightModel, default_heads
 from longtail_trainer.operations import OPERATIONS, Shape
 from longtail_trainer.search.budget import Budget

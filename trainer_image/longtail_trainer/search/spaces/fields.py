@@ -9,8 +9,8 @@ from typing import Any, Literal, TypeVar, cast
 from optuna.trial import BaseTrial
 from pydantic import ValidationError
 
+from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel
-from longtail_api.heavy_model import Architecture, Training
 from longtail_api.initialization_search import HyperparameterSpace
 from longtail_trainer.running.errors import ConfigInvalid
 

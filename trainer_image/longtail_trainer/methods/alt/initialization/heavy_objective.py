@@ -7,8 +7,9 @@ from typing import Literal
 
 import torch
 
-from longtail_api.heavy_model import Architecture, Training
-from longtail_api.store_objects import Features, LightArchitecture
+from longtail_api.architecture import Architecture, Training
+from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import Features
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.teacher import predict

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from longtail_api.store_objects import LightArchitecture
+from longtail_api.model_families import LightArchitecture
 from longtail_trainer.pictures import Candidates, Distribution
 from longtail_trainer.search.spaces.cell import Choice
 

@@ -1,57 +1,31 @@
-"""The steps of a run: for each, its identity, the object that carries it out, and what its result changes."""
+"""The steps of a Scenario's run under ALT: what each depends on, what it is told, and what its result changes."""
+
+from typing import Any
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
-from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus, SearchBudget, TargetReference
+from longtail_api.light_model_search import (
+    LightModelSearchSpec,
+    LightModelSearchStatus,
+    SearchBudget,
+    TargetReference,
+    Teacher,
+)
 from longtail_api.methods.alt import AdaptConfig, TrainLightConfig
-from longtail_api.run_config import PrepareConfig, StepConfig
-from longtail_api.scenario import ModelMetrics, PreparedData, ScenarioStatus
-from longtail_api.store_objects import Metric, Termination
+from longtail_api.run_config import StepConfig
+from longtail_api.scenario import Light, ScenarioStatus
+from longtail_api.store_layout import result_key, scenarios_prefix
+from longtail_api.store_objects import Termination
 from longtail_operator.children import child
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import JobState
-from longtail_operator.objects import SEARCH, Json, is_deleting, labels_of, section
-from longtail_operator.pictures import links, replaced
+from longtail_operator.objects import SEARCH, Json, Key, is_deleting, key_of, labels_of, section
+from longtail_operator.pictures import replaced
+from longtail_operator.plans.figures import link_pictures, model_metrics
+from longtail_operator.plans.prepare import PREPARE
 from longtail_operator.plans.run_step import JobStep, RunContext, Step
 from longtail_operator.plans.scenario_run import DATA_SCHEDULE
-from longtail_operator.plans.scenario_world import (
-    schema_hash,
-    source_hash,
-    source_key,
-    tables,
-)
-
-
-class Prepare(JobStep):
-    name = "prepare"
-    condition = ConditionType.DATA_PREPARED
-    needs_version = False
-
-    def identity(self, context: RunContext) -> str:
-        return identity(
-            step=self.name,
-            scenario=context.world.store_key,
-            run=context.run.number,
-            source=source_hash(context.world, context.heavy_model),
-        )
-
-    def config(self, context: RunContext, digest: str) -> StepConfig:
-        spec = context.heavy_model.spec
-        return PrepareConfig(
-            **context.config_base(digest),
-            data_schema=spec.data_schema,
-            source_key=source_key(context.world),
-            data_version=context.data_version,
-            **tables(context.world.spec, spec),
-        )
-
-    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
-        context.run.data_version = context.data_version
-        status.data = PreparedData(
-            version=context.data_version,
-            run=context.run.number,
-            source_hash=source_hash(context.world, context.heavy_model),
-        )
+from longtail_operator.plans.scenario_world import HeavyModelView, schema_hash
 
 
 class Adapt(JobStep):
@@ -73,10 +47,10 @@ class Adapt(JobStep):
             training=spec.training,
         )
 
-    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+    def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
         status.metrics.heavy = model_metrics(said)
         context.run.no_feedback = said.outputs.get("feedbackReason")
-        _link(context, status, self.name, said)
+        link_pictures(context, status, self.name, said)
 
 
 class Search:
@@ -99,6 +73,7 @@ class Search:
             space=light.search_space.to_json_dict(),
             features=light.features,
             budget=context.world.spec.budget.to_json_dict(),
+            **_teacher_inputs(light),
             schema=None if mode == "Once" else schema_hash(context.heavy_model.spec),
             run=context.run.number if mode == "Always" else None,
         )
@@ -137,6 +112,7 @@ class Search:
             target_ref=TargetReference(kind="Scenario", name=world.key.name),
             algorithm=world.spec.light.algorithm,
             search_space=world.spec.light.search_space,
+            teacher=world.spec.light.teacher or Teacher(),
             budget=SearchBudget(
                 max_flops=world.spec.budget.max_flops,
                 active_deadline_seconds=context.heavy_model.spec.trainer.deadline_seconds,
@@ -150,11 +126,20 @@ class Search:
         annotations = {IDENTITY_ANNOTATION: digest}
         return [child(SEARCH, name, world.raw, self.name, {"spec": spec}, context.run_label, annotations)]
 
-    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+    def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
         """What was found stands in the LightModelSearch's own status; its pictures are shown here, too."""
-        found = context.world.find(SEARCH, self.search_name(context, self.identity(context)))
+        name = self.search_name(context, digest)
+        status.lineage.search = name
+        found = context.world.find(SEARCH, name)
         own = LightModelSearchStatus.model_validate(section(found or {}, "status"))
         status.pictures = replaced(status.pictures, self.name, own.pictures)
+
+    def keeps(self, context: RunContext) -> set[Key]:
+        """The search whose result is in use stands, whatever step is under way: later runs may find it again."""
+        if context.run.trigger == DATA_SCHEDULE:
+            return {key_of(item) for item in context.world.children if item["kind"] == SEARCH}
+        found = context.world.find(SEARCH, self.search_name(context, self.identity(context)))
+        return set() if found is None else {key_of(found)}
 
 
 class TrainLight(JobStep):
@@ -179,22 +164,39 @@ class TrainLight(JobStep):
             **context.config_base(digest),
             manifest=context.manifest,
             base_version=context.base_version,
-            heavy_result=context.heavy_result,
+            heavy_result=result_key(context.world.store_key, context.run.number, ADAPT.name),
             search_result=found.result_key,
             light_version=context.light_version,
+            teacher=own.light.teacher or Teacher(),
+            transfer_from=transfer_from(context.heavy_model, context.world.key.namespace),
             training=spec.training,
             features=own.light.features,
             max_flops=int(own.budget.max_flops) if own.budget.max_flops is not None else None,
             max_latency_milliseconds=float(latency) if latency is not None else None,
         )
 
-    def record(self, context: RunContext, status: ScenarioStatus, said: Termination) -> None:
+    def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
         status.metrics.light = model_metrics(said)
-        _link(context, status, self.name, said)
+        link_pictures(context, status, self.name, said)
         context.run.light_sha256 = str(said.outputs["modelSha256"])
 
 
-PREPARE, ADAPT, SEARCH_STEP, TRAIN_LIGHT = Prepare(), Adapt(), Search(), TrainLight()
+def _teacher_inputs(light: Light) -> dict[str, Any]:
+    """The teacher as a part of an identity: none where none is given, as it was before one could be."""
+    return {} if light.teacher is None else {"teacher": light.teacher.to_json_dict()}
+
+
+def transfer_from(heavy_model: HeavyModelView, namespace: str) -> list[str]:
+    """Beginnings of the keys of those Scenarios whose rows one in `namespace` may be distilled on."""
+    namespaces = {
+        "Namespace": [namespace],
+        "AllowedNamespaces": sorted({heavy_model.key.namespace, *heavy_model.spec.allowed_namespaces}),
+        "None": [],
+    }
+    return [scenarios_prefix(name) for name in namespaces[heavy_model.spec.share_rows]]
+
+
+ADAPT, SEARCH_STEP, TRAIN_LIGHT = Adapt(), Search(), TrainLight()
 EVERY_STEP: tuple[Step, ...] = (PREPARE, ADAPT, SEARCH_STEP, TRAIN_LIGHT)
 
 
@@ -211,28 +213,3 @@ def steps_of(context: RunContext) -> tuple[Step, ...]:
     if context.heavy_model.pool is not None and context.manifest in context.heavy_model.pool:
         return (PREPARE,)
     return (PREPARE, ADAPT)
-
-
-def _link(context: RunContext, status: ScenarioStatus, step: str, said: Termination) -> None:
-    drawn = links(step, said.pictures, context.heavy_model.spec.storage.uri)
-    status.pictures = replaced(status.pictures, step, drawn)
-
-
-def model_metrics(said: Termination) -> ModelMetrics:
-    """Figures of test rows, as a status holds them."""
-    test = said.metrics.get("test", {})
-    auc = test.get("auc", Metric())
-    latency = said.metrics.get("latency", {}).get("p99Milliseconds", Metric())
-
-    def figure(value: float | None) -> str | None:
-        return None if value is None else f"{value:.4f}"
-
-    return ModelMetrics(
-        auc=figure(auc.value) or auc.reason,
-        auc_low=figure(auc.low),
-        auc_high=figure(auc.high),
-        log_loss=figure(test.get("logLoss", Metric()).value),
-        calibration_error=figure(test.get("ece", Metric()).value),
-        flops=said.flops,
-        p99_milliseconds=figure(latency.value),
-    )

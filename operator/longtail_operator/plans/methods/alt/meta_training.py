@@ -17,12 +17,11 @@ from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, config_base, is
 from longtail_operator.metaupdate.config import parameters_of
 from longtail_operator.objects import Json, Key, section
 from longtail_operator.plan import Draft, Note
-from longtail_operator.plans.heavy_model_world import HeavyModelWorld
+from longtail_operator.plans.heavy_model_world import AGNOSTIC, HeavyModelWorld
 from longtail_operator.plans.scenario_world import current_manifest
 from longtail_operator.status import Conditions
 
 STEP = "meta-train"
-OWNER = "agnostic"
 STARTING_DEADLINE = timedelta(hours=1)
 """A start missed by more than this is skipped."""
 LONGEST_JITTER_SECONDS = 300
@@ -178,7 +177,7 @@ def _objects(
     # Unlike a counter, the scheduled minute is no earlier training's, even where a status was lost.
     run = int(read(known.handled).timestamp()) // 60
     config = MetaTrainConfig(
-        **config_base(spec, OWNER, run, digest, seed=run),
+        **config_base(spec, AGNOSTIC, run, digest, seed=run),
         generation=head.generation,
         base_version=known.base_version or head.number,
         manifests=manifests,

@@ -1,0 +1,61 @@
+"""What a stored record says of the model it names: one class a family, told apart by `family`.
+
+A new family is one class, and one line in the union of where it may stand. With a second member a union gets
+`Field(discriminator="family")`, which pydantic takes for several members only.
+"""
+
+from typing import Literal, Self, cast
+
+from longtail_api.architecture import Architecture
+from longtail_api.base import ApiModel
+
+
+class Layer(ApiModel):
+    """One layer of a searched behavior encoder (ALT III-D)."""
+
+    input: int
+    """0: the original input; i: output of layer i (1-based), always an earlier one."""
+    operation: str
+    residuals: list[int] = []
+    """Earlier outputs added to this layer's, numbered as inputs are."""
+
+
+class LightArchitecture(ApiModel):
+    """The architecture that a search finds: of a light model, or of a heavy model's behavior encoders."""
+
+    width: int
+    layers: list[Layer]
+    attention_heads: int = 1
+
+
+class AltHeavy(ApiModel):
+    """ALT's heavy model (III-B, Fig. 3)."""
+
+    family: Literal["alt-heavy"] = "alt-heavy"
+    encoder: Literal["LSTM", "Transformer", "Searched"]
+    """Searched: the layers of `cell`."""
+    architecture: Architecture
+    cell: LightArchitecture | None = None
+    """Layers of every behavior encoder, where an architecture search has found them."""
+
+
+class AltLight(LightArchitecture):
+    """ALT's light model (III-D, Fig. 6): what its search finds, and what is served."""
+
+    family: Literal["alt-light"] = "alt-light"
+
+    @classmethod
+    def of(cls, architecture: LightArchitecture) -> Self:
+        """The light model of this architecture."""
+        return cls(**{name: getattr(architecture, name) for name in LightArchitecture.model_fields})
+
+
+HeavyFamily = AltHeavy
+"""A version's model."""
+LightFamily = AltLight
+"""What a search finds, and what a light version is."""
+
+
+def of_family(family: str, fields: object) -> object:
+    """Fields of a model from a time when there was one family, with the family's name; anything else as it is."""
+    return {**cast("dict[str, object]", fields), "family": family} if isinstance(fields, dict) else fields

@@ -1,0 +1,44 @@
+"""The first step of every method's run: the Scenario's rows, joined, as a data version."""
+
+from longtail_api.conditions import ConditionType
+from longtail_api.run_config import PrepareConfig, StepConfig
+from longtail_api.scenario import PreparedData, ScenarioStatus
+from longtail_api.store_objects import Termination
+from longtail_operator.identity import identity
+from longtail_operator.plans.run_step import JobStep, RunContext
+from longtail_operator.plans.scenario_world import source_hash, source_key, tables
+
+
+class Prepare(JobStep):
+    name = "prepare"
+    condition = ConditionType.DATA_PREPARED
+    needs_version = False
+
+    def identity(self, context: RunContext) -> str:
+        return identity(
+            step=self.name,
+            scenario=context.world.store_key,
+            run=context.run.number,
+            source=source_hash(context.world, context.heavy_model),
+        )
+
+    def config(self, context: RunContext, digest: str) -> StepConfig:
+        spec = context.heavy_model.spec
+        return PrepareConfig(
+            **context.config_base(digest),
+            data_schema=spec.data_schema,
+            source_key=source_key(context.world),
+            data_version=context.data_version,
+            **tables(context.world.spec, spec),
+        )
+
+    def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
+        context.run.data_version = context.data_version
+        status.data = PreparedData(
+            version=context.data_version,
+            run=context.run.number,
+            source_hash=source_hash(context.world, context.heavy_model),
+        )
+
+
+PREPARE = Prepare()
