@@ -63,7 +63,7 @@ def samples(rows: int, seed: int = 0) -> pl.DataFrame:
     bought = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(float)
     return pl.DataFrame(
         {
-            "entity": [f"e{row}" for row in range(rows)],
+            "entity": [f"e{row // 3}" for row in range(rows)],
             "weight": random.uniform(0.5, 2, rows).tolist(),
             "bought": sparse(bought.tolist()),
             "spent": sparse((logit + 2).tolist()),

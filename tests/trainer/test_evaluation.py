@@ -11,6 +11,7 @@ from longtail_trainer.training.evaluation import (
     binary_metrics,
     evaluate,
     expected_calibration_error,
+    gauc,
     midranks,
     rmse,
 )
@@ -91,11 +92,41 @@ def test_only_observed_labels_count_and_further_labels_are_named():
     labels[::2, 0] = 1
     logits = torch.stack([labels[:, 0] * 4 - 2, torch.full((rows,), 0.5)], dim=1)
     logits[30:, 0] *= -1  # wrong, but not observed
-    split = EncodedSplit(torch.zeros(rows, 0), torch.zeros(rows, 0), {}, labels, observed, torch.ones(rows))
+    entity = torch.arange(rows) // 4
+    nothing = torch.zeros(rows, 0)
+    split = EncodedSplit(nothing, nothing, {}, labels, observed, torch.ones(rows), entity)
     metrics = evaluate(logits, split, FEATURES)
     assert metrics["auc"].value == 1
     assert metrics["auc"].rows == 30
+    assert metrics["gauc"].value == 1
+    assert metrics["gauc"].rows == 30
     assert metrics["spent.rmse"].value == pytest.approx(0.5 * 3)  # in the label's own unit: scale 3
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_the_grouped_auc_is_the_mean_of_the_entities_own_weighted_by_their_rows(ties):
+    scores, labels = scored(300, ties)
+    entities = RANDOM.integers(-5, 40, 300)
+    metric = gauc(scores, labels, entities)
+    each = [(scores[entities == one], labels[entities == one]) for one in np.unique(entities)]
+    both = [(score, label) for score, label in each if 0 < label.sum() < len(label)]
+    sizes = [len(label) for _, label in both]
+    expected = np.average([roc_auc_score(label, score) for score, label in both], weights=sizes)
+    assert metric.value == pytest.approx(expected)
+    assert metric.rows == sum(sizes) < 300
+    assert metric.low < metric.value < metric.high
+
+
+def test_the_grouped_auc_does_not_see_the_level_of_an_entitys_scores():
+    labels, scores, entities = np.tile([0.0, 1.0], 20), np.tile([1.0, 2.0], 20), np.arange(40) // 2
+    assert gauc(scores - 100 * entities, labels, entities).value == 1
+    assert gauc(-scores - 100 * entities, labels, entities).value == 0
+
+
+def test_without_an_entity_of_both_classes_the_grouped_auc_is_not_estimable():
+    for labels in (np.zeros(0), np.ones(4), np.array([0.0, 0.0, 1.0, 1.0])):
+        metric = gauc(np.arange(float(len(labels))), labels, np.arange(len(labels)) // 2)
+        assert (metric.value, metric.rows, metric.reason) == (None, 0, "MetricNotEstimable")
 
 
 def test_the_root_mean_square_error_has_an_interval_round_it():

@@ -59,6 +59,7 @@ def full_sample() -> Batch:
         torch.zeros(1, 2),
         torch.ones(1, 2) > 0,
         torch.ones(1),
+        torch.zeros(1, dtype=torch.int64),
     )
 
 
@@ -189,6 +190,7 @@ def test_any_part_of_a_schema_may_be_missing(schema):
         torch.zeros(2, 1),
         torch.ones(2, 1, dtype=torch.bool),
         torch.ones(2),
+        torch.zeros(2, dtype=torch.int64),
     )
     logits = heavy(batch)
     assert logits.shape == (2, 1)

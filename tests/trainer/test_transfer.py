@@ -10,27 +10,12 @@ from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import manifest_key, version_key
 from longtail_api.store_objects import TRAINING_SPLITS, Checkpoint, Version
 from longtail_store.file_store import FileStore
-from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import load_manifest, load_split
-from longtail_trainer.methods.alt.transfer import halves, pool_of, slice_of, subset, transfer_rows, without_labels
+from longtail_trainer.data.rows import subset
+from longtail_trainer.methods.alt.transfer import pool_of, transfer_rows
 from longtail_trainer.running.errors import DataInvalid
 from tests.trainer.prepared_data import FEATURES, write_scenario
-
-
-def rows(count: int) -> EncodedSplit:
-    """Sample i has i events, each of which carries its sample's number."""
-    lengths = torch.arange(count)
-    numbers = torch.repeat_interleave(torch.arange(count, dtype=torch.float32), lengths)
-    events = EncodedSequence(numbers[:, None].to(torch.int32), numbers[:, None], offsets_of(lengths))
-    index = torch.arange(count, dtype=torch.float32)
-    return EncodedSplit(
-        index[:, None].to(torch.int32),
-        index[:, None],
-        {"visits": events},
-        torch.ones(count, 1),
-        torch.ones(count, 1, dtype=torch.bool),
-        torch.ones(count),
-    )
 
 
 def version(number: int, kind: str, pool: list[str]) -> Version:
@@ -40,38 +25,6 @@ def version(number: int, kind: str, pool: list[str]) -> Version:
         checkpoint=Checkpoint(key="k", sha256="0" * 64, bytes=1), features_sha256="0" * 64,
         model=AltHeavy(encoder="LSTM", architecture=Architecture()), created=datetime(2026, 1, 1, tzinfo=UTC),
     )  # fmt: skip
-
-
-def test_a_subset_keeps_each_samples_own_events():
-    chosen = subset(rows(6), torch.tensor([4, 0, 2]))
-    assert chosen.numeric.flatten().tolist() == [4, 0, 2]
-    batch = chosen.select(torch.arange(3)).sequences["visits"]
-    assert batch.mask.sum(1).tolist() == [4, 0, 2]
-    assert batch.numeric[0, :4, 0].tolist() == [4, 4, 4, 4]
-    assert batch.numeric[2, :2, 0].tolist() == [2, 2]
-
-
-def test_an_empty_subset_is_an_empty_split():
-    empty = subset(rows(3), torch.zeros(0, dtype=torch.int64))
-    assert len(empty) == 0
-    assert empty.sequences["visits"].offsets.tolist() == [0]
-
-
-def test_halves_share_no_sample_and_miss_none():
-    first, second = halves(rows(5))
-    assert sorted(first.numeric.flatten().tolist() + second.numeric.flatten().tolist()) == [0, 1, 2, 3, 4]
-
-
-def test_a_slice_has_each_samples_own_events_in_the_memory_of_the_whole():
-    whole = rows(6)
-    part = slice_of(whole, 2, 5)
-    batch = part.select(torch.arange(3)).sequences["visits"]
-    assert part.numeric.flatten().tolist() == [2, 3, 4]
-    assert batch.mask.sum(1).tolist() == [2, 3, 4]
-    assert batch.numeric[2, :4, 0].tolist() == [4, 4, 4, 4]
-    assert len(slice_of(whole, 6, 6)) == 0
-    whole.sequences["visits"].numeric.fill_(9)
-    assert part.sequences["visits"].numeric.eq(9).all()
 
 
 def test_rows_are_drawn_as_from_all_rows_at_once(tmp_path):
@@ -105,10 +58,14 @@ def test_only_scenarios_that_may_be_read_are_loaded_and_give_rows(tmp_path):
         drawn(["shop.", "bank."])
 
 
-def test_no_label_of_another_scenario_is_kept():
-    bare = without_labels(rows(4))
-    assert not bare.observed.any()
-    assert not bare.labels.any()
+def test_no_label_of_another_scenario_is_kept(tmp_path):
+    store = FileStore(tmp_path)
+    keys = [write_scenario(store, name, seed=seed) for seed, name in enumerate(["shop.own.a", "shop.north.b"])]
+    store.put_if_absent(version_key(1), version(1, "initial", keys).to_bytes())
+    drawn = transfer_rows(store, 1, FEATURES, "shop.own.a", limit=50, seed=3, transfer_from=["shop."])
+    assert len(drawn) > 0
+    assert not drawn.observed.any()
+    assert not drawn.labels.any()
 
 
 def test_the_pool_is_that_of_the_generations_first_version_whatever_was_trained_since(tmp_path):
@@ -123,3 +80,20 @@ def test_the_pool_is_that_of_the_generations_first_version_whatever_was_trained_
     for number, (kind, pool) in enumerate(chain, start=1):
         store.put_if_absent(version_key(number), version(number, kind, pool).to_bytes())
     assert [pool_of(store, number) for number in range(1, 6)] == [["old"], *[["a", "b"]] * 4]
+
+
+def test_the_pool_is_found_in_few_reads_however_many_folds_there_were(tmp_path):
+    class Counting(FileStore):
+        reads = 0
+
+        def get(self, key):
+            type(self).reads += 1
+            return super().get(key)
+
+    store = Counting(tmp_path)
+    store.put_if_absent(version_key(1), version(1, "initial", ["old"]).to_bytes())
+    for number in range(2, 202):
+        kind, pool = ("initial", ["a", "b"]) if number == 2 else ("fold", [])
+        store.put_if_absent(version_key(number), version(number, kind, pool).to_bytes())
+    assert pool_of(store, 200) == ["a", "b"]
+    assert Counting.reads < 40

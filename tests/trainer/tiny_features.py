@@ -70,4 +70,5 @@ def samples(features: Features, count: int, seed: int = 0) -> EncodedSplit:
         labels,
         torch.ones_like(labels, dtype=torch.bool),
         torch.ones(count),
+        torch.arange(count) // 3,
     )

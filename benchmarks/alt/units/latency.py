@@ -44,7 +44,7 @@ class ExportableHeavy(nn.Module):
         names = self.columns.sequences
         events = {name: _events(inputs) for name, inputs in zip(names, sequences, strict=True)}
         none = torch.zeros(0)
-        return self.heavy(Batch(_stacked(static), static.numeric, events, none, none, none))
+        return self.heavy(Batch(_stacked(static), static.numeric, events, none, none, none, none))
 
 
 def _stacked(inputs: ColumnInputs) -> Tensor:

@@ -36,6 +36,7 @@ class Batch:
     labels: (batch, labels) float32, 0 where not observed
     observed: (batch, labels) bool
     weight: (batch,) float32
+    entity: (batch,) int64, `data.entities.entity_hashes` of whom each sample is about
     """
 
     categorical: Tensor
@@ -44,6 +45,7 @@ class Batch:
     labels: Tensor
     observed: Tensor
     weight: Tensor
+    entity: Tensor
 
     def __len__(self) -> int:
         return len(self.weight)
@@ -57,4 +59,5 @@ class Batch:
             self.labels.to(device=device, dtype=floats),
             self.observed.to(device),
             self.weight.to(device=device, dtype=floats),
+            self.entity.to(device),
         )

@@ -1,6 +1,6 @@
 """Encoded samples in memory: contiguous tensors, events unpadded, from which batches are cut."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +25,16 @@ class EncodedSequence:
     numeric: Tensor
     offsets: Tensor
 
-    def select(self, samples: Tensor) -> SequenceBatch:
-        """Events of these samples, padded at the end to the longest of them, and to one event at least."""
+    def select(self, samples: Tensor, longest: int | None = None) -> SequenceBatch:
+        """Events of these samples, padded at the end to the longest of them, and to one event at least.
+
+        Who knows the length of the longest, 1 at least, gives it: a device needn't be asked then.
+        """
         starts = self.offsets[samples]
         lengths = self.offsets[samples + 1] - starts
-        longest = max(1, int(lengths.max())) if len(samples) else 1
-        positions = torch.arange(longest)
+        if longest is None:
+            longest = max(1, int(lengths.max())) if len(samples) else 1
+        positions = torch.arange(longest, device=self.offsets.device)
         mask = positions < lengths[:, None]
         # Padding reads any row, and is masked; without a single event there is none to read.
         rows = torch.where(mask, starts[:, None] + positions, 0)
@@ -44,10 +48,14 @@ class EncodedSequence:
 
     def _one_empty_event(self) -> "EncodedSequence":
         return EncodedSequence(
-            torch.zeros(1, self.categorical.shape[1], dtype=self.categorical.dtype),
-            torch.zeros(1, self.numeric.shape[1]),
+            self.categorical.new_zeros(1, self.categorical.shape[1]),
+            self.numeric.new_zeros(1, self.numeric.shape[1]),
             self.offsets,
         )
+
+    def to(self, device: torch.device) -> "EncodedSequence":
+        """The same events on another device."""
+        return EncodedSequence(self.categorical.to(device), self.numeric.to(device), self.offsets.to(device))
 
 
 @dataclass
@@ -60,19 +68,37 @@ class EncodedSplit:
     labels: Tensor
     observed: Tensor
     weight: Tensor
+    entity: Tensor
 
     def __len__(self) -> int:
         return len(self.weight)
 
-    def select(self, samples: Tensor) -> Batch:
-        """These samples (indices, int64) as one padded batch."""
+    def select(self, samples: Tensor, longest: Mapping[str, int] | None = None) -> Batch:
+        """These samples (indices, int64, on the split's device) as one padded batch.
+
+        longest: by sequence, as `EncodedSequence.select` takes it.
+        """
+        known = longest or {}
         return Batch(
             self.categorical[samples].to(torch.int64),
             self.numeric[samples],
-            {name: sequence.select(samples) for name, sequence in self.sequences.items()},
+            {name: sequence.select(samples, known.get(name)) for name, sequence in self.sequences.items()},
             self.labels[samples],
             self.observed[samples],
             self.weight[samples],
+            self.entity[samples],
+        )
+
+    def to(self, device: torch.device) -> "EncodedSplit":
+        """The same samples on another device."""
+        return EncodedSplit(
+            self.categorical.to(device),
+            self.numeric.to(device),
+            {name: sequence.to(device) for name, sequence in self.sequences.items()},
+            self.labels.to(device),
+            self.observed.to(device),
+            self.weight.to(device),
+            self.entity.to(device),
         )
 
 
@@ -101,7 +127,7 @@ def concatenate(splits: Iterable[EncodedSplit]) -> EncodedSplit:
     return EncodedSplit(sequences=sequences, **{field: rows.tensor() for field, rows in grown.items()})
 
 
-_FIELDS = ("categorical", "numeric", "labels", "observed", "weight")
+_FIELDS = ("categorical", "numeric", "labels", "observed", "weight", "entity")
 
 
 class _Grown:

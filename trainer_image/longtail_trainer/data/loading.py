@@ -11,11 +11,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longtail_api.data_schema import WEIGHT, BehaviorSequence, DataSchema
+from longtail_api.data_schema import ENTITY, WEIGHT, BehaviorSequence, DataSchema
 from longtail_api.store_layout import features_key
 from longtail_api.store_objects import DataPart, Features, Manifest, Split
 from longtail_store import ObjectMissing, Store, parse_object, read_object
 from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
+from longtail_trainer.data.entities import entity_hashes
 from longtail_trainer.data.features.columns import TableColumns, sequence_columns, static_columns
 from longtail_trainer.data.features.encoding import encode_categorical, encode_label, encode_numeric
 from longtail_trainer.running.errors import DataInvalid
@@ -64,7 +65,12 @@ def encoded_parts(
         for split in splits:
             for part in manifest.parts:
                 if part.split == split:
-                    yield encode_frame(_read(store, part), features)
+                    yield encoded_part(store, part, features)
+
+
+def encoded_part(store: Store, part: DataPart, features: Features) -> EncodedSplit:
+    """The samples of one part. Raises `DataInvalid` where it is damaged."""
+    return encode_frame(_read(store, part), features)
 
 
 def empty_split(features: Features) -> EncodedSplit:
@@ -86,6 +92,7 @@ def empty_split(features: Features) -> EncodedSplit:
         torch.zeros(0, len(schema.labels)),
         torch.zeros(0, len(schema.labels), dtype=torch.bool),
         torch.zeros(0),
+        torch.zeros(0, dtype=torch.int64),
     )
 
 
@@ -100,6 +107,7 @@ def encode_frame(frame: pl.DataFrame, features: Features) -> EncodedSplit:
         labels,
         observed,
         torch.ones(len(frame)) if weight is None else torch.from_numpy(weight.to_numpy().copy()),
+        torch.from_numpy(entity_hashes(frame[ENTITY]).astype(np.int64)),
     )
 
 

@@ -7,12 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from longtail_api.data_schema import ENTITY, TIME
-
-Keys = NDArray[np.uint64]
-"""Uniform over 0 … 2⁶³ − 1, so that they also fit a signed integer."""
+from longtail_trainer.data.entities import KEY_MASK, Keys
 
 KEY_RANGE = 2.0**63
-_MASK = np.uint64(2**63 - 1)
 
 
 def mixed(keys: Keys, salt: int | Keys) -> Keys:
@@ -21,7 +18,7 @@ def mixed(keys: Keys, salt: int | Keys) -> Keys:
         z = keys + (np.asarray(salt, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-        return (z ^ (z >> np.uint64(31))) & _MASK
+        return (z ^ (z >> np.uint64(31))) & KEY_MASK
 
 
 def row_keys(samples: pl.DataFrame, source_key: str) -> Keys:
@@ -36,7 +33,7 @@ def row_keys(samples: pl.DataFrame, source_key: str) -> Keys:
         hashlib.blake2b(f"{time}\x00{entity}".encode(), digest_size=8, key=seed).digest()
         for entity, time in zip(entities, times, strict=True)
     )
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64) & _MASK
+    return np.frombuffer(digests, dtype="<u8").astype(np.uint64) & KEY_MASK
 
 
 def shares(keys: Keys) -> NDArray[np.float64]:

@@ -22,13 +22,14 @@ from longtail_api.store_objects import TRAINING_SPLITS, Manifest, SearchResult, 
 from longtail_store import read_object, write_object_if_absent
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest
+from longtail_trainer.data.rows import halves
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
 from longtail_trainer.methods.alt.light_training import fresh
 from longtail_trainer.methods.alt.rankings import ALGORITHMS, Candidate, SearchTask
 from longtail_trainer.methods.alt.rankings.history import distributions
 from longtail_trainer.methods.alt.rankings.latency_gate import fast_enough
 from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
-from longtail_trainer.methods.alt.transfer import halves, transfer_rows
+from longtail_trainer.methods.alt.transfer import transfer_rows
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.layer_figures import layer_flops
 from longtail_trainer.models.blocks.cell import one_line

@@ -21,6 +21,7 @@ from longtail_api.store_objects import TRAINING_SPLITS, Manifest, Metric, ModelC
 from longtail_store import ObjectMissing, read_object
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split
+from longtail_trainer.data.rows import slice_of
 from longtail_trainer.export import Latency, export, inputs_of, measure_latency, outputs_of
 from longtail_trainer.export.publication import publish_card, publish_graph, published_card
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
@@ -28,7 +29,7 @@ from longtail_trainer.methods.alt.light_training import fresh, train_light
 from longtail_trainer.methods.alt.rankings.history import considered
 from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
 from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
-from longtail_trainer.methods.alt.transfer import slice_of, transfer_rows
+from longtail_trainer.methods.alt.transfer import transfer_rows
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.layer_figures import layer_flops, layer_weights
 from longtail_trainer.models.alt_light.model import LightModel

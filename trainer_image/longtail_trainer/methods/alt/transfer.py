@@ -10,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 import torch
-from torch import Tensor
 
 from longtail_api.store_layout import manifest_scenario
 from longtail_api.store_objects import TRAINING_SPLITS, Features, Manifest
 from longtail_store import Chain, Store
-from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import empty_split, encoded_parts, load_manifest
+from longtail_trainer.data.rows import subset, without_labels
+from longtail_trainer.methods.alt.first_version import first_of_generation
 
 log = logging.getLogger(__name__)
 
@@ -70,65 +71,6 @@ def pool_of(store: Store, number: int) -> list[str]:
     Meta-training names what it was trained on, which is another thing.
     """
     chain = Chain(store)
-    while True:
-        version = chain.version(number)
-        if version.kind == "initial" or number == 1:
-            return version.pool
-        number -= 1
-
-
-def subset(rows: EncodedSplit, chosen: Tensor) -> EncodedSplit:
-    """These samples (indices, int64), in this order."""
-    return EncodedSplit(
-        rows.categorical[chosen],
-        rows.numeric[chosen],
-        {name: _events_of(sequence, chosen) for name, sequence in rows.sequences.items()},
-        rows.labels[chosen],
-        rows.observed[chosen],
-        rows.weight[chosen],
-    )
-
-
-def slice_of(rows: EncodedSplit, start: int, stop: int) -> EncodedSplit:
-    """The samples from `start` to before `stop`, which share the memory of `rows`."""
-    sequences: dict[str, EncodedSequence] = {}
-    for name, sequence in rows.sequences.items():
-        offsets = sequence.offsets[start : stop + 1]
-        events = slice(int(offsets[0]), int(offsets[-1]))
-        sequences[name] = EncodedSequence(sequence.categorical[events], sequence.numeric[events], offsets - offsets[0])
-    samples = slice(start, stop)
-    return EncodedSplit(
-        rows.categorical[samples],
-        rows.numeric[samples],
-        sequences,
-        rows.labels[samples],
-        rows.observed[samples],
-        rows.weight[samples],
-    )
-
-
-def halves(rows: EncodedSplit) -> tuple[EncodedSplit, EncodedSplit]:
-    """Every second sample, and the others."""
-    indices = torch.arange(len(rows))
-    return subset(rows, indices[::2]), subset(rows, indices[1::2])
-
-
-def without_labels(rows: EncodedSplit) -> EncodedSplit:
-    """The samples with no label observed."""
-    return EncodedSplit(
-        rows.categorical,
-        rows.numeric,
-        rows.sequences,
-        torch.zeros_like(rows.labels),
-        torch.zeros_like(rows.observed),
-        rows.weight,
-    )
-
-
-def _events_of(sequence: EncodedSequence, chosen: Tensor) -> EncodedSequence:
-    lengths = sequence.offsets.diff()[chosen]
-    offsets = offsets_of(lengths)
-    # Event j of chosen sample i stands at its old start + j.
-    within = torch.arange(int(offsets[-1])) - torch.repeat_interleave(offsets[:-1], lengths)
-    events = torch.repeat_interleave(sequence.offsets[chosen], lengths) + within
-    return EncodedSequence(sequence.categorical[events], sequence.numeric[events], offsets)
+    first = first_of_generation(chain, chain.version(number).generation)
+    assert first is not None, "the generation of a committed version has a first one"
+    return first.pool
