@@ -12,8 +12,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.comparison.results import Claim
 from benchmarks.memory import (
-    Claim,
     arguments,
     carried_out,
     make_tables,
@@ -52,7 +52,12 @@ def claims(rows: list[Measured]) -> list[Claim]:
     ratio = round(largest.peak_mib / smallest.peak_mib, 2)
     return [
         under_limit("prepare", largest.events, largest.peak_mib),
-        Claim(f"peak memory over that at {smallest.events:,} events", ratio, f"<= {FLATNESS}", ratio <= FLATNESS),
+        Claim(
+            name=f"peak memory over that at {smallest.events:,} events",
+            figure=ratio,
+            target=f"<= {FLATNESS}",
+            holds=ratio <= FLATNESS,
+        ),
     ]
 
 

@@ -22,10 +22,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.comparison.results import Claim
 from benchmarks.memory import (
     DATA_VERSION,
     RUN,
-    Claim,
     arguments,
     carried_out,
     make_tables,
@@ -203,7 +203,7 @@ def claims(rows: Sequence[Measured]) -> list[Claim]:
         for step in measured_steps[1:]:
             ratio = round(peaks[step, one] / peaks[step, DataSet(one.events, one.scenarios)], 2)
             name = f"peak memory of {step} with {one.epochs} epochs over that with 1, at {one.events:,} events"
-            found.append(Claim(name, ratio, f"<= {EPOCHS_RATIO}", ratio <= EPOCHS_RATIO))
+            found.append(Claim(name=name, figure=ratio, target=f"<= {EPOCHS_RATIO}", holds=ratio <= EPOCHS_RATIO))
     return found
 
 

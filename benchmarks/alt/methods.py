@@ -20,11 +20,28 @@ INITIAL = "Initial agnostic"
 PREDEFINED = "MeL"
 SEARCHED = "Ours"
 LIGHT_METHODS = (PREDEFINED, SEARCHED)
+"""Those whose latency is measured."""
 
 POOLED_BOOSTING = "Boosting, pooled rows"
 """Trained on exactly the rows that pooled training sees."""
 BOOSTING = "Boosting, all rows"
 """Trained on the training rows of every scenario."""
+
+TARGET_BOOSTING = "Boosting, target statistics"
+"""On all rows, with mean label and count of every category beside the categories themselves."""
+
+ADAPTED_AGAIN = "MeH, other seed"
+BEFORE_AGAIN = "Agnostic, other seed"
+PREDEFINED_AGAIN = "MeL, other seed"
+"""The noise floor: the same architecture, rows and order of arrival, trained with another seed. MeH's begins with a
+version 1 of its own, MeL's has the same teacher."""
+AGAIN = {ADAPTED: ADAPTED_AGAIN, BEFORE: BEFORE_AGAIN, PREDEFINED: PREDEFINED_AGAIN}
+
+METHODS = (
+    PROFILE_ONLY, POOLED_BOOSTING, BOOSTING, TARGET_BOOSTING, SINGLE_PAPER_SCHEDULE, SINGLE_POOLED_SCHEDULE, SINGLE,
+    BEFORE, BEFORE_AGAIN, ADAPTED, ADAPTED_AGAIN, PREDEFINED, PREDEFINED_AGAIN, SEARCHED,
+)  # fmt: skip
+"""All that a comparison is of, in the order of its tables."""
 
 RANDOM = "random-architecture"
 LIGHT_ABLATIONS = ("no-distillation", "own-rows-only", "no-flops-term", RANDOM)

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.alt.claims import Claim
 from benchmarks.alt.experiments import Measured, Row, carry_out, encoder, mapped, parser
 from benchmarks.alt.methods import ADAPTED, FINAL
 from benchmarks.alt.protocol import Folding, Protocol
 from benchmarks.alt.rows import Outcome, Unit
-from benchmarks.alt.statistics import difference
 from benchmarks.alt.units import chain
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace
+from benchmarks.comparison.claims import shown
+from benchmarks.comparison.results import Claim
+from benchmarks.comparison.statistics import difference
 from longtail_api.run_config import StoreAddress
 
 MODULE = "benchmarks.alt.experiments.feedback_rate"
@@ -93,13 +94,7 @@ def claims(rows: Sequence[Row]) -> Iterator[Claim]:
     for rate in sorted(set(frame["rate"]) - {FROZEN}):
         for words, some, method in compared:
             if found := difference(some, {"method": method, "rate": rate}, {"method": method, "rate": FROZEN}):
-                yield Claim(
-                    name=f"η {rate:g} − frozen agnostic, {words}",
-                    figure=round(found.mean, 5),
-                    interval=(round(found.low, 5), round(found.high, 5)),
-                    target="–",
-                    holds=None,
-                )
+                yield shown(f"η {rate:g} − frozen agnostic, {words}", found)
 
 
 def table(rows: Sequence[Row]) -> pl.DataFrame:

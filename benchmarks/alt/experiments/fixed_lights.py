@@ -13,14 +13,16 @@ from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from benchmarks.alt.claims import Claim
 from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, encoder, mapped, parser
 from benchmarks.alt.methods import PREDEFINED, SEARCHED
-from benchmarks.alt.rows import Unit, figures
-from benchmarks.alt.statistics import difference
+from benchmarks.alt.rows import Unit
 from benchmarks.alt.units.light import chain_unit
 from benchmarks.alt.units.repetition import ablation_scenarios
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
+from benchmarks.comparison.claims import shown
+from benchmarks.comparison.results import Claim
+from benchmarks.comparison.rows import figures
+from benchmarks.comparison.statistics import difference
 from longtail_api.methods.alt import TrainLightConfig
 from longtail_api.store_objects import Layer, LightArchitecture, ModelCard, StepResult
 from longtail_store import read_object
@@ -109,8 +111,7 @@ def claims(rows: Sequence[Row]) -> Iterator[Claim]:
     for method in [*CASCADES, SEARCHED]:
         found = difference(frame, {"method": method}, {"method": PREDEFINED})
         assert found, "all were trained"
-        interval = (round(found.low, 5), round(found.high, 5))
-        yield Claim(name=f"{method} − MeL, AUC", figure=round(found.mean, 5), interval=interval, target="–", holds=None)
+        yield shown(f"{method} − MeL, AUC", found)
 
 
 def table(rows: Sequence[Row]) -> pl.DataFrame:

@@ -4,10 +4,10 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-PATHS = ("--dataset", "--json", "--out")
+PATHS = ("--dataset", "--json", "--out", "--data", "--peers", "--targets")
 
 
-def shown_command(arguments: Sequence[str], module: str = "benchmarks.alt") -> str:
+def shown_command(arguments: Sequence[str], module: str) -> str:
     """With folders by their last name: results travel, this machine's folders don't."""
     words = ["python", "-m", module]
     previous = ""
