@@ -118,9 +118,11 @@ def under_limit(step: str, events: int, peak_mib: float) -> Claim:
     return Claim(name=name, figure=peak_mib, target=f"< {LIMIT_MIB}", holds=peak_mib < LIMIT_MIB)
 
 
-def arguments(description: str | None, events: list[int]) -> argparse.ArgumentParser:
+def arguments(module: str, description: str | None, events: list[int]) -> argparse.ArgumentParser:
     """A parser of what both benchmarks are asked: the sizes, and where the figures go."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, nargs="+", default=events, help="behavior events of the tables: sizes")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     return parser

@@ -6,6 +6,7 @@ its own, and prints rows, peak resident memory and time. Needs some 60 bytes of 
     python -m benchmarks.prepare_memory [--events 2000000 20000000] [--json FILE]
 """
 
+import argparse
 import sys
 import tempfile
 import time
@@ -68,8 +69,12 @@ def described(row: Measured) -> str:
     )
 
 
+def parser() -> argparse.ArgumentParser:
+    return arguments("benchmarks.prepare_memory", __doc__, [2_000_000, 20_000_000])
+
+
 def main() -> int:
-    options = arguments(__doc__, [2_000_000, 20_000_000]).parse_args()
+    options = parser().parse_args()
     started = time.monotonic()
     rows: list[Measured] = []
     for events in sorted(options.events):

@@ -1,5 +1,7 @@
 """Names of the methods, as rows, tables and claims use them."""
 
+from benchmarks.comparison.tables import AGAIN
+
 SINGLE = "SinH"
 SINGLE_POOLED_SCHEDULE = "SinH, pooled schedule"
 """SinH has a schedule made for few rows (`Protocol.single`). This one trains exactly as the pool does, which few rows
@@ -30,12 +32,11 @@ BOOSTING = "Boosting, all rows"
 TARGET_BOOSTING = "Boosting, target statistics"
 """On all rows, with mean label and count of every category beside the categories themselves."""
 
-ADAPTED_AGAIN = "MeH, other seed"
-BEFORE_AGAIN = "Agnostic, other seed"
-PREDEFINED_AGAIN = "MeL, other seed"
+ADAPTED_AGAIN = ADAPTED + AGAIN
+BEFORE_AGAIN = BEFORE + AGAIN
+PREDEFINED_AGAIN = PREDEFINED + AGAIN
 """The noise floor: the same architecture, rows and order of arrival, trained with another seed. MeH's begins with a
 version 1 of its own, MeL's has the same teacher."""
-AGAIN = {ADAPTED: ADAPTED_AGAIN, BEFORE: BEFORE_AGAIN, PREDEFINED: PREDEFINED_AGAIN}
 
 METHODS = (
     PROFILE_ONLY, POOLED_BOOSTING, BOOSTING, TARGET_BOOSTING, SINGLE_PAPER_SCHEDULE, SINGLE_POOLED_SCHEDULE, SINGLE,

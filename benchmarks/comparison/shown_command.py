@@ -17,6 +17,8 @@ def shown_command(arguments: Sequence[str], module: str) -> str:
             word = Path(word).name
         elif option in PATHS and equals:
             word = f"{option}={Path(value).name}"
+        elif not word.startswith("-") and Path(word).is_absolute():
+            word = Path(word).name
         words.append(word)
         previous = word
     return shlex.join(words)

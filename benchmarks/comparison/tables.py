@@ -11,6 +11,8 @@ from benchmarks.comparison.statistics import difference
 
 AVERAGES, DIFFERENCES = "averages-", "differences-"
 """How the names of these tables begin; a result file has their lines."""
+AGAIN = ", other seed"
+"""What the name of a method ends with that is another one, trained again with another seed."""
 MANY_ROWS = 100
 """Test rows from which on a scenario's AUC is more than chance."""
 

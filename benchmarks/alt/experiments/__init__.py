@@ -35,7 +35,7 @@ Measured = tuple[list[Row], list[Claim], pl.DataFrame]
 """Rows, claims, and the table that is printed."""
 
 
-def parser(module: str, document: str | None) -> argparse.ArgumentParser:
+def common_parser(module: str, document: str | None) -> argparse.ArgumentParser:
     """With the options that all experiments have."""
     result = argparse.ArgumentParser(
         prog=f"python -m {module}", description=document, formatter_class=argparse.RawDescriptionHelpFormatter

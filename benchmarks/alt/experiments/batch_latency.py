@@ -10,6 +10,7 @@ the runtime has optimized it.
 """
 # pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
 
+import argparse
 import random
 import sys
 import tempfile
@@ -21,7 +22,7 @@ import onnx
 import onnxruntime
 import polars as pl
 
-from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, encoder, parser
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, common_parser, encoder
 from benchmarks.alt.methods import ADAPTED, LIGHT_METHODS, SEARCHED
 from benchmarks.alt.protocol import Encoder
 from benchmarks.alt.rows import Unit
@@ -122,15 +123,19 @@ def table(rows: Sequence[Row]) -> pl.DataFrame:
     return sizes.join(means.pivot("batch", index=keys, values="p50_milliseconds"), on=keys, maintain_order="left")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status as `carry_out` has it."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    wanted = parser(MODULE, __doc__)
+def parser() -> argparse.ArgumentParser:
+    wanted = common_parser(MODULE, __doc__)
     wanted.add_argument("--seed", type=int, default=0, help="whose models")
     wanted.add_argument("--targets", type=Path, metavar="FILE", help="what the comparison was given")
     wanted.add_argument("--encoders", type=encoders, default="lstm,transformer", metavar="A,B")
     wanted.add_argument("--batches", default="1,8,32,128", metavar="N,…")
-    options = wanted.parse_args(given)
+    return wanted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status as `carry_out` has it."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
     batches = [int(one) for one in options.batches.split(",")]
 
     def measured(workplace: Workplace, initial: int) -> Measured:

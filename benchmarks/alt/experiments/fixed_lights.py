@@ -8,12 +8,13 @@ teacher, rows, epochs and seed, on the scenarios that each seed draws for ablati
 comparison's own.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, encoder, mapped, parser
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, common_parser, encoder, mapped
 from benchmarks.alt.methods import PREDEFINED, SEARCHED
 from benchmarks.alt.rows import Unit
 from benchmarks.alt.units.light import chain_unit
@@ -120,14 +121,18 @@ def table(rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame(rows).group_by("method").agg(means).sort("flops")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status as `carry_out` has it."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    wanted = parser(MODULE, __doc__)
+def parser() -> argparse.ArgumentParser:
+    wanted = common_parser(MODULE, __doc__)
     wanted.add_argument("--seeds", type=int, default=5, metavar="N", help="repetitions, of the seeds 0 to N − 1")
     wanted.add_argument("--encoder", type=encoder, default="lstm", help="of the heavy models that teach")
     wanted.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
-    options = wanted.parse_args(given)
+    return wanted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status as `carry_out` has it."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
 
     def measured(workplace: Workplace, initial: int) -> Measured:
         return measure(workplace, initial, options.encoder, options.seeds, options.jobs)
