@@ -10,7 +10,6 @@ stands how well FLOPs rank the same architectures.
 """
 
 import argparse
-import json
 import random
 import sys
 import time
@@ -23,6 +22,7 @@ import numpy as np
 import polars as pl
 import torch
 
+from benchmarks.comparison.results import Claim, exit_status, write_result
 from benchmarks.datasets.oulad import SCHEMA
 from longtail_api.light_model_search import SearchSpace
 from longtail_api.store_objects import Features, NumericEncoding
@@ -114,63 +114,62 @@ def relative_error(rows: Sequence[Row]) -> float:
     return fmean(abs(row["predictedMilliseconds"] / row["measuredMilliseconds"] - 1) for row in rows)
 
 
-def interval(rows: Sequence[Row], figure: Callable[[Sequence[Row]], float]) -> list[float]:
+def interval(rows: Sequence[Row], figure: Callable[[Sequence[Row]], float]) -> tuple[float, float]:
     """95 %, by bootstrap over architectures."""
     generator = random.Random(0)
     resampled = [figure(generator.choices(rows, k=len(rows))) for _ in range(RESAMPLES)]
-    return [round(float(bound), 4) for bound in np.nanquantile(resampled, [0.025, 0.975])]
+    low, high = np.nanquantile(resampled, [0.025, 0.975])
+    return round(float(low), 4), round(float(high), 4)
 
 
-def claims(rows: Sequence[Row], seconds: float) -> list[dict[str, Any]]:
+def claims(rows: Sequence[Row], seconds: float) -> list[Claim]:
     """What the figures must show; without a target where none was set."""
     rank, error = rank_correlation(rows), relative_error(rows)
-    by_flops = rank_correlation(rows, "flops")
+    spearman = "rank correlation (Spearman) of"
     return [
-        {
-            "name": "rank correlation (Spearman) of predicted and measured latency",
-            "figure": round(rank, 4),
-            "interval": interval(rows, rank_correlation),
-            "target": f">= {RANK_CORRELATION}",
-            "holds": rank >= RANK_CORRELATION,
-        },
-        {
-            "name": "mean relative error of predicted latency",
-            "figure": round(error, 4),
-            "interval": interval(rows, relative_error),
-            "target": f"<= {RELATIVE_ERROR}",
-            "holds": error <= RELATIVE_ERROR,
-        },
-        {
-            "name": "rank correlation (Spearman) of FLOPs and measured latency",
-            "figure": round(by_flops, 4),
-            "interval": interval(rows, lambda some: rank_correlation(some, "flops")),
-            "target": None,
-            "holds": None,
-        },
-        {
-            "name": "rank correlation (Spearman) of two measurements of the same architectures",
-            "figure": round(rank_correlation(rows, *TWICE), 4),
-            "interval": interval(rows, lambda some: rank_correlation(some, *TWICE)),
-            "target": None,
-            "holds": None,
-        },
-        {
-            "name": "seconds that the table takes, exports included",
-            "figure": round(seconds, 1),
-            "interval": None,
-            "target": None,
-            "holds": None,
-        },
+        Claim(
+            name=f"{spearman} predicted and measured latency",
+            figure=round(rank, 4),
+            interval=interval(rows, rank_correlation),
+            target=f">= {RANK_CORRELATION}",
+            holds=rank >= RANK_CORRELATION,
+        ),
+        Claim(
+            name="mean relative error of predicted latency",
+            figure=round(error, 4),
+            interval=interval(rows, relative_error),
+            target=f"<= {RELATIVE_ERROR}",
+            holds=error <= RELATIVE_ERROR,
+        ),
+        Claim(
+            name=f"{spearman} FLOPs and measured latency",
+            figure=round(rank_correlation(rows, "flops"), 4),
+            interval=interval(rows, lambda some: rank_correlation(some, "flops")),
+        ),
+        Claim(
+            name=f"{spearman} two measurements of the same architectures",
+            figure=round(rank_correlation(rows, *TWICE), 4),
+            interval=interval(rows, lambda some: rank_correlation(some, *TWICE)),
+        ),
+        Claim(name="seconds that the table takes, exports included", figure=round(seconds, 1)),
     ]
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="python -m benchmarks.latency_table",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    result.add_argument("--architectures", type=int, default=40)
+    result.add_argument("--seed", type=int, default=0)
+    result.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    return result
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 1 where a target is missed."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--architectures", type=int, default=40)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
-    chosen = parser.parse_args(arguments)
+    chosen = parser().parse_args(arguments)
     torch.set_num_threads(1)
     started = time.monotonic()
     table, seconds, rows = measure(chosen.architectures, chosen.seed)
@@ -180,20 +179,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{figures}  {row['architecture']}")
     found = claims(rows, seconds)
     for claim in found:
-        verdict = {True: "holds", False: "FAILS", None: "shown"}[claim["holds"]]
-        print(f"{verdict}: {claim['name']}: {claim['figure']} {claim['interval'] or ''} ({claim['target']})")
+        print(claim.line())
     if chosen.json:
         options = f"--architectures {chosen.architectures} --seed {chosen.seed}"
-        report = {
-            "command": f"python -m benchmarks.latency_table {options}",
-            "seconds": round(time.monotonic() - started, 1),
-            "claims": found,
-            "table": table.to_json_dict(),
-            "rows": rows,
-        }
-        chosen.json.parent.mkdir(parents=True, exist_ok=True)
-        chosen.json.write_text(json.dumps(report, indent=1) + "\n")
-    return 0 if all(claim["holds"] is not False for claim in found) else 1
+        command = f"python -m benchmarks.latency_table {options}"
+        more = {"table": table.to_json_dict()}
+        write_result(chosen.json, command, time.monotonic() - started, found, rows, more)
+    return exit_status(found)
 
 
 if __name__ == "__main__":

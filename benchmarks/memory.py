@@ -5,7 +5,6 @@ times: as tables, while they are prepared, and in the store.
 """
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.comparison.results import Claim, exit_status, write_result
 from longtail_api.data_schema import DataSchema
 from longtail_api.run_config import PrepareConfig, StepConfig, StoreAddress
 from longtail_api.store_layout import manifest_key
@@ -37,30 +37,6 @@ class Usage:
     cpu_seconds: float
     peak_mib: float
     """Resident memory at its highest. Libraries are in it: some 640 MiB as soon as torch's CUDA build is loaded."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One figure against its target; `holds` is None where it is only reported."""
-
-    name: str
-    figure: float
-    target: str | None
-    holds: bool | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As every benchmark writes it; one measurement has no interval."""
-        return {
-            "name": self.name,
-            "figure": self.figure,
-            "interval": None,
-            "target": self.target,
-            "holds": self.holds,
-        }
-
-    def line(self) -> str:
-        word = {True: "holds", False: "FAILS", None: "found"}[self.holds]
-        return f"{word}: {self.name}: {self.figure}" + (f" ({self.target})" if self.target else "")
 
 
 def make_tables(folder: Path, events: int, scenarios: int = 1) -> list[str]:
@@ -139,12 +115,14 @@ def carried_out(name: str, config: StepConfig, folder: Path) -> Usage:
 def under_limit(step: str, events: int, peak_mib: float) -> Claim:
     """The claim on a step's peak memory."""
     name = f"peak memory of {step} at {events:,} events, MiB"
-    return Claim(name, peak_mib, f"< {LIMIT_MIB}", peak_mib < LIMIT_MIB)
+    return Claim(name=name, figure=peak_mib, target=f"< {LIMIT_MIB}", holds=peak_mib < LIMIT_MIB)
 
 
-def arguments(description: str | None, events: list[int]) -> argparse.ArgumentParser:
+def arguments(module: str, description: str | None, events: list[int]) -> argparse.ArgumentParser:
     """A parser of what both benchmarks are asked: the sizes, and where the figures go."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--events", type=int, nargs="+", default=events, help="behavior events of the tables: sizes")
     parser.add_argument("--json", type=Path, help="also write the figures to this file")
     return parser
@@ -155,11 +133,5 @@ def report(command: str, started: float, found: Sequence[Claim], rows: Sequence[
     for claim in found:
         print(claim.line())
     if file:
-        content = {
-            "command": command,
-            "seconds": round(time.monotonic() - started, 1),
-            "claims": [claim.to_json() for claim in found],
-            "rows": [asdict(row) for row in rows],
-        }
-        file.write_text(json.dumps(content, indent=2) + "\n")
-    return 1 if any(claim.holds is False for claim in found) else 0
+        write_result(file, command, time.monotonic() - started, found, [asdict(row) for row in rows])
+    return exit_status(found)

@@ -4,12 +4,16 @@
 """
 
 import argparse
+import sys
 import tempfile
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from benchmarks.comparison.results import Claim, exit_status, write_result
 from benchmarks.datasets.synthetic import Options, generate
 from longtail_api.data_schema import DataSchema
 from longtail_api.methods.alt import AdaptConfig, InitializeConfig, SearchConfig, TrainLightConfig
@@ -69,20 +73,37 @@ def results(tables: Path, store: StoreAddress) -> list[StepResult]:
     return [searched, trained]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the SVGs go")
-    out: Path = parser.parse_args().out
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__)
+    result.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="where the SVGs go")
+    result.add_argument("--json", type=Path, metavar="FILE", help="also write what was drawn to this file")
+    return result
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code 1 where a step drew less than is kept."""
+    options = parser().parse_args(arguments)
+    out: Path = options.out
     out.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    rows: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="longtail-pictures-") as folder:
         tables, address = Path(folder, "tables"), StoreAddress(uri=Path(folder, "store").as_uri())
         tables.mkdir()
         generate(DATA, tables)
         for result in results(tables, address):
             for name in SHOWN[result.step]:
-                (out / f"{name}.svg").write_bytes(open_store(address).get(result.pictures[name]))
-    print(f"{sum(map(len, SHOWN.values()))} pictures in {out}")
+                if name in result.pictures:
+                    content = open_store(address).get(result.pictures[name])
+                    (out / f"{name}.svg").write_bytes(content)
+                    rows.append({"step": result.step, "picture": name, "bytes": len(content)})
+    wanted = sum(map(len, SHOWN.values()))
+    drawn = Claim(name="pictures drawn", figure=len(rows), target=f"= {wanted}", holds=len(rows) == wanted)
+    print(drawn.line())
+    if options.json:
+        write_result(options.json, "python -m benchmarks.pictures", time.monotonic() - started, [drawn], rows)
+    return exit_status([drawn])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

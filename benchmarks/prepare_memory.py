@@ -6,14 +6,15 @@ its own, and prints rows, peak resident memory and time. Needs some 60 bytes of 
     python -m benchmarks.prepare_memory [--events 2000000 20000000] [--json FILE]
 """
 
+import argparse
 import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.comparison.results import Claim
 from benchmarks.memory import (
-    Claim,
     arguments,
     carried_out,
     make_tables,
@@ -52,7 +53,12 @@ def claims(rows: list[Measured]) -> list[Claim]:
     ratio = round(largest.peak_mib / smallest.peak_mib, 2)
     return [
         under_limit("prepare", largest.events, largest.peak_mib),
-        Claim(f"peak memory over that at {smallest.events:,} events", ratio, f"<= {FLATNESS}", ratio <= FLATNESS),
+        Claim(
+            name=f"peak memory over that at {smallest.events:,} events",
+            figure=ratio,
+            target=f"<= {FLATNESS}",
+            holds=ratio <= FLATNESS,
+        ),
     ]
 
 
@@ -63,8 +69,12 @@ def described(row: Measured) -> str:
     )
 
 
+def parser() -> argparse.ArgumentParser:
+    return arguments("benchmarks.prepare_memory", __doc__, [2_000_000, 20_000_000])
+
+
 def main() -> int:
-    options = arguments(__doc__, [2_000_000, 20_000_000]).parse_args()
+    options = parser().parse_args()
     started = time.monotonic()
     rows: list[Measured] = []
     for events in sorted(options.events):

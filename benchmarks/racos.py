@@ -25,6 +25,7 @@ import numpy as np
 import optuna
 from optuna.samplers import BaseSampler
 
+from benchmarks.comparison.results import Claim, write_result
 from longtail_trainer.search.samplers.algorithms import sampler_of
 from longtail_trainer.search.samplers.racos import RacosSampler
 
@@ -109,29 +110,34 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def result(command: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """What is written with --json: the paired difference to random search and to TPE, and every row."""
-    claims = []
+def claims(rows: list[dict[str, Any]]) -> list[Claim]:
+    """The paired differences to random search and to TPE."""
+    found: list[Claim] = []
     for other in ("random", "tpe"):
         row = next(row for row in rows if row["method"] == other)
         figure, half = row["overRacos"], row["overRacosHalfInterval"]
-        interval = [figure - half, figure + half]
+        interval = (figure - half, figure + half)
         name = f"regret of {other} less that of RACOS, points of accuracy"
-        claims.append({"name": name, "figure": figure, "interval": interval, "target": "> 0", "holds": interval[0] > 0})
-    return {"command": command, "seconds": sum(row["seconds"] for row in rows), "claims": claims, "rows": rows}
+        found.append(Claim(name=name, figure=figure, interval=interval, target="> 0", holds=interval[0] > 0))
+    return found
+
+
+def parser() -> argparse.ArgumentParser:
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    result = argparse.ArgumentParser(prog="python -m benchmarks.racos", description=(__doc__ or "").splitlines()[0])
+    result.add_argument("--data", type=Path, default=Path(os.environ.get("LONGTAIL_DATA", beside)))
+    result.add_argument("--seeds", type=int, default=20)
+    result.add_argument("--evaluations", type=int, default=100)
+    result.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    return result
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Exit code 2 where the data isn't there."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.racos", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, default=Path(os.environ.get("LONGTAIL_DATA", beside)))
-    parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--evaluations", type=int, default=100)
-    parser.add_argument("--json", type=Path)
-    chosen = parser.parse_args(arguments)
+    options = parser()
+    chosen = options.parse_args(arguments)
     if chosen.seeds < 2:
-        parser.error("--seeds: give at least 2, a standard error needs them")
+        options.error("--seeds: give at least 2, a standard error needs them")
     path = chosen.data / "nas" / "nas_bench_macro.json"
     if not path.exists():
         print("nas/nas_bench_macro.json is not in the data folder; name the folder by --data or LONGTAIL_DATA")
@@ -142,8 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     print(table(rows))
     if chosen.json:
         command = f"python -m benchmarks.racos --seeds {chosen.seeds} --evaluations {chosen.evaluations}"
-        chosen.json.parent.mkdir(parents=True, exist_ok=True)
-        chosen.json.write_text(json.dumps(result(command, rows), indent=1) + "\n")
+        write_result(chosen.json, command, sum(row["seconds"] for row in rows), claims(rows), rows)
     return 0
 
 

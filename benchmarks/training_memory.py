@@ -14,6 +14,7 @@ Needs some 60 bytes of disk per event, three times.
                                          [--steps search meta-train] [--json FILE]
 """
 
+import argparse
 import sys
 import tempfile
 import time
@@ -22,10 +23,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.comparison.results import Claim
 from benchmarks.memory import (
     DATA_VERSION,
     RUN,
-    Claim,
     arguments,
     carried_out,
     make_tables,
@@ -203,7 +204,7 @@ def claims(rows: Sequence[Measured]) -> list[Claim]:
         for step in measured_steps[1:]:
             ratio = round(peaks[step, one] / peaks[step, DataSet(one.events, one.scenarios)], 2)
             name = f"peak memory of {step} with {one.epochs} epochs over that with 1, at {one.events:,} events"
-            found.append(Claim(name, ratio, f"<= {EPOCHS_RATIO}", ratio <= EPOCHS_RATIO))
+            found.append(Claim(name=name, figure=ratio, target=f"<= {EPOCHS_RATIO}", holds=ratio <= EPOCHS_RATIO))
     return found
 
 
@@ -231,12 +232,16 @@ def table(rows: Sequence[Measured]) -> str:
     return "\n".join(lines)
 
 
+def parser() -> argparse.ArgumentParser:
+    result = arguments("benchmarks.training_memory", __doc__, [500_000, 2_000_000, 20_000_000])
+    result.add_argument("--scenarios", type=int, default=4, help="spread the largest size over so many, too")
+    result.add_argument("--epochs", type=int, default=3, help="train so often on the smallest size, too")
+    result.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, metavar="STEP", help=", ".join(STEPS))
+    return result
+
+
 def main() -> int:
-    parser = arguments(__doc__, [500_000, 2_000_000, 20_000_000])
-    parser.add_argument("--scenarios", type=int, default=4, help="spread the largest size over so many, too")
-    parser.add_argument("--epochs", type=int, default=3, help="train so often on the smallest size, too")
-    parser.add_argument("--steps", nargs="+", choices=STEPS, default=STEPS, metavar="STEP", help=", ".join(STEPS))
-    options = parser.parse_args()
+    options = parser().parse_args()
     steps = with_foundations(options.steps)
     started = time.monotonic()
     rows: list[Measured] = []

@@ -1,5 +1,7 @@
 """Names of the methods, as rows, tables and claims use them."""
 
+from benchmarks.comparison.tables import AGAIN
+
 SINGLE = "SinH"
 SINGLE_POOLED_SCHEDULE = "SinH, pooled schedule"
 """SinH has a schedule made for few rows (`Protocol.single`). This one trains exactly as the pool does, which few rows
@@ -20,11 +22,27 @@ INITIAL = "Initial agnostic"
 PREDEFINED = "MeL"
 SEARCHED = "Ours"
 LIGHT_METHODS = (PREDEFINED, SEARCHED)
+"""Those whose latency is measured."""
 
 POOLED_BOOSTING = "Boosting, pooled rows"
 """Trained on exactly the rows that pooled training sees."""
 BOOSTING = "Boosting, all rows"
 """Trained on the training rows of every scenario."""
+
+TARGET_BOOSTING = "Boosting, target statistics"
+"""On all rows, with mean label and count of every category beside the categories themselves."""
+
+ADAPTED_AGAIN = ADAPTED + AGAIN
+BEFORE_AGAIN = BEFORE + AGAIN
+PREDEFINED_AGAIN = PREDEFINED + AGAIN
+"""The noise floor: the same architecture, rows and order of arrival, trained with another seed. MeH's begins with a
+version 1 of its own, MeL's has the same teacher."""
+
+METHODS = (
+    PROFILE_ONLY, POOLED_BOOSTING, BOOSTING, TARGET_BOOSTING, SINGLE_PAPER_SCHEDULE, SINGLE_POOLED_SCHEDULE, SINGLE,
+    BEFORE, BEFORE_AGAIN, ADAPTED, ADAPTED_AGAIN, PREDEFINED, PREDEFINED_AGAIN, SEARCHED,
+)  # fmt: skip
+"""All that a comparison is of, in the order of its tables."""
 
 RANDOM = "random-architecture"
 LIGHT_ABLATIONS = ("no-distillation", "own-rows-only", "no-flops-term", RANDOM)

@@ -3,8 +3,8 @@
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
+from benchmarks.comparison.folds import Splits
+from benchmarks.comparison.rows import Frozen
 from longtail_api.architecture import Architecture, Training
 from longtail_api.initialization_search import EncoderSearch
 from longtail_api.light_model_search import Algorithm, DifferentiableParameters, GdasParameters, SearchSpace, Teacher
@@ -24,12 +24,6 @@ PAPER_OPERATIONS = [
 """Candidates of the search in the paper's experiments (V-A; kernel 9 is in III-D only)."""
 
 
-class Frozen(BaseModel):
-    """A part of the protocol."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class Folding(Frozen):
     """How feedback reaches the agnostic model while scenarios arrive.
 
@@ -44,13 +38,9 @@ class Folding(Frozen):
 class Protocol(Frozen):
     """Everything but the data set, the seed and the number of initial scenarios."""
 
-    test_share: float = 0.2
-    validation_share: float = 0.1
-    """Shares drawn anew by each seed where the data set's split is random."""
-    scenarios: int | None = None
-    """The first so many, by name; None: all."""
-    rows: int | None = None
-    """Rows of each scenario at most, drawn; None: all."""
+    splits: Splits = Splits()
+    scenarios: int | tuple[str, ...] | None = None
+    """The first so many by name, or those named; None: all. To all methods there are no others."""
     # The paper's heavy model (V-A): six layers, 15 hidden units, 32 intermediate; three heads divide 15.
     heavy: Architecture = Architecture(behavior_width=15, behavior_layers=6, behavior_heads=3, behavior_intermediate=32)
     encoder_search: EncoderSearch = EncoderSearch.model_validate({"operations": PAPER_OPERATIONS})
@@ -79,8 +69,8 @@ DEFAULTS = Protocol(heavy=Architecture(), light_width=SearchSpace().width, light
 """The sizes that a HeavyModel and a search have where nobody names any."""
 SIZES = {"paper": PAPER, "defaults": DEFAULTS}
 QUICK = Protocol(
+    splits=Splits(rows=300),
     scenarios=3,
-    rows=300,
     heavy=Architecture(
         behavior_width=4, behavior_layers=2, embedding_size=3, profile_layers=[8], prediction_layers=[8]
     ),

@@ -6,21 +6,20 @@ import polars as pl
 
 from benchmarks.alt.rows import Row
 from benchmarks.alt.units.repetition import arrival_order
+from benchmarks.comparison.rows import FigureRow
+from benchmarks.comparison.tables import row_frame
 
 LATENCIES = ("p50_milliseconds", "p99_milliseconds")
 IDENTITY = ["seed", "scenario", "method", "encoder", "initial", "folding"]
 
 
-def results(rows: Sequence[Row], scenarios: Mapping[int, Sequence[str]], main_initial: int) -> pl.DataFrame:
+def results(rows: Sequence[FigureRow], scenarios: Mapping[int, Sequence[str]], main_initial: int) -> pl.DataFrame:
     """One line per row, with `arrival` (from 0), `arrivals` and `group` (initial or emerging).
 
     Latencies, which are measured last, join the rows of their models. Where initial scenarios don't matter to a
     method, its rows are grouped by the comparison's own draw. scenarios: all of them, by seed.
     """
-    frame = pl.DataFrame(
-        [row.model_dump() for row in rows],
-        schema={name: _kind(field.annotation) for name, field in Row.model_fields.items()},
-    )
+    frame = row_frame(rows, Row)
     timed = frame.filter(pl.col("auc").is_null() & pl.col("p50_milliseconds").is_not_null())
     frame = frame.filter(pl.col("p50_milliseconds").is_null()).drop(LATENCIES)
     frame = frame.join(timed.select(*IDENTITY, *LATENCIES), on=IDENTITY, how="left", maintain_order="left")
@@ -42,7 +41,8 @@ def _places(frame: pl.DataFrame, scenarios: Mapping[int, Sequence[str]], main_in
     return pl.DataFrame(places, schema=dict(zip(columns, kinds, strict=True)), orient="row")
 
 
-def _kind(annotation: object) -> type[pl.DataType]:
-    if annotation is str:
-        return pl.String
-    return pl.Int64 if annotation in (int, int | None) else pl.Float64
+def columns_to_write(rows: pl.DataFrame) -> pl.DataFrame:
+    """Those of a row and what the draw says of it, sorted."""
+    return rows.select(*Row.model_fields, "arrival", "group").sort(
+        "seed", "encoder", "initial", "method", "folding", "scenario"
+    )

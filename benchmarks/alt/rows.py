@@ -1,18 +1,16 @@
-"""One figure row of the comparison, and the pieces of work that rows come from."""
+"""One figure row of ALT's comparison, and the pieces of work that rows come from."""
 
-from typing import Any, Literal
+from benchmarks.alt.protocol import FirstEncoder, Folding
+from benchmarks.comparison.rows import FigureRow, Work
+from benchmarks.comparison.rows import Outcome as AnyOutcome
 
-from benchmarks.alt.protocol import FirstEncoder, Folding, Frozen
-from longtail_api.store_objects import Metric
-
-Kind = Literal["prepare", "pool", "chain", "single", "boosting", "light", "latency", "budgets"]
+OTHER_SEED = "other seed"
+"""Variant of a pool and of a chain that are trained with another seed on what the repetition drew."""
 
 
-class Unit(Frozen):
-    """A piece of work that is done once and kept. Fields that a kind doesn't use have their defaults."""
+class Unit(Work):
+    """A piece of work; `kind` is one of `units.KINDS`. Fields that a kind doesn't use have their defaults."""
 
-    kind: Kind
-    seed: int
     encoder: FirstEncoder | None = None
     """None for what has no behavior encoder."""
     initial: int = 0
@@ -22,46 +20,30 @@ class Unit(Frozen):
     variant: str = ""
 
     def title(self) -> str:
-        """For a line of progress."""
         words = [self.kind, f"seed {self.seed}", self.encoder or "", f"initial {self.initial}" if self.initial else ""]
         words += [self.scenario, self.variant, folding_name(self.folding)]
         return ", ".join(word for word in words if word)
 
+    def training_seed(self) -> int:
+        """What weights and shuffles follow from; all that is drawn of the data follows from `seed`."""
+        return self.seed + 1000 if self.variant.endswith(OTHER_SEED) else self.seed
 
-class Row(Frozen):
-    """Figures of one method on the test rows of one scenario, in one repetition.
 
-    seconds: of training this very model, its search included. pipeline_seconds: from the tables to the exported
-    light model, the pool's training aside. Latency: milliseconds of one prediction at batch 1 and maxLength events.
-    """
+class Row(FigureRow):
+    """pipeline_seconds: from the tables to the exported light model, the pool's training aside. Latency: milliseconds
+    of one prediction at batch 1 and maxLength events."""
 
-    seed: int
-    scenario: str
-    method: str
     encoder: str = ""
     initial: int = 0
     folding: str = ""
-    auc: float | None = None
-    log_loss: float | None = None
-    calibration_error: float | None = None
-    test_rows: int = 0
-    training_rows: int = 0
-    flops: int | None = None
-    parameters: int | None = None
-    seconds: float | None = None
     pipeline_seconds: float | None = None
     p50_milliseconds: float | None = None
     p99_milliseconds: float | None = None
     architecture: str = ""
 
 
-class Outcome(Frozen):
-    """What a unit left: rows to show, and what later units need."""
-
-    rows: list[Row] = []
-    outputs: dict[str, Any] = {}
-    seconds: float = 0.0
-    """Of the whole unit, by the clock of the machine that did it."""
+class Outcome(AnyOutcome[Row]):
+    """What a unit left."""
 
 
 def folding_name(folding: Folding) -> str:
@@ -73,16 +55,3 @@ def folding_name(folding: Folding) -> str:
     if folding.mode == "Synchronous":
         return f"synchronous, {folding.in_flight} at a time"
     return f"asynchronous, {folding.in_flight} in flight, exponent {folding.staleness_exponent:g}"
-
-
-def figures(metrics: dict[str, Metric]) -> dict[str, Any]:
-    """The fields of a row that `evaluate`'s metrics give."""
-    found = {name: metrics[name] for name in ("auc", "logLoss", "ece") if name in metrics}
-    values = {name: metric.value for name, metric in found.items()}
-    rows = found["auc"].rows if "auc" in found else 0
-    return {
-        "auc": values.get("auc"),
-        "log_loss": values.get("logLoss"),
-        "calibration_error": values.get("ece"),
-        "test_rows": rows or 0,
-    }

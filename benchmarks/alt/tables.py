@@ -1,71 +1,51 @@
-"""What is printed and drawn: the paper's tables, of the rows that there are."""
+"""What is printed and drawn of ALT's comparison: the paper's tables, of the rows that there are."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterator
 
 import polars as pl
 
 from benchmarks.alt.methods import (
     ADAPTED,
+    ADAPTED_AGAIN,
     BEFORE,
+    BEFORE_AGAIN,
     BOOSTING,
     FINAL,
     INITIAL,
     LIGHT_ABLATIONS,
+    METHODS,
     POOLED_BOOSTING,
     PREDEFINED,
+    PREDEFINED_AGAIN,
     PROFILE_ONLY,
     SEARCHED,
     SINGLE,
     SINGLE_PAPER_SCHEDULE,
     SINGLE_POOLED_SCHEDULE,
-)
+    TARGET_BOOSTING,
+)  # fmt: skip
 from benchmarks.alt.plan import Wanted
 from benchmarks.alt.protocol import SEARCHED_ENCODER
-from benchmarks.alt.statistics import difference
+from benchmarks.comparison.tables import Table, averages, differences, ordered, scenarios
 
-ORDER = (
-    PROFILE_ONLY,
-    POOLED_BOOSTING,
-    BOOSTING,
-    SINGLE_PAPER_SCHEDULE,
-    SINGLE_POOLED_SCHEDULE,
-    SINGLE,
-    BEFORE,
-    ADAPTED,
-    PREDEFINED,
-    SEARCHED,
-)
 COMPARED = (
+    (ADAPTED_AGAIN, ADAPTED),
+    (PREDEFINED_AGAIN, PREDEFINED),
     (ADAPTED, SINGLE),
     (ADAPTED, SINGLE_POOLED_SCHEDULE),
     (ADAPTED, SINGLE_PAPER_SCHEDULE),
     (ADAPTED, BEFORE),
     (ADAPTED, POOLED_BOOSTING),
     (ADAPTED, BOOSTING),
+    (ADAPTED, TARGET_BOOSTING),
+    (TARGET_BOOSTING, BOOSTING),
     (SEARCHED, PREDEFINED),
     (SEARCHED, ADAPTED),
     (PREDEFINED, ADAPTED),
 )
-"""Pairs of methods whose difference is shown."""
-DIFFERENCES = "differences-"
+"""Pairs of methods whose difference is shown, the noise floor first."""
+GROUPS = ("initial", "emerging")
 PAPER = (SINGLE, ADAPTED, PREDEFINED, SEARCHED)
-
-
-@dataclass(frozen=True)
-class Table:
-    """One table and its picture. x: the column of places (of costs, for `scatter`); ys: the AUC columns drawn (for
-    `intervals`: figure, low, high)."""
-
-    name: str
-    title: str
-    frame: pl.DataFrame
-    kind: Literal["points", "lines", "scatter", "intervals"]
-    x: str
-    ys: tuple[str, ...]
-    also: str | None = None
-    """Column that names a place together with `x`; for `intervals`, the groups of rows."""
 
 
 def tables(rows: pl.DataFrame, wanted: Wanted) -> list[Table]:
@@ -74,43 +54,19 @@ def tables(rows: pl.DataFrame, wanted: Wanted) -> list[Table]:
     for encoder in wanted.encoders:
         initials = [0, wanted.initial[0]]
         main = rows.filter(pl.col("initial").is_in(initials), pl.col("encoder").is_in([encoder, ""]))
-        own = main.filter(pl.col("folding") == "", pl.col("method").is_in(ORDER))
+        own = main.filter(pl.col("folding") == "", pl.col("method").is_in(METHODS))
         if not own.is_empty():
+            groups = {"all": own} | {group: own.filter(pl.col("group") == group) for group in GROUPS}
             found += [
-                _scenarios(own, encoder),
-                _averages(own, encoder),
+                scenarios(own, METHODS, ADAPTED, PAPER, encoder),  # as Tables III and IV
+                averages(own, METHODS, encoder, GROUPS),
                 _costs(own, encoder),
-                _differences(own, encoder),
+                differences(groups, COMPARED, encoder),
             ]
         found += _ablated(main, encoder)
     found += _initial_numbers(rows, wanted)
     found += _sequences(rows.filter(pl.col("folding") == ""), wanted)
     return [table for table in found if not table.frame.is_empty()]
-
-
-def _scenarios(rows: pl.DataFrame, encoder: str) -> Table:
-    """As Tables III and IV: AUC by scenario, mean over seeds, the largest scenario first."""
-    size = pl.col("training_rows").filter(pl.col("method") == ADAPTED).mean().cast(pl.Int64).alias("training rows")
-    sizes = rows.group_by("scenario").agg(size)
-    wide = rows.group_by("scenario", "method").agg(pl.col("auc").mean()).pivot("method", index="scenario", values="auc")
-    methods = [method for method in ORDER if method in wide.columns]
-    frame = sizes.join(wide, on="scenario").select("scenario", "training rows", *methods)
-    frame = frame.sort("training rows", "scenario", descending=[True, False])
-    shown = tuple(method for method in PAPER if method in methods)
-    return Table(f"scenarios-{encoder}", f"AUC by scenario, {encoder}", frame, "points", "scenario", shown)
-
-
-def _averages(rows: pl.DataFrame, encoder: str) -> Table:
-    """AUC and log loss, averaged over scenarios and seeds: all, initial and emerging scenarios apart."""
-    parts: list[pl.Expr] = [pl.col("auc").mean().alias("AUC"), pl.col("auc").count().alias("rows")]
-    parts += [
-        pl.col("auc").filter(pl.col("group") == group).mean().alias(f"AUC, {group}")
-        for group in ("initial", "emerging")
-    ]
-    parts += [pl.col("log_loss").mean().alias("log loss"), pl.col("calibration_error").mean().alias("ECE")]
-    frame = _ordered(rows.group_by("method").agg(parts))
-    ys = ("AUC", "AUC, initial", "AUC, emerging")
-    return Table(f"averages-{encoder}", f"Averages over scenarios and seeds, {encoder}", frame, "points", "method", ys)
 
 
 def _costs(rows: pl.DataFrame, encoder: str) -> Table:
@@ -122,40 +78,14 @@ def _costs(rows: pl.DataFrame, encoder: str) -> Table:
         "p99_milliseconds": "p99 ms",
         "seconds": "training s",
     }
-    frame = _ordered(
-        rows.filter(pl.col("flops").is_not_null(), pl.col("method") != BEFORE)
+    frame = ordered(
+        rows.filter(pl.col("flops").is_not_null(), ~pl.col("method").is_in([BEFORE, BEFORE_AGAIN]))
         .group_by("method")
         .agg(pl.col("auc").mean().alias("AUC"), *(pl.col(name).mean().alias(title) for name, title in names.items()))
-        .with_columns(pl.col("FLOPs", "parameters").round().cast(pl.Int64))
+        .with_columns(pl.col("FLOPs", "parameters").round().cast(pl.Int64)),
+        METHODS,
     )
     return Table(f"costs-{encoder}", f"Cost of a prediction, {encoder}", frame, "scatter", "FLOPs", ("AUC",))
-
-
-def _differences(rows: pl.DataFrame, encoder: str) -> Table:
-    """AUC of one method less that of another on the same test rows, for all, initial and emerging scenarios.
-
-    low, high: 95 % over (scenario, seed) pairs; by scenario: over scenarios, each with all of its seeds.
-    """
-    groups = {"all": rows} | {group: rows.filter(pl.col("group") == group) for group in ("initial", "emerging")}
-    lines: list[tuple[object, ...]] = []
-    for left, right in COMPARED:
-        for group, some in groups.items():
-            if found := difference(some, {"method": left}, {"method": right}):
-                interval = (found.low, found.high, found.scenario_low, found.scenario_high)
-                lines.append((f"{left} − {right}", group, found.mean, *interval, found.pairs))
-    columns = ["methods", "scenarios", "difference", "low", "high", "low by scenario", "high by scenario", "pairs"]
-    kinds = [pl.String, pl.String, *[pl.Float64] * 5, pl.Int64]
-    frame = pl.DataFrame(lines, schema=dict(zip(columns, kinds, strict=True)), orient="row")
-    shown = ("difference", "low", "high")
-    return Table(
-        f"{DIFFERENCES}{encoder}",
-        f"Paired differences in AUC, {encoder}",
-        frame,
-        "intervals",
-        "methods",
-        shown,
-        "scenarios",
-    )
 
 
 def _ablated(rows: pl.DataFrame, encoder: str) -> Iterator[Table]:
@@ -255,7 +185,3 @@ def _sequences(rows: pl.DataFrame, wanted: Wanted) -> Iterator[Table]:
     yield Table(
         "sequences", "With and without behavior sequences, single scenarios", frame, "points", "model", ("AUC",)
     )
-
-
-def _ordered(frame: pl.DataFrame, order: Sequence[str] = ORDER) -> pl.DataFrame:
-    return pl.DataFrame({"method": list(order)}).join(frame, on="method", how="inner", maintain_order="left")

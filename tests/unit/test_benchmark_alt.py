@@ -1,7 +1,6 @@
 """The comparison of ALT's methods: what it draws, pairs and claims; and, slow, the whole of it on tiny tables."""
 
 import json
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import ModuleType
 
@@ -11,37 +10,40 @@ import pytest
 import yaml
 
 from benchmarks.alt.__main__ import main
-from benchmarks.alt.cache import Cache, data_hash
-from benchmarks.alt.claims import Claim, claims
+from benchmarks.alt.claims import claims
 from benchmarks.alt.experiments import batch_latency, feedback_rate, fixed_lights
 from benchmarks.alt.methods import (
     ABLATIONS,
     ADAPTED,
+    ADAPTED_AGAIN,
+    BEFORE,
     FINAL,
     INITIAL,
     LIGHT_ABLATIONS,
     LIGHT_METHODS,
     PREDEFINED,
+    PREDEFINED_AGAIN,
     SEARCHED,
     SINGLE,
-)
+    TARGET_BOOSTING,
+)  # fmt: skip
 from benchmarks.alt.plan import Wanted, phases
-from benchmarks.alt.plots import draw
-from benchmarks.alt.protocol import QUICK, SEARCHED_ENCODER, Folding, Protocol
+from benchmarks.alt.protocol import SEARCHED_ENCODER, Folding, Protocol
 from benchmarks.alt.results import results
-from benchmarks.alt.rows import Outcome, Row, Unit
-from benchmarks.alt.runner import Gathered, Runner
-from benchmarks.alt.shown_command import shown_command
-from benchmarks.alt.statistics import cluster_interval, difference, interval, pairs
+from benchmarks.alt.rows import OTHER_SEED, Row, Unit
 from benchmarks.alt.tables import tables
+from benchmarks.alt.targets import Targets, read_targets
 from benchmarks.alt.units.arrivals import Event, Fold, Start, events
 from benchmarks.alt.units.light import VARIANTS, teacher_of
-from benchmarks.alt.units.repetition import arrival_order, open_dataset, with_split
-from benchmarks.alt.units.workplace import Workplace
+from benchmarks.alt.units.repetition import arrival_order
+from benchmarks.comparison.dataset import UnusableDataset
+from benchmarks.comparison.plots import draw
+from benchmarks.comparison.results import Claim
 from benchmarks.datasets.__main__ import CONVERTERS
 from longtail_api.data_schema import DataSchema
 from tests.trainer import tiny
 
+ROOT = Path(__file__).resolve().parents[2]
 NAMES = [f"scenario-{number}" for number in range(20)]
 
 
@@ -87,30 +89,6 @@ def test_the_order_of_arrival_follows_from_the_seed_alone():
     assert arrival_order(NAMES, 3) != arrival_order(NAMES, 4)
 
 
-def samples(count: int = 4000) -> pl.DataFrame:
-    """Each identity twice."""
-    start = datetime(2024, 1, 1, tzinfo=UTC)
-    identities = pl.DataFrame(
-        {
-            "scenario": [f"s{number % 2}" for number in range(count)],
-            "entity": [f"e{number}" for number in range(count)],
-            "time": [start + timedelta(hours=number) for number in range(count)],
-        }
-    )
-    return pl.concat([identities, identities])
-
-
-def test_each_seed_draws_test_rows_of_its_own_and_never_parts_an_identity():
-    first, again, other = (with_split(samples(), Protocol(), seed) for seed in (0, 0, 1))
-    assert first.equals(again)
-    assert first["split"].to_list() != other["split"].to_list()
-    by_identity = first.group_by("scenario", "entity", "time").agg(pl.col("split").n_unique())
-    assert by_identity["split"].max() == 1
-    shares = dict(first["split"].value_counts(normalize=True).rows())
-    assert shares["test"] == pytest.approx(0.2, abs=0.03)
-    assert shares["validation"] == pytest.approx(0.1, abs=0.03)
-
-
 def test_every_unit_builds_on_units_of_earlier_phases_only():
     wanted = Wanted(encoders=("LSTM", "Transformer"), initial=(8, 2), ablations=ABLATIONS)
     order = phases(wanted, NAMES, seed=0)
@@ -118,7 +96,7 @@ def test_every_unit_builds_on_units_of_earlier_phases_only():
     assert len(phase) == sum(len(units) for units in order), "no unit is done twice"
     for unit, number in phase.items():
         if unit.kind == "chain":
-            pool = Unit(kind="pool", seed=0, encoder=unit.encoder, initial=unit.initial)
+            pool = Unit(kind="pool", seed=0, encoder=unit.encoder, initial=unit.initial, variant=unit.variant)
             assert phase[pool] < number
         if unit.kind in ("light", "latency", "budgets"):
             chain = Unit(kind="chain", seed=0, encoder=unit.encoder, initial=unit.initial)
@@ -153,6 +131,27 @@ def test_of_initialization_alone_nothing_else_is_done():
     ]
 
 
+def planned(*methods: str) -> set[tuple[str, str]]:
+    """Kind and variant of every unit."""
+    return {(unit.kind, unit.variant) for units in phases(Wanted(methods=methods), NAMES, seed=0) for unit in units}
+
+
+def test_chosen_methods_are_compared_with_what_they_build_on_and_nothing_else():
+    assert planned(SINGLE) == {("single", SINGLE)}
+    assert planned(TARGET_BOOSTING) == {("boosting", TARGET_BOOSTING)}
+    assert planned(ADAPTED) == {("pool", ""), ("chain", "")}
+    assert planned(PREDEFINED) == {("pool", ""), ("chain", ""), ("light", PREDEFINED)}
+    assert planned(ADAPTED_AGAIN) == {("pool", OTHER_SEED), ("chain", OTHER_SEED)}
+
+
+def test_the_noise_floor_is_trained_with_another_seed_on_what_the_same_seed_drew():
+    units = [unit for units in phases(Wanted(), NAMES, seed=3) for unit in units]
+    again = [unit for unit in units if unit.variant in (OTHER_SEED, PREDEFINED_AGAIN)]
+    assert {unit.kind for unit in again} == {"pool", "chain", "light"}
+    assert all(unit.seed == 3 and unit.training_seed() != 3 for unit in again)
+    assert all(unit.training_seed() == 3 for unit in units if unit not in again)
+
+
 def test_ablations_of_light_models_are_on_six_drawn_scenarios():
     units = [unit for units in phases(Wanted(ablations=ABLATIONS), NAMES, seed=1) for unit in units]
     drawn = {unit.scenario for unit in units if unit.variant == "no-distillation"}
@@ -171,29 +170,7 @@ def test_without_a_teacher_no_unlabelled_rows_are_left_to_dilute_the_batches():
 
 def test_no_two_variants_share_a_place_in_the_store():
     assert len({variant.run for variant in VARIANTS.values()}) == len(VARIANTS)
-    assert set(VARIANTS) == {*LIGHT_METHODS, *LIGHT_ABLATIONS}
-
-
-def test_a_cached_outcome_is_found_for_the_same_work_only(tmp_path: Path):
-    cache = Cache(tmp_path, "data", "source", QUICK)
-    unit = Unit(kind="single", seed=0, scenario="s0", variant="SinH")
-    cache.keep(unit, Outcome(outputs={"answer": 42}))
-    assert Cache(tmp_path, "data", "source", QUICK).done(unit).outputs == {"answer": 42}
-    changed = QUICK.model_copy(update={"light_width": 5})
-    for other in (
-        Cache(tmp_path, "other data", "source", QUICK),
-        Cache(tmp_path, "data", "other source", QUICK),
-        Cache(tmp_path, "data", "source", changed),
-    ):
-        assert other.outcome(unit) is None
-    assert cache.outcome(unit.model_copy(update={"seed": 1})) is None
-
-
-def test_a_data_set_is_known_by_its_content(tmp_path: Path):
-    (tmp_path / "schema.yaml").write_text("labels: []")
-    before = data_hash(tmp_path)
-    (tmp_path / "schema.yaml").write_text("labels: [] ")
-    assert data_hash(tmp_path) != before
+    assert set(VARIANTS) == {*LIGHT_METHODS, PREDEFINED_AGAIN, *LIGHT_ABLATIONS}
 
 
 def row(method: str, scenario: str = "s0", seed: int = 0, auc: float | None = 0.8, **fields: object) -> Row:
@@ -205,38 +182,6 @@ def frame(*rows: Row) -> pl.DataFrame:
     return results(rows, scenarios, main_initial=1)
 
 
-def test_a_difference_is_of_pairs_that_both_sides_have():
-    table = frame(
-        row("a", "s0", auc=0.8),
-        row("b", "s0", auc=0.7),
-        row("a", "s1", auc=0.9),
-        row("b", "s1", auc=None),
-        row("a", "s2"),
-    )
-    assert pairs(table, {"method": "a"}, {"method": "b"}).rows() == [(0, "s0", 0.8, 0.7)]
-    found = difference(table, {"method": "a"}, {"method": "b"})
-    assert found is not None
-    assert (found.pairs, found.mean) == (1, pytest.approx(0.1))
-    assert difference(table, {"method": "a"}, {"method": "c"}) is None
-
-
-def test_the_interval_covers_the_true_mean_about_as_often_as_it_says():
-    generator = np.random.default_rng(0)
-    covered = 0
-    for number in range(200):
-        low, high = interval(generator.normal(0.01, 0.02, 60), seed=number)
-        covered += low <= 0.01 <= high
-    assert 180 <= covered <= 199
-
-
-def test_seeds_that_repeat_each_other_make_the_interval_by_scenario_wider():
-    values = np.random.default_rng(0).normal(size=20)
-    repeated = np.repeat(values, 5)
-    low, high = interval(repeated)
-    by_scenario_low, by_scenario_high = cluster_interval([np.repeat(value, 5) for value in values])
-    assert by_scenario_high - by_scenario_low > 1.5 * (high - low)
-
-
 def test_latencies_join_the_rows_of_their_models_and_draws_name_the_groups():
     table = frame(
         row(SEARCHED, encoder="LSTM", initial=1),
@@ -246,6 +191,9 @@ def test_latencies_join_the_rows_of_their_models_and_draws_name_the_groups():
     assert table.height == 2
     assert table.filter(pl.col("method") == SEARCHED)["p50_milliseconds"].to_list() == [0.5]
     assert sorted(table["group"].to_list()) == ["emerging", "initial"]
+
+
+TARGETS = Targets(averages={ADAPTED: 0.84}, meh_over_sinh=0.08, ours_to_meh=-0.003, flops_ratio=0.44)
 
 
 def claimed(ours: float, flops: int = 400) -> dict[str, Claim]:
@@ -260,7 +208,7 @@ def claimed(ours: float, flops: int = 400) -> dict[str, Claim]:
             row(SEARCHED, name, auc=ours + jitter, flops=flops, **common),
             row(SINGLE, name, auc=0.70, flops=1000, encoder="LSTM", training_rows=100 + number),
         ]
-    found = claims(frame(*rows), Wanted(initial=(1,)), [{"budgets": 100, "exceeded": 0}], {ADAPTED: 0.84})
+    found = claims(frame(*rows), Wanted(initial=(1,)), [{"budgets": 100, "exceeded": 0}], TARGETS)
     return {claim.name: claim for claim in found}
 
 
@@ -283,8 +231,53 @@ def test_claims_fail_where_figures_miss_their_targets():
     assert found["LSTM: Ours, scenario-average AUC"].holds is None, "no target was set for it"
 
 
+def with_noise(meh: float, noise: float) -> dict[str, Claim]:
+    """Claims of ten scenarios where the agnostic model has .80 and MeH `meh`, which training again moves by `noise`:
+    up and down by seed, and up and down by scenario."""
+    rows: list[Row] = []
+    for number in range(20):
+        seed, scenario = number % 2, number // 2
+        common = {"scenario": f"s{scenario}", "seed": seed, "encoder": "LSTM", "initial": 1}
+        moved = noise * ((-1) ** seed + (-1) ** scenario)
+        rows += [row(BEFORE, auc=0.80, **common), row(ADAPTED, auc=meh, **common)]
+        rows += [row(ADAPTED_AGAIN, auc=meh + moved, **common)]
+    return {claim.name: claim for claim in claims(frame(*rows), Wanted(initial=(1,)), [], Targets())}
+
+
+def test_nothing_may_fall_below_what_it_builds_on_by_more_than_another_seed_might():
+    name = "LSTM: MeH − Agnostic, AUC"
+    assert with_noise(meh=0.798, noise=0.01)[name].holds
+    assert not with_noise(meh=0.798, noise=0.001)[name].holds
+    assert with_noise(meh=0.798, noise=0.001)[name].target == "≥ −0.0014 (noise floor)"
+
+
+def test_scenarios_that_fine_tuning_makes_worse_are_counted():
+    def worse(meh: float) -> Claim:
+        found = with_noise(meh, noise=0.001)
+        (claim,) = [one for name, one in found.items() if "scenarios in which MeH is below Agnostic" in name]
+        return claim
+
+    assert (worse(meh=0.799).figure, worse(meh=0.799).holds) == (0, True)
+    assert (worse(meh=0.79).figure, worse(meh=0.79).holds) == (10, False)
+
+
+def test_targets_of_one_data_set_are_judged_where_they_are_given_alone(tmp_path: Path):
+    rows = [row(method, f"s{number}", encoder="LSTM", auc=0.8) for method in (ADAPTED, SINGLE) for number in range(3)]
+
+    def judged(targets: Targets) -> dict[str, bool | None]:
+        return {one.name: one.holds for one in claims(frame(*rows), Wanted(initial=(1,)), [], targets)}
+
+    name = "LSTM: MeH − SinH, AUC"
+    assert judged(Targets())[name] is None
+    assert judged(read_targets(ROOT / "benchmarks/alt/targets/oulad.yaml"))[name] is False
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("mehOverSinhh: 1")
+    with pytest.raises(UnusableDataset, match="mehOverSinhh"):
+        read_targets(wrong)
+
+
 def test_a_claim_without_its_rows_is_not_made():
-    found = claims(frame(row(SINGLE, encoder="LSTM")), Wanted(initial=(1,)), [], {})
+    found = claims(frame(row(SINGLE, encoder="LSTM")), Wanted(initial=(1,)), [], Targets())
     assert [claim.name for claim in found] == ["LSTM: SinH, scenario-average AUC"]
 
 
@@ -310,7 +303,7 @@ def test_claims_over_initial_numbers_pair_each_number_with_its_own_draw():
             rows += [row(INITIAL, name, auc=0.6, initial=initial, encoder="LSTM")]
             rows += [row(INITIAL, name, auc=0.6 + initial / 10, initial=initial, encoder=SEARCHED_ENCODER)]
         rows += [row(ADAPTED, "s0", auc=0.7 + initial / 10, initial=initial, encoder="LSTM")]
-    found = claims(frame(*rows), Wanted(initial=(1, 2), searched_initialization=True), [], {})
+    found = claims(frame(*rows), Wanted(initial=(1, 2), searched_initialization=True), [], Targets())
     assert {claim.name: claim.figure for claim in found if "initial:" in claim.name} == {
         "LSTM, 1 initial: agnostic AUC on these": 0.6,
         "NAS − LSTM, 1 initial: agnostic AUC on these": 0.1,
@@ -330,13 +323,8 @@ def test_every_table_has_a_picture(tmp_path: Path):
         assert draw(table, tmp_path).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_shown_command_names_no_folder_of_the_machine():
-    shown = shown_command(["--dataset", "/data/mine/shop", "--json=/data/x.json", "--seeds", "2"])
-    assert shown == "python -m benchmarks.alt --dataset shop --json=x.json --seeds 2"
-
-
 def test_no_data_set_is_known_by_name():
-    sources = Path("benchmarks/alt").rglob("*.py")
+    sources = (ROOT / "benchmarks/alt").rglob("*.py")
     named = [(path.name, name) for path in sources for name in CONVERTERS if name in path.read_text().lower()]
     assert named == []
 
@@ -357,17 +345,6 @@ def tiny_dataset(folder: Path, flipped: bool = False) -> Path:
     content = {**schema.to_json_dict(), "split": {"method": "column"}}
     (folder / "schema.yaml").write_text(yaml.safe_dump(DataSchema.model_validate(content).to_json_dict()))
     return folder
-
-
-def test_a_failed_unit_is_told_and_ends_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    dataset = open_dataset(tiny_dataset(tmp_path / "data"))
-    runner = Runner(Workplace(dataset, Cache(tmp_path / "cache", "d", "s", QUICK)), Wanted())
-    gathered = Gathered()
-    broken = Unit(kind="single", seed=0, scenario="nobody", variant=SINGLE)
-    runner._phase([broken, Unit(kind="prepare", seed=0)], gathered)  # pyright: ignore[reportPrivateUsage]
-    assert list(gathered.failed) == ["single, seed 0, nobody, SinH"]
-    assert "FAILED single" in capsys.readouterr().err
-    assert runner.workplace.cache.outcome(Unit(kind="prepare", seed=0)) is not None
 
 
 def test_a_wrong_data_set_is_refused_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -429,6 +406,9 @@ def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_
         "Ours",
         "Profile only",
         "Boosting, all rows",
+        "Boosting, target statistics",
+        "MeH, other seed",
+        "MeL, other seed",
     }
     for key, line in mine.items():
         assert theirs[key]["auc"] == pytest.approx(1 - line["auc"], abs=2e-6), key
@@ -440,10 +420,11 @@ def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_
 def experiments(data: Path, out: Path, file: Path) -> None:
     """They find what the comparison left, and say so where it left nothing."""
     common = ["--dataset", str(data), "--quick", "--json", str(file)]
-    assert batch_latency.main([*common, "--out", str(out), "--encoders", "lstm", "--batches", "1,4"]) == 0
+    targets = ["--targets", str(ROOT / "benchmarks/alt/targets/oulad.yaml")]
+    assert batch_latency.main([*common, "--out", str(out), "--encoders", "lstm", "--batches", "1,4", *targets]) == 0
     measured = json.loads(file.read_text())
     assert len(measured["rows"]) == 3 * 2 * 4, "scenarios, batches, graphs"
-    assert [claim["target"] for claim in measured["claims"]] == ["≤ 0.31", "–", "–", "–"]
+    assert [claim["target"] for claim in measured["claims"]] == ["≤ 0.31", None, None, None]
     assert measured["command"].startswith("python -m benchmarks.alt.experiments.batch_latency --dataset data ")
 
     assert fixed_lights.main([*common, "--out", str(out), "--seeds", "1"]) == 0

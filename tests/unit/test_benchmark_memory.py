@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import prepare_memory, training_memory
-from benchmarks.memory import LIMIT_MIB, Claim, report
+from benchmarks.comparison.results import Claim
+from benchmarks.memory import LIMIT_MIB, report
 from benchmarks.training_memory import (
     OF_POOL,
     SEARCHED,
@@ -86,8 +87,13 @@ def test_prepare_must_stay_under_the_limit_and_flat():
 
 def test_a_claim_that_fails_is_the_exit_code_and_figures_without_target_are_none(tmp_path: Path):
     file = tmp_path / "found.json"
-    assert report("python -m it", 0.0, [Claim("figure", 1.0, None, None)], [], None) == 0
-    assert report("python -m it", 0.0, [Claim("figure", 3.0, "< 2", False)], [row("adapt", 3)], file) == 1
+    assert report("python -m it", 0.0, [Claim(name="figure", figure=1.0)], [], None) == 0
+    assert (
+        report(
+            "python -m it", 0.0, [Claim(name="figure", figure=3.0, target="< 2", holds=False)], [row("adapt", 3)], file
+        )
+        == 1
+    )
     found = json.loads(file.read_text())
     assert found["claims"] == [{"name": "figure", "figure": 3.0, "interval": None, "target": "< 2", "holds": False}]
     assert found["rows"][0]["step"] == "adapt"

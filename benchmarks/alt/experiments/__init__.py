@@ -4,7 +4,6 @@ They use the comparison's --dataset, --out and code, so it must have run before;
 """
 
 import argparse
-import json
 import multiprocessing
 import sys
 import time
@@ -15,12 +14,14 @@ from typing import Any, TypeVar, TypeVarTuple
 
 import polars as pl
 
-from benchmarks.alt.cache import Cache, data_hash, source_hash
-from benchmarks.alt.claims import Claim
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, PAPER, QUICK, Encoder
-from benchmarks.alt.shown_command import shown_command
-from benchmarks.alt.units.repetition import UnusableDataset, open_dataset
+from benchmarks.alt.rows import Outcome
+from benchmarks.alt.units import SOURCES
 from benchmarks.alt.units.workplace import Workplace
+from benchmarks.comparison.cache import Cache, data_hash, source_hash
+from benchmarks.comparison.dataset import UnusableDataset, open_dataset
+from benchmarks.comparison.results import Claim, write_result
+from benchmarks.comparison.shown_command import shown_command
 from benchmarks.datasets.tables import table_text
 
 INITIAL, QUICK_INITIAL = 8, 2
@@ -34,7 +35,7 @@ Measured = tuple[list[Row], list[Claim], pl.DataFrame]
 """Rows, claims, and the table that is printed."""
 
 
-def parser(module: str, document: str | None) -> argparse.ArgumentParser:
+def common_parser(module: str, document: str | None) -> argparse.ArgumentParser:
     """With the options that all experiments have."""
     result = argparse.ArgumentParser(
         prog=f"python -m {module}", description=document, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -72,28 +73,20 @@ def carry_out(
     Exit status: 0; 1 where the comparison left nothing to build on, 2 where the data set is none (said on stderr).
     """
     started = time.monotonic()
+    protocol = QUICK if options.quick else PAPER
     try:
         dataset = open_dataset(options.dataset)
+        cache = Cache(options.out / "cache", data_hash(options.dataset), source_hash(SOURCES), protocol, Outcome)
+        rows, claims, table = measure(Workplace(dataset, cache), QUICK_INITIAL if options.quick else INITIAL)
     except UnusableDataset as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    cache = Cache(options.out / "cache", data_hash(options.dataset), source_hash(), QUICK if options.quick else PAPER)
-    try:
-        rows, claims, table = measure(Workplace(dataset, cache), QUICK_INITIAL if options.quick else INITIAL)
     except LookupError as error:
         print(f"error: {error}; run `python -m benchmarks.alt` with this --dataset and --out first", file=sys.stderr)
         return 1
     print(table_text(table))
     for claim in claims:
-        verdict = {True: "holds", False: "does not hold", None: "shown"}[claim.holds]
-        print(f"{verdict}: {claim.name}: {claim.figure} {claim.interval or ''} ({claim.target})")
+        print(claim.line())
     if options.json:
-        content = {
-            "command": shown_command(arguments, module),
-            "seconds": round(time.monotonic() - started, 1),
-            "claims": [claim.model_dump(mode="json") for claim in claims],
-            "rows": rows,
-        }
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        write_result(options.json, shown_command(arguments, module), time.monotonic() - started, claims, rows)
     return 0

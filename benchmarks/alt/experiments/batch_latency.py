@@ -10,6 +10,7 @@ the runtime has optimized it.
 """
 # pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
 
+import argparse
 import random
 import sys
 import tempfile
@@ -21,15 +22,17 @@ import onnx
 import onnxruntime
 import polars as pl
 
-from benchmarks.alt.claims import LATENCY_RATIO, Claim
-from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, encoder, parser
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, common_parser, encoder
 from benchmarks.alt.methods import ADAPTED, LIGHT_METHODS, SEARCHED
 from benchmarks.alt.protocol import Encoder
 from benchmarks.alt.rows import Unit
-from benchmarks.alt.statistics import ratio
+from benchmarks.alt.targets import Targets, read_targets
 from benchmarks.alt.units.latency import ExportableHeavy, in_turns
 from benchmarks.alt.units.repetition import ablation_scenarios
 from benchmarks.alt.units.workplace import Prepared, Workplace, owner
+from benchmarks.comparison.claims import at_most
+from benchmarks.comparison.results import Claim
+from benchmarks.comparison.statistics import ratio
 from longtail_api.store_layout import model_key
 from longtail_trainer.export import export
 from longtail_trainer.export.feature_graph import feature_graph
@@ -93,10 +96,10 @@ def measure(workplace: Workplace, chain: Unit, batches: Sequence[int]) -> Iterat
                 yield {**place, "method": method, **figures}
 
 
-def claims(rows: Sequence[Row]) -> Iterator[Claim]:
+def claims(rows: Sequence[Row], targets: Targets) -> Iterator[Claim]:
     """Median latency of Ours over the heavy model's, by batch, with the encoding and without what it takes alone.
 
-    The comparison's target is one of batch 1, encoding included.
+    The comparison's target, where the data set has one, is of batch 1, encoding included.
     """
     frame = pl.DataFrame(rows)
     shared = frame.filter(pl.col("method") == ENCODING).rename({"p50_milliseconds": "encoding"})
@@ -105,17 +108,11 @@ def claims(rows: Sequence[Row]) -> Iterator[Claim]:
     frame = frame.with_columns((pl.col("p50_milliseconds") - pl.col("encoding")).alias("model alone"))
     for name, batch in frame.select("encoder", "batch").unique(maintain_order=True).iter_rows():
         own = frame.filter(pl.col("encoder") == name, pl.col("batch") == batch)
-        most = LATENCY_RATIO[name] if batch == 1 else None
+        most = targets.latency_ratio.get(name) if batch == 1 else None
         for value, target, words in (("p50_milliseconds", most, ""), ("model alone", None, ", encoding aside")):
             found = ratio(own, {"method": SEARCHED}, {"method": ADAPTED}, value)
             assert found, "both were measured"
-            yield Claim(
-                name=f"{name}: Ours ÷ heavy, median latency, batch {batch}{words}",
-                figure=round(found.mean, 4),
-                interval=(round(found.low, 4), round(found.high, 4)),
-                target="–" if target is None else f"≤ {target}",
-                holds=None if target is None else found.mean <= target,
-            )
+            yield at_most(f"{name}: Ours ÷ heavy, median latency, batch {batch}{words}", found, target)
 
 
 def table(rows: Sequence[Row]) -> pl.DataFrame:
@@ -126,14 +123,19 @@ def table(rows: Sequence[Row]) -> pl.DataFrame:
     return sizes.join(means.pivot("batch", index=keys, values="p50_milliseconds"), on=keys, maintain_order="left")
 
 
+def parser() -> argparse.ArgumentParser:
+    wanted = common_parser(MODULE, __doc__)
+    wanted.add_argument("--seed", type=int, default=0, help="whose models")
+    wanted.add_argument("--targets", type=Path, metavar="FILE", help="what the comparison was given")
+    wanted.add_argument("--encoders", type=encoders, default="lstm,transformer", metavar="A,B")
+    wanted.add_argument("--batches", default="1,8,32,128", metavar="N,…")
+    return wanted
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit status as `carry_out` has it."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    wanted = parser(MODULE, __doc__)
-    wanted.add_argument("--seed", type=int, default=0, help="whose models")
-    wanted.add_argument("--encoders", type=encoders, default="lstm,transformer", metavar="A,B")
-    wanted.add_argument("--batches", default="1,8,32,128", metavar="N,…")
-    options = wanted.parse_args(given)
+    options = parser().parse_args(given)
     batches = [int(one) for one in options.batches.split(",")]
 
     def measured(workplace: Workplace, initial: int) -> Measured:
@@ -141,8 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             Unit.model_validate({"kind": "chain", "seed": options.seed, "encoder": name, "initial": initial})
             for name in options.encoders
         ]
+        targets = read_targets(options.targets)
         rows = [row for chain in chains for row in measure(workplace, chain, batches)]
-        return rows, list(claims(rows)), table(rows)
+        return rows, list(claims(rows, targets)), table(rows)
 
     return carry_out(MODULE, given, options, measured)
 

@@ -7,6 +7,7 @@ Scenarios arrive one at a time, in the comparison's order and from its version 1
 them stand the comparison's own chain and, if it had the ablation, the one in which nobody's feedback is folded.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,15 +15,16 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.alt.claims import Claim
-from benchmarks.alt.experiments import Measured, Row, carry_out, encoder, mapped, parser
+from benchmarks.alt.experiments import Measured, Row, carry_out, common_parser, encoder, mapped
 from benchmarks.alt.methods import ADAPTED, FINAL
 from benchmarks.alt.protocol import Folding, Protocol
 from benchmarks.alt.rows import Outcome, Unit
-from benchmarks.alt.statistics import difference
 from benchmarks.alt.units import chain
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace
+from benchmarks.comparison.claims import shown
+from benchmarks.comparison.results import Claim
+from benchmarks.comparison.statistics import difference
 from longtail_api.run_config import StoreAddress
 
 MODULE = "benchmarks.alt.experiments.feedback_rate"
@@ -93,13 +95,7 @@ def claims(rows: Sequence[Row]) -> Iterator[Claim]:
     for rate in sorted(set(frame["rate"]) - {FROZEN}):
         for words, some, method in compared:
             if found := difference(some, {"method": method, "rate": rate}, {"method": method, "rate": FROZEN}):
-                yield Claim(
-                    name=f"η {rate:g} − frozen agnostic, {words}",
-                    figure=round(found.mean, 5),
-                    interval=(round(found.low, 5), round(found.high, 5)),
-                    target="–",
-                    holds=None,
-                )
+                yield shown(f"η {rate:g} − frozen agnostic, {words}", found)
 
 
 def table(rows: Sequence[Row]) -> pl.DataFrame:
@@ -114,15 +110,19 @@ def table(rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame(rows).group_by("rate").agg(means).sort("rate")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status as `carry_out` has it."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    wanted = parser(MODULE, __doc__)
+def parser() -> argparse.ArgumentParser:
+    wanted = common_parser(MODULE, __doc__)
     wanted.add_argument("--seeds", type=int, default=5, metavar="N", help="repetitions, of the seeds 0 to N − 1")
     wanted.add_argument("--encoder", type=encoder, default="lstm", help="of the heavy model")
     wanted.add_argument("--rates", default="0.03,0.1,0.3", metavar="η,…")
     wanted.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
-    options = wanted.parse_args(given)
+    return wanted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status as `carry_out` has it."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
     rates = [float(rate) for rate in options.rates.split(",")]
 
     def measured(workplace: Workplace, initial: int) -> Measured:

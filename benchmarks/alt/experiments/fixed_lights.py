@@ -8,19 +8,22 @@ teacher, rows, epochs and seed, on the scenarios that each seed draws for ablati
 comparison's own.
 """
 
+import argparse
 import sys
 from collections.abc import Iterator, Sequence
 
 import polars as pl
 
-from benchmarks.alt.claims import Claim
-from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, encoder, mapped, parser
+from benchmarks.alt.experiments import SCENARIOS, Measured, Row, carry_out, common_parser, encoder, mapped
 from benchmarks.alt.methods import PREDEFINED, SEARCHED
-from benchmarks.alt.rows import Unit, figures
-from benchmarks.alt.statistics import difference
+from benchmarks.alt.rows import Unit
 from benchmarks.alt.units.light import chain_unit
 from benchmarks.alt.units.repetition import ablation_scenarios
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
+from benchmarks.comparison.claims import shown
+from benchmarks.comparison.results import Claim
+from benchmarks.comparison.rows import figures
+from benchmarks.comparison.statistics import difference
 from longtail_api.methods.alt import TrainLightConfig
 from longtail_api.model_families import Layer, LightArchitecture
 from longtail_api.store_objects import ModelCard, StepResult
@@ -110,8 +113,7 @@ def claims(rows: Sequence[Row]) -> Iterator[Claim]:
     for method in [*CASCADES, SEARCHED]:
         found = difference(frame, {"method": method}, {"method": PREDEFINED})
         assert found, "all were trained"
-        interval = (round(found.low, 5), round(found.high, 5))
-        yield Claim(name=f"{method} − MeL, AUC", figure=round(found.mean, 5), interval=interval, target="–", holds=None)
+        yield shown(f"{method} − MeL, AUC", found)
 
 
 def table(rows: Sequence[Row]) -> pl.DataFrame:
@@ -120,14 +122,18 @@ def table(rows: Sequence[Row]) -> pl.DataFrame:
     return pl.DataFrame(rows).group_by("method").agg(means).sort("flops")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status as `carry_out` has it."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    wanted = parser(MODULE, __doc__)
+def parser() -> argparse.ArgumentParser:
+    wanted = common_parser(MODULE, __doc__)
     wanted.add_argument("--seeds", type=int, default=5, metavar="N", help="repetitions, of the seeds 0 to N − 1")
     wanted.add_argument("--encoder", type=encoder, default="lstm", help="of the heavy models that teach")
     wanted.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
-    options = wanted.parse_args(given)
+    return wanted
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit status as `carry_out` has it."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = parser().parse_args(given)
 
     def measured(workplace: Workplace, initial: int) -> Measured:
         return measure(workplace, initial, options.encoder, options.seeds, options.jobs)

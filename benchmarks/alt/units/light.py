@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from benchmarks.alt.methods import PREDEFINED, RANDOM, SEARCHED
+from benchmarks.alt.methods import PREDEFINED, PREDEFINED_AGAIN, RANDOM, SEARCHED
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, Protocol
-from benchmarks.alt.rows import Outcome, Row, Unit, figures
+from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
+from benchmarks.comparison.rows import figures
 from longtail_api.light_model_search import Algorithm, Teacher
 from longtail_api.methods.alt import SearchConfig, TrainLightConfig
 from longtail_api.model_families import LightArchitecture
@@ -42,6 +43,7 @@ VARIANTS = {
     "own-rows-only": Variant(6, "searched", transferred=False),
     "no-flops-term": Variant(4, "searched", penalized=False),
     RANDOM: Variant(5, "random"),
+    PREDEFINED_AGAIN: Variant(7, "predefined"),
 }
 """By method. All but MeL stay within MeL's FLOPs (ALT V-A)."""
 
@@ -97,7 +99,7 @@ def _inputs(unit: Unit, workplace: Workplace, manifest: str, heavy_result: str, 
         "store": workplace.address(chain_unit(unit)),
         "owner": owner(unit.scenario),
         "run": variant.run,
-        "seed": unit.seed,
+        "seed": unit.training_seed(),
         "threads": protocol.threads,
         "manifest": manifest,
         "base_version": read_object(workplace.store(chain_unit(unit)), heavy_result, StepResult).outputs[

@@ -2,9 +2,10 @@
 
 from benchmarks.alt.methods import INITIAL
 from benchmarks.alt.protocol import SEARCHED_ENCODER, Protocol
-from benchmarks.alt.rows import Outcome, Row, Unit, figures
+from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity
+from benchmarks.comparison.rows import figures
 from longtail_api.initialization_search import InitializationSearch
 from longtail_api.methods.alt import InitializeConfig
 from longtail_store import Chain
@@ -22,7 +23,7 @@ def _search(unit: Unit, protocol: Protocol) -> InitializationSearch | None:
 
 
 def run(unit: Unit, workplace: Workplace) -> Outcome:
-    """Rows: version 1 on the test rows of its own scenarios, none of which it was fine-tuned on."""
+    """Rows: version 1 on the test rows of its own scenarios, none of which it was fine-tuned on; none of a variant."""
     prepared = Prepared.of(workplace, unit.seed)
     store = workplace.copied_store(prepared.unit, unit)
     pool = arrival_order(list(prepared.manifests), unit.seed)[: unit.initial]
@@ -31,10 +32,10 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
         unit,
         InitializeConfig(
             store=workplace.address(unit),
-            identity=identity({"pool": manifests, "seed": unit.seed, "encoder": unit.encoder}),
+            identity=identity({"pool": manifests, "seed": unit.training_seed(), "encoder": unit.encoder}),
             owner="agnostic",
             run=1,
-            seed=unit.seed,
+            seed=unit.training_seed(),
             threads=workplace.protocol.threads,
             data_schema=load_manifest(store, manifests[0]).data_schema,
             schema_hash=f"benchmark-{unit.encoder}",
@@ -45,6 +46,9 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
             pool=manifests,
         ),
     )
+    outputs = {"pool": pool, "validation": result.to_json_dict()["metrics"]["validation"]}
+    if unit.variant:
+        return Outcome(outputs=outputs)
     version = Chain(store).version(1)
     model = load_version(store, version)
     rows: list[Row] = []
@@ -63,4 +67,4 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
                 **figures(evaluate(predict(model, test), test, model.features)),
             )
         )
-    return Outcome(rows=rows, outputs={"pool": pool, "validation": result.to_json_dict()["metrics"]["validation"]})
+    return Outcome(rows=rows, outputs=outputs)

@@ -5,8 +5,10 @@ import time
 import torch
 
 from benchmarks.alt.methods import PROFILE_ONLY, SINGLE_PAPER_SCHEDULE, SINGLE_POOLED_SCHEDULE
-from benchmarks.alt.rows import Outcome, Row, Unit, figures
+from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.units.workplace import Prepared, Workplace
+from benchmarks.comparison.rows import figures
+from benchmarks.comparison.stopping import STOPPING
 from longtail_api.store_layout import statistics_key
 from longtail_api.store_objects import Statistics
 from longtail_store import read_object
@@ -22,23 +24,11 @@ from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.minibatch import minibatch
 
 
-class NoResume:
-    """A training this short runs again when it is interrupted."""
-
-    def save(self, name: str, payload: bytes) -> None: ...
-
-    def load(self, name: str) -> bytes | None:
-        return None
-
-
-class NeverStop:
-    """Nobody asks it to stop."""
-
-    def raise_if_requested(self) -> None: ...
-
-
 def run(unit: Unit, workplace: Workplace) -> Outcome:
-    """One row: `unit.variant` is the method. Features, too, are fitted on the scenario's own training rows."""
+    """One row: `unit.variant` is the method. Features, too, are fitted on the scenario's own training rows.
+
+    A training this short begins again where it is interrupted.
+    """
     prepared = Prepared.of(workplace, unit.seed)
     store = workplace.store(prepared.unit)
     manifest = prepared.manifest(workplace, unit.scenario)
@@ -58,7 +48,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
         torch.manual_seed(unit.seed)
         model = HeavyModel(features, unit.encoder or "LSTM", workplace.protocol.heavy).to(device)
     settings = _settings(unit, workplace, len(rows))
-    train(model, rows, validation, LabelLosses.of(schema), settings, NoResume(), NeverStop())
+    train(model, rows, validation, LabelLosses.of(schema), settings, resume=None, stop=STOPPING)
     seconds = time.monotonic() - started
     row = Row(
         seed=unit.seed,

@@ -8,17 +8,20 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.alt.cache import Cache
 from benchmarks.alt.protocol import Protocol
 from benchmarks.alt.rows import Outcome, Unit
-from benchmarks.alt.units.repetition import Dataset
+from benchmarks.comparison.cache import Cache
+from benchmarks.comparison.dataset import Dataset
+from benchmarks.comparison.stopping import Interrupted
 from longtail_api.run_config import StepConfig, StoreAddress
 from longtail_api.store_objects import Manifest, StepResult
 from longtail_store import Store, open_store
 from longtail_trainer.data.loading import load_manifest
 from longtail_trainer.methods import run
+from longtail_trainer.running.errors import Terminated
 from longtail_trainer.running.step import step_name
 
+AltCache = Cache[Outcome, Protocol]
 COPIED = ("data/", "agnostic/", "runs/")
 
 
@@ -27,7 +30,7 @@ class Workplace:
     """What every unit is given beside itself."""
 
     dataset: Dataset
-    cache: Cache
+    cache: AltCache
 
     @property
     def protocol(self) -> Protocol:
@@ -49,9 +52,15 @@ class Workplace:
         return ours
 
     def carry_out(self, unit: Unit, config: StepConfig) -> StepResult:
-        """One trainer step, here; a step that an earlier attempt finished is not run again."""
-        with quiet(self.cache.log(unit)):
-            return run(step_name(config), config)
+        """One trainer step, here; a step that an earlier attempt finished is not run again.
+
+        Raises `Interrupted` where SIGTERM ended the step: the next attempt goes on from what it saved.
+        """
+        try:
+            with quiet(self.cache.log(unit)):
+                return run(step_name(config), config)
+        except Terminated as stopped:
+            raise Interrupted from stopped
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,3 @@ def quiet(log: Path) -> Generator[None]:
     with log.open("a") as lines, contextlib.redirect_stdout(lines), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
-
-
-__all__ = ["Outcome", "Prepared", "Workplace", "identity", "owner", "quiet"]

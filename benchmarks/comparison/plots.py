@@ -10,7 +10,7 @@ matplotlib.use("Agg")  # no display is needed
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from benchmarks.alt.tables import Table
+from benchmarks.comparison.tables import Table
 
 
 def draw(table: Table, folder: Path) -> Path:
