@@ -243,7 +243,9 @@ class BestTrial(ApiModel):
     architecture: Annotated[str, Field(max_length=4096)]
     """The architecture, one line."""
     metric: Annotated[str, Field(max_length=24)] | None = None
-    """Its figure on validation rows."""
+    """Its figure on validation rows, by the objective."""
+    figure: Annotated[str, Field(max_length=72)] | None = None
+    """Which figure that is: auc, or purchase.rmse of a label other than the primary one."""
     flops: Annotated[int, Field(ge=0)]
     """Floating-point operations of one prediction."""
 

@@ -127,7 +127,8 @@ class Serving(ApiModel):
     rollout: Rollout = Rollout()
     """How a candidate replaces the stable version."""
     max_regression: Share = Decimal("0.02")
-    """How much lower the candidate's primary metric may be than the stable one's, on the same rows."""
+    """How much lower the AUC of any label may be than the stable version's, on the same rows; of a regression, by what
+    share higher its error."""
     pinned_version: VersionName | None = None
     """Serve this light version whatever is newer."""
 
@@ -198,6 +199,23 @@ class ScenarioSpec(ApiModel):
         return self
 
 
+LABELS_SHOWN = 8
+"""A resource stays small; all labels' figures are in the results of the steps."""
+
+
+class LabelMetrics(ApiModel):
+    """Figures of one label on test rows. Numbers as decimal strings."""
+
+    name: ColumnName
+    """The label."""
+    auc: Annotated[str, Field(max_length=24)] | None = None
+    """AUC of a binary label; MetricNotEstimable where its rows hold one class."""
+    log_loss: Annotated[str, Field(max_length=24)] | None = None
+    """Log loss of a binary label."""
+    rmse: Annotated[str, Field(max_length=24)] | None = None
+    """Root of the mean squared error of a regression, in its own unit."""
+
+
 class ModelMetrics(ApiModel):
     """Measured figures of one model. Numbers as decimal strings."""
 
@@ -211,6 +229,16 @@ class ModelMetrics(ApiModel):
     """Log loss of the primary label on test rows."""
     calibration_error: Annotated[str, Field(max_length=24)] | None = None
     """Expected calibration error on test rows: mean distance of predicted and seen share, over ten bins."""
+    rmse: Annotated[str, Field(max_length=24)] | None = None
+    """Root of the mean squared error on test rows, where the primary label is a regression."""
+    labels: Annotated[
+        list[LabelMetrics],
+        Field(
+            max_length=LABELS_SHOWN,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        ),
+    ] = []
+    """Where there are several labels, each one's figures, the primary label's first; the first 8."""
     flops: Annotated[int, Field(ge=0)] | None = None
     """Floating-point operations of one prediction."""
     p99_milliseconds: Annotated[str, Field(max_length=24)] | None = None

@@ -404,8 +404,10 @@ class CheckReport(StoreObject):
     errors: int = 0
     p50_milliseconds: float | None = None
     p99_milliseconds: float | None = None
+    label: str | None = None
+    """The label that the figures below are of: of several, the one whose figure fell most."""
     candidate_auc: float | None = None
     stable_auc: float | None = None
     candidate_rmse: float | None = None
-    """In place of AUC where the primary label is a regression; the same rows for both sides."""
+    """In place of AUC where the label is a regression; the same rows for both sides."""
     stable_rmse: float | None = None

@@ -1,5 +1,6 @@
 """The Kubernetes objects of serving: a Deployment per light version, the Services, the disruption budget, the check."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from longtail_api.data_schema import LabelColumn
@@ -170,7 +171,7 @@ def check_job(
     candidate: str,
     stable: str | None,
     requests_key: str,
-    label: LabelColumn,
+    labels_compared: Sequence[LabelColumn],
 ) -> Json:
     """Answers recorded requests against the candidate, and against the stable version where there is one."""
     serving = place.serving
@@ -182,8 +183,7 @@ def check_job(
         f"--model-name={place.name}",
         f"--scenario={place.store_key}",
         f"--requests-key={requests_key}",
-        f"--label={label.name}",
-        f"--label-type={label.type}",
+        f"--labels={','.join(f'{label.name}={label.type}' for label in labels_compared)}",
         f"--seconds={serving.rollout.check_seconds}",
         f"--concurrency={serving.rollout.check_concurrency}",
         f"--max-regression={serving.max_regression:f}",

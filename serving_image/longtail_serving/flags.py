@@ -115,15 +115,14 @@ def _check_flags(flags: Flags) -> None:
     flags.flag("model-name", str, "name of the model in the URL", metavar="NAME", required=True)
     flags.flag("requests-key", str, "recorded requests in the store", metavar="KEY", required=True)
     flags.flag("scenario", str, "scenario key in the store", metavar="KEY", required=True)
-    flags.flag("label", str, "primary label, which the metric is of", metavar="NAME", required=True)
-    flags.flag("label-type", _label_type, "AUC of a binary label, RMSE of a regression", metavar="binary|regression",
-               required=True)  # fmt: skip
+    flags.flag("labels", _labels, "labels to compare, the primary one first: by AUC if binary, by RMSE if regression",
+               metavar="NAME=TYPE,...", required=True)  # fmt: skip
     flags.flag("seconds", _positive_number, "how long the load lasts", metavar="N", required=True)
     flags.flag("concurrency", _positive_integer, "requests under way at a time", metavar="N", required=True)
     flags.flag("ready-seconds", _positive_number, "longest wait for the candidate", metavar="N", default="120")
     flags.flag("p99-milliseconds", _positive_number, "SLO: 99th percentile under load", metavar="X")
     flags.flag("max-error-rate", _share, "SLO: errors per request", metavar="X")
-    flags.flag("max-regression", _share, "how much lower than the stable version's the AUC may be; for RMSE, by what "
+    flags.flag("max-regression", _share, "how much lower than the stable version's an AUC may be; for RMSE, by what "
                "share higher", metavar="X")  # fmt: skip
 
 
@@ -181,7 +180,12 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _label_type(text: str) -> str:
-    if text not in ("binary", "regression"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither binary nor regression")
-    return text
+def _labels(text: str) -> dict[str, str]:
+    """Type by name."""
+    found: dict[str, str] = {}
+    for item in text.split(","):
+        name, _, kind = item.partition("=")
+        if not name or name in found or kind not in ("binary", "regression"):
+            raise argparse.ArgumentTypeError(f"{item!r} is no label such as click=binary or spend=regression")
+        found[name] = kind
+    return found

@@ -37,7 +37,7 @@ def candidate_of(stable: Stored, **changes: Any) -> Stored:
 def run(candidate: Stored, url: str, key: str, **flags: str) -> subprocess.CompletedProcess[str]:
     """Check a candidate; the report is on stdout."""
     given = {"store-uri": candidate.uri, "candidate-url": url, "candidate": candidate.version, "model-name": NAME,
-             "requests-key": key, "scenario": SCENARIO, "label": LABEL, "label-type": "binary", "seconds": "0.5",
+             "requests-key": key, "scenario": SCENARIO, "labels": f"{LABEL}=binary", "seconds": "0.5",
              "concurrency": "2", "max-error-rate": "0", "max-regression": "0.02"} | flags  # fmt: skip
     arguments = [part for name, value in given.items() for part in (f"--{name.replace('_', '-')}", value)]
     return subprocess.run(
@@ -126,7 +126,7 @@ def test_a_regression_label_is_compared_by_its_error(stable: Stored):
     key = store_requests(stable.store, recorded_rows())
     worse = candidate_of(stable, onnx_bytes=graph(sign=-1))
     with serving(stable) as old, serving(worse) as new:
-        found = report(run(worse, new.url, key, stable="v3", stable_url=old.url, label_type="regression"))
+        found = report(run(worse, new.url, key, stable="v3", stable_url=old.url, labels=f"{LABEL}=regression"))
     assert found.reason == "RegressionFound"
     assert found.candidate_rmse is not None
     assert found.stable_rmse is not None

@@ -5,24 +5,25 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_serving.check.verdict import Limits, Measured, judge
+from longtail_serving.check.scoring import LabelType
+from longtail_serving.check.verdict import Compared, Limits, Measured, judge
 
 LIMITS = Limits(p99_milliseconds=20, max_error_rate=0.01, max_regression=0.02)
 GOOD = Measured(
     candidate="v4",
     stable="v3",
-    label="click",
-    label_type="binary",
     rows=400,
     requests=1000,
     responses=1000,
     latencies=600,
     p50_milliseconds=3.0,
     p99_milliseconds=9.5,
-    candidate_metric=0.80,
-    stable_metric=0.80,
-    compared_rows=400,
+    compared=(Compared("click", "binary", 400, 0.80, 0.80),),
 )
+
+
+def with_figure(candidate: float, stable: float | None = 0.80, kind: LabelType = "binary") -> Measured:
+    return replace(GOOD, compared=(Compared("click", kind, 400, candidate, stable),))
 
 
 def test_a_candidate_within_all_limits_passes_and_the_message_has_the_figures():
@@ -44,7 +45,7 @@ def test_a_p99_at_the_slo_keeps_it():
 
 
 def test_a_lower_auc_than_the_stable_versions_is_a_regression():
-    report = judge(replace(GOOD, candidate_metric=0.77), LIMITS)
+    report = judge(with_figure(0.77), LIMITS)
     assert (report.verdict, report.reason) == ("Failed", "RegressionFound")
     assert "0.7700" in report.message
     assert "0.8000" in report.message
@@ -52,19 +53,44 @@ def test_a_lower_auc_than_the_stable_versions_is_a_regression():
 
 def test_an_auc_lower_by_just_the_limit_is_none():
     assert 0.80 - 0.78 > 0.02  # in floating point
-    assert judge(replace(GOOD, candidate_metric=0.78), LIMITS).verdict == "Passed"
+    assert judge(with_figure(0.78), LIMITS).verdict == "Passed"
 
 
 def test_a_higher_auc_passes_whatever_the_limit():
-    assert judge(replace(GOOD, candidate_metric=0.95), replace(LIMITS, max_regression=0.0)).verdict == "Passed"
+    assert judge(with_figure(0.95), replace(LIMITS, max_regression=0.0)).verdict == "Passed"
 
 
 def test_an_error_of_a_regression_may_grow_by_the_share():
-    rmse = replace(GOOD, label_type="regression", stable_metric=100.0)
-    assert judge(replace(rmse, candidate_metric=102.0), LIMITS).verdict == "Passed"
-    assert judge(replace(rmse, candidate_metric=50.0), LIMITS).verdict == "Passed"
-    report = judge(replace(rmse, candidate_metric=102.5), LIMITS)
+    assert judge(with_figure(102.0, 100.0, "regression"), LIMITS).verdict == "Passed"
+    assert judge(with_figure(50.0, 100.0, "regression"), LIMITS).verdict == "Passed"
+    report = judge(with_figure(102.5, 100.0, "regression"), LIMITS)
     assert (report.reason, report.candidate_rmse, report.candidate_auc) == ("RegressionFound", 102.5, None)
+
+
+def test_of_several_labels_the_worst_one_counts():
+    """The primary label is better, another one fell."""
+    labels = (
+        Compared("click", "binary", 400, 0.85, 0.80),
+        Compared("spend", "regression", 300, 110.0, 100.0),
+        Compared("order", "binary", 90, 0.76, 0.80),
+    )
+    report = judge(replace(GOOD, compared=labels), LIMITS)
+    assert (report.verdict, report.reason, report.label) == ("Failed", "RegressionFound", "spend")
+    assert (report.candidate_rmse, report.stable_rmse, report.candidate_auc) == (110.0, 100.0, None)
+    assert report.message.index("RMSE of spend is 110.0000") < report.message.index("AUC of order is 0.7600")
+    assert "click" not in report.message
+
+
+def test_a_label_that_can_not_be_compared_hides_no_other():
+    labels = (Compared("click", "binary", 0), Compared("order", "binary", 90, 0.70, 0.80))
+    assert judge(replace(GOOD, compared=labels), LIMITS).reason == "RegressionFound"
+
+
+def test_a_pass_shows_the_label_that_fell_most():
+    labels = (Compared("click", "binary", 400, 0.80, 0.80), Compared("order", "binary", 90, 0.79, 0.80))
+    report = judge(replace(GOOD, compared=labels), LIMITS)
+    assert (report.verdict, report.label, report.candidate_auc) == ("Passed", "order", 0.79)
+    assert "AUC of order is 0.7900" in report.message
 
 
 def test_too_many_errors_fail_with_the_first_of_them():
@@ -93,20 +119,20 @@ def test_scores_that_are_not_finite_fail():
 
 
 def test_every_finding_is_in_the_message_and_wrong_answers_come_before_slow_ones():
-    report = judge(replace(GOOD, not_finite=3, candidate_metric=0.5, p99_milliseconds=99.0), LIMITS)
+    report = judge(replace(with_figure(0.5), not_finite=3, p99_milliseconds=99.0), LIMITS)
     assert report.reason == "CheckFailed"
     assert all(words in report.message for words in ("3 answers", "0.5000", "99.0 ms"))
 
 
 def test_a_comparison_that_can_not_be_made_passes_with_words():
-    alone = replace(GOOD, stable_metric=None, not_compared="v3 takes other inputs")
+    alone = replace(with_figure(0.8, None), not_compared="v3 takes other inputs")
     report = judge(alone, LIMITS)
     assert report.verdict == "Passed"
     assert "not compared: v3 takes other inputs" in report.message
 
 
 def test_no_rows_is_inconclusive():
-    report = judge(Measured(candidate="v4", label="click", label_type="binary"), LIMITS)
+    report = judge(Measured(candidate="v4"), LIMITS)
     assert (report.verdict, report.reason) == ("Inconclusive", "CheckInconclusive")
 
 
@@ -124,12 +150,13 @@ def test_a_candidate_without_a_good_answer_under_load_is_inconclusive():
 
 
 metrics = st.none() | st.floats(0, 1)
+figures = st.builds(
+    Compared, st.just("click"), st.sampled_from(["binary", "regression"]), st.integers(0, 500), metrics, metrics
+)
 measurements = st.builds(
     Measured,
     candidate=st.just("v4"),
     stable=st.none() | st.just("v3"),
-    label=st.just("click"),
-    label_type=st.sampled_from(["binary", "regression"]),
     rows=st.integers(0, 500),
     not_ready=st.sampled_from(["", "503"]),
     requests=st.integers(1, 1000),
@@ -139,8 +166,7 @@ measurements = st.builds(
     not_finite=st.integers(0, 5),
     latencies=st.integers(0, 1000),
     p99_milliseconds=st.none() | st.floats(0, 1e6),
-    candidate_metric=metrics,
-    stable_metric=metrics,
+    compared=st.lists(figures, max_size=3).map(tuple),
     not_compared=st.text(max_size=2000),
 ).filter(lambda measured: max(measured.responses, measured.errors) <= measured.requests)
 limits = st.builds(

@@ -107,7 +107,7 @@ def test_the_check_asks_for_what_the_spec_promises():
     flags = pod_of(story.job("check"))["containers"][0]["args"]
     assert {
         "--candidate-url=http://spring-candidate.shop.svc:8080", "--candidate=v1", "--p99-milliseconds=7.5",
-        "--max-error-rate=0.01", "--max-regression=0.05", "--seconds=3", "--concurrency=4", "--label=click",
+        "--max-error-rate=0.01", "--max-regression=0.05", "--seconds=3", "--concurrency=4", "--labels=click=binary",
         "--requests-key=data/shop.spring.01234567/d1/requests.jsonl",
     } <= set(flags)  # fmt: skip
     assert not [flag for flag in flags if flag.startswith("--stable")]

@@ -291,7 +291,7 @@ def test_a_finished_search_has_its_result_in_its_status_for_ever():
     finished = replace(world, children=[{**job, "status": {"conditions": [done]}}], pods=[pod])
     status = plan_search(finished, NOON).status
     assert status["resultKey"] == "runs/shop.spring.01234567/1/search/architecture.json"
-    assert status["best"] == {"architecture": "conv3", "flops": 900}
+    assert status["best"] == {"architecture": "conv3", "flops": 900, "figure": "auc"}
     assert [one["name"] for one in status["pictures"]] == ["search-cell"]
     assert status["pictures"][0]["uri"].endswith("/k")
     later = replace(world, status=LightModelSearchStatus.model_validate(status), children=[], pods=[])

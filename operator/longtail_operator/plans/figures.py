@@ -1,6 +1,10 @@
 """What a step's result says, as a status shows it: figures and pictures."""
 
-from longtail_api.scenario import ModelMetrics, ScenarioStatus
+from collections.abc import Mapping
+
+from longtail_api.data_schema import DataSchema
+from longtail_api.light_model_search import Objective
+from longtail_api.scenario import LABELS_SHOWN, LabelMetrics, ModelMetrics, ScenarioStatus
 from longtail_api.store_objects import Metric, Termination
 from longtail_operator.pictures import links, replaced
 from longtail_operator.plans.run_step import RunContext
@@ -12,21 +16,44 @@ def link_pictures(context: RunContext, status: ScenarioStatus, step: str, said: 
     status.pictures = replaced(status.pictures, step, drawn)
 
 
-def model_metrics(said: Termination) -> ModelMetrics:
-    """Figures of test rows, as a status holds them."""
+def model_metrics(said: Termination, schema: DataSchema) -> ModelMetrics:
+    """Figures of test rows, as a status holds them: of the primary label, and of every label where there are more."""
     test = said.metrics.get("test", {})
-    auc = test.get("auc", Metric())
+    primary = test.get("auc", Metric())
     latency = said.metrics.get("latency", {}).get("p99Milliseconds", Metric())
-
-    def figure(value: float | None) -> str | None:
-        return None if value is None else f"{value:.4f}"
-
+    several = schema.labels if len(schema.labels) > 1 else []
     return ModelMetrics(
-        auc=figure(auc.value) or auc.reason,
-        auc_low=figure(auc.low),
-        auc_high=figure(auc.high),
+        auc=figure(primary.value) or primary.reason,
+        auc_low=figure(primary.low),
+        auc_high=figure(primary.high),
         log_loss=figure(test.get("logLoss", Metric()).value),
         calibration_error=figure(test.get("ece", Metric()).value),
+        rmse=figure(test.get("rmse", Metric()).value),
+        labels=[_label_metrics(test, label.name, number == 0) for number, label in enumerate(several[:LABELS_SHOWN])],
         flops=said.flops,
         p99_milliseconds=figure(latency.value),
     )
+
+
+def _label_metrics(test: Mapping[str, Metric], label: str, primary: bool) -> LabelMetrics:
+    auc, log_loss, rmse = (
+        test.get(name if primary else f"{label}.{name}", Metric()) for name in ("auc", "logLoss", "rmse")
+    )
+    return LabelMetrics(
+        name=label, auc=figure(auc.value) or auc.reason, log_loss=figure(log_loss.value), rmse=figure(rmse.value)
+    )
+
+
+def objective_figure(objective: Objective, schema: DataSchema) -> str:
+    """Name of the objective's figure among a result's metrics: `auc`, or `purchase.rmse` of a further label.
+
+    An objective that asks for the AUC of a regression, as the default one does, means its error.
+    """
+    label = next((one for one in schema.labels if one.name == objective.label), schema.labels[0])
+    name = "rmse" if label.type == "regression" else objective.metric
+    return name if label is schema.labels[0] else f"{label.name}.{name}"
+
+
+def figure(value: float | None) -> str | None:
+    """A number as a status shows it."""
+    return None if value is None else f"{value:.4f}"

@@ -158,7 +158,7 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
     data_version = (rollout.run.data_version if rollout.run else None) or ""
     job = objects.check_job(
         rollout.place, name, digest, version, status.stable, requests_key(world.store_key, data_version),
-        rollout.heavy_model.spec.data_schema.labels[0],
+        rollout.heavy_model.spec.data_schema.labels,
     )  # fmt: skip
     found = world.find("Job", name)
     own_pods = pod_words.of_job(world.pods, name)

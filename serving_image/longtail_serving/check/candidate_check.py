@@ -13,7 +13,7 @@ from longtail_serving.check.asking import Answer, Server
 from longtail_serving.check.load import ask_each, drive
 from longtail_serving.check.recorded import NotFitting, bodies, read_requests
 from longtail_serving.check.scoring import LabelType, metric
-from longtail_serving.check.verdict import Limits, Measured, judge
+from longtail_serving.check.verdict import Compared, Limits, Measured, judge
 from longtail_serving.errors import FlagsInvalid
 from longtail_store import ObjectMissing, Store, read_object
 
@@ -39,8 +39,8 @@ class CheckOptions:
     candidate: Side
     stable: Side | None
     requests_key: str
-    label: str
-    label_type: LabelType
+    labels: dict[str, LabelType]
+    """Type by name, the primary label first."""
     seconds: float
     concurrency: int
     ready_seconds: float
@@ -57,8 +57,7 @@ class CheckOptions:
             candidate=Side(options.candidate, options.candidate_url),
             stable=Side(options.stable, options.stable_url) if options.stable else None,
             requests_key=options.requests_key,
-            label=options.label,
-            label_type=options.label_type,
+            labels=options.labels,
             seconds=options.seconds,
             concurrency=options.concurrency,
             ready_seconds=options.ready_seconds,
@@ -76,8 +75,6 @@ async def _measured(store: Store, options: CheckOptions) -> Measured:
     nothing = Measured(
         candidate=candidate.version,
         stable=options.stable.version if options.stable else None,
-        label=options.label,
-        label_type=options.label_type,
     )
     try:
         rows = read_requests(store, options.requests_key)
@@ -96,9 +93,12 @@ async def _measured(store: Store, options: CheckOptions) -> Measured:
         once = await ask_each(server, asked, options.concurrency, _SCORING_SECONDS)
         stable_once, not_compared = await _stable_answers(store, options, rows)
         load = await drive(server, asked, options.concurrency, options.seconds)
-    compared = _compared(rows, once, stable_once, options)
-    why = "; ".join(filter(None, (not_compared, compared.not_compared)))
-    return _with_answers(replace(compared, not_compared=why), once, load)
+    sides = [once] if stable_once is None else [once, stable_once]
+    compared = tuple(_compared(rows, sides, label, kind) for label, kind in options.labels.items())
+    if all(one.candidate is None for one in compared):
+        not_compared = "; ".join(filter(None, (not_compared, *map(_not_estimable, compared[:1]))))
+    found = replace(nothing, rows=len(rows), compared=compared, not_compared=not_compared)
+    return _with_answers(found, once, load)
 
 
 async def _stable_answers(
@@ -127,34 +127,20 @@ async def _stable_answers(
 
 
 def _compared(
-    rows: list[RecordedRequest],
-    candidate: list[Answer | None],
-    stable: list[Answer | None] | None,
-    options: CheckOptions,
-) -> Measured:
-    """Both sides' metric on the rows that have the label and that both answered."""
-    sides = [candidate] if stable is None else [candidate, stable]
+    rows: list[RecordedRequest], sides: list[list[Answer | None]], label: str, label_type: LabelType
+) -> Compared:
+    """The figure of each side, the candidate first, on the rows that have the label and that every side answered."""
     labels: list[float] = []
     scores: list[list[float]] = [[] for _ in sides]
     for number, row in enumerate(rows):
-        label = row.labels.get(options.label)
-        found = [_score(side[number], options.label) for side in sides]
-        if label is not None and all(map(math.isfinite, found)):
-            labels.append(label)
-            for values, value in zip(scores, found, strict=True):
-                values.append(value)
-    metrics = [metric(options.label_type, values, labels) for values in scores]
-    return Measured(
-        candidate=options.candidate.version,
-        stable=options.stable.version if options.stable else None,
-        label=options.label,
-        label_type=options.label_type,
-        rows=len(rows),
-        candidate_metric=metrics[0],
-        stable_metric=metrics[1] if stable is not None else None,
-        compared_rows=len(labels),
-        not_compared="" if metrics[0] is not None else _not_estimable(options, labels),
-    )
+        value = row.labels.get(label)
+        found = [_score(side[number], label) for side in sides]
+        if value is not None and all(map(math.isfinite, found)):
+            labels.append(value)
+            for values, score in zip(scores, found, strict=True):
+                values.append(score)
+    figures = [metric(label_type, values, labels) for values in scores]
+    return Compared(label, label_type, len(labels), figures[0], figures[1] if len(figures) > 1 else None)
 
 
 def _score(answer: Answer | None, label: str) -> float:
@@ -162,10 +148,10 @@ def _score(answer: Answer | None, label: str) -> float:
     return math.nan if answer is None else answer.scores.get(label, math.nan)
 
 
-def _not_estimable(options: CheckOptions, labels: list[float]) -> str:
-    if not labels:
-        return f"no row has both a label {options.label} and its score from every side"
-    return f"all {len(labels)} rows have the same {options.label}, so that there is no AUC"
+def _not_estimable(one: Compared) -> str:
+    if not one.rows:
+        return f"no row has both a label {one.label} and its score from every side"
+    return f"all {one.rows} rows have the same {one.label}, so that there is no AUC"
 
 
 def _with_answers(measured: Measured, once: list[Answer | None], load: list[Answer]) -> Measured:

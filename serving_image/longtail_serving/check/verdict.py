@@ -23,12 +23,33 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """One label's figure on the rows that have the label and that every side answered: AUC, or RMSE of a regression."""
+
+    label: str
+    label_type: LabelType
+    rows: int = 0
+    candidate: float | None = None
+    """None where it can't be estimated."""
+    stable: float | None = None
+    """None also where there is no stable version."""
+
+    @property
+    def worse(self) -> float | None:
+        """How much worse the candidate is: by AUC, or by a share of the stable version's RMSE, which has the label's
+        unit. Below 0 where it is better; None where that can't be told."""
+        if self.candidate is None or self.stable is None:
+            return None
+        if self.label_type == "binary":
+            return self.stable - self.candidate
+        return (self.candidate - self.stable) / max(self.stable, _TOLERANCE)
+
+
+@dataclass(frozen=True)
 class Measured:
     """What was seen of a candidate, over the scoring pass and the load together."""
 
     candidate: str
-    label: str
-    label_type: LabelType
     stable: str | None = None
     rows: int = 0
     """Recorded rows there were to ask."""
@@ -46,12 +67,16 @@ class Measured:
     """Good answers under load, which the percentiles are of."""
     p50_milliseconds: float | None = None
     p99_milliseconds: float | None = None
-    candidate_metric: float | None = None
-    stable_metric: float | None = None
-    compared_rows: int = 0
-    """Rows with a label that candidate and (where there is one) stable version both answered."""
+    compared: tuple[Compared, ...] = ()
+    """Every label, the primary one first."""
     not_compared: str = ""
     """Why the candidate can't be compared with a stable version; empty where it can, or none was asked for."""
+
+    @property
+    def worst(self) -> Compared | None:
+        """The label whose figure fell most; the primary one where none can be compared."""
+        known = [one for one in self.compared if one.worse is not None]
+        return max(known, key=lambda one: one.worse or 0.0, default=next(iter(self.compared), None))
 
 
 @dataclass(frozen=True)
@@ -119,16 +144,16 @@ def _not_finite(measured: Measured) -> list[Finding]:
 
 
 def _regression(measured: Measured, limits: Limits) -> list[Finding]:
-    candidate, stable = measured.candidate_metric, measured.stable_metric
-    if candidate is None or stable is None or limits.max_regression is None:
+    """One finding a label: the worst one decides, and each that is worse than it may be is told."""
+    limit = limits.max_regression
+    if limit is None:
         return []
-    if measured.label_type == "binary":
-        worse, allowed = stable - candidate, f"it may be {limits.max_regression:g} lower"
-    else:  # an error has the label's unit, so the limit is a share
-        worse, allowed = (candidate - stable) / max(stable, _TOLERANCE), f"it may be {limits.max_regression:.2%} higher"
-    if worse <= limits.max_regression + _TOLERANCE:
-        return []
-    return [Finding(Reason.REGRESSION, f"{_comparison(measured)}; {allowed}")]
+    allowed = {"binary": f"it may be {limit:g} lower", "regression": f"it may be {limit:.2%} higher"}
+    fallen = [one for one in measured.compared if one.worse is not None and one.worse > limit + _TOLERANCE]
+    return [
+        Finding(Reason.REGRESSION, f"{_comparison(one, measured)}; {allowed[one.label_type]}")
+        for one in sorted(fallen, key=lambda one: -(one.worse or 0.0))
+    ]
 
 
 def _slow(measured: Measured, limits: Limits) -> list[Finding]:
@@ -139,11 +164,11 @@ def _slow(measured: Measured, limits: Limits) -> list[Finding]:
     return [Finding(Reason.SLO_CHECK_FAILED, words)]
 
 
-def _comparison(measured: Measured) -> str:
-    name = "AUC" if measured.label_type == "binary" else "RMSE"
+def _comparison(one: Compared, measured: Measured) -> str:
+    name = "AUC" if one.label_type == "binary" else "RMSE"
     return (
-        f"{name} of {measured.label} is {measured.candidate_metric:.4f}, that of {measured.stable} "
-        f"{measured.stable_metric:.4f} on the same {measured.compared_rows} rows"
+        f"{name} of {one.label} is {one.candidate:.4f}, that of {measured.stable} "
+        f"{one.stable:.4f} on the same {one.rows} rows"
     )
 
 
@@ -153,8 +178,9 @@ def _summary(measured: Measured, limits: Limits) -> str:
     if measured.p99_milliseconds is not None:
         slo = "" if limits.p99_milliseconds is None else f" (SLO {limits.p99_milliseconds:g} ms)"
         parts.append(f"p99 {measured.p99_milliseconds:.1f} ms{slo}")
-    if measured.candidate_metric is not None and measured.stable_metric is not None:
-        parts.append(_comparison(measured))
+    worst = measured.worst
+    if worst is not None and worst.worse is not None:
+        parts.append(_comparison(worst, measured))
     elif measured.not_compared:
         parts.append(f"not compared: {measured.not_compared}")
     return ", ".join(parts)
@@ -163,7 +189,9 @@ def _summary(measured: Measured, limits: Limits) -> str:
 def _report(
     measured: Measured, verdict: Literal["Passed", "Failed", "Inconclusive"], reason: Reason, message: str
 ) -> CheckReport:
-    binary = measured.label_type == "binary"
+    worst = measured.worst
+    candidate, stable = (None, None) if worst is None else (worst.candidate, worst.stable)
+    binary = worst is None or worst.label_type == "binary"
     return CheckReport(
         verdict=verdict,
         reason=reason.value,
@@ -174,8 +202,9 @@ def _report(
         errors=measured.errors,
         p50_milliseconds=measured.p50_milliseconds,
         p99_milliseconds=measured.p99_milliseconds,
-        candidate_auc=measured.candidate_metric if binary else None,
-        stable_auc=measured.stable_metric if binary else None,
-        candidate_rmse=None if binary else measured.candidate_metric,
-        stable_rmse=None if binary else measured.stable_metric,
+        label=worst.label if worst is not None else None,
+        candidate_auc=candidate if binary else None,
+        stable_auc=stable if binary else None,
+        candidate_rmse=None if binary else candidate,
+        stable_rmse=None if binary else stable,
     )

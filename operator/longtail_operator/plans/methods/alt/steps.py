@@ -48,7 +48,7 @@ class Adapt(JobStep):
         )
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
-        status.metrics.heavy = model_metrics(said)
+        status.metrics.heavy = model_metrics(said, context.heavy_model.spec.data_schema)
         context.run.no_feedback = said.outputs.get("feedbackReason")
         link_pictures(context, status, self.name, said)
 
@@ -176,7 +176,7 @@ class TrainLight(JobStep):
         )
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
-        status.metrics.light = model_metrics(said)
+        status.metrics.light = model_metrics(said, context.heavy_model.spec.data_schema)
         link_pictures(context, status, self.name, said)
         context.run.light_sha256 = str(said.outputs["modelSha256"])
 
