@@ -173,7 +173,7 @@ class Trainer(ApiModel):
     resources: Resources = Resources()
     """Resources of a training container."""
     nodes: Annotated[int, Field(ge=1, le=64)] = 1
-    """Pods of a multi-node step."""
+    """Pods of a step that trains on several nodes, where the method has such steps; each has one process a GPU."""
     max_concurrent_runs: Annotated[int, Field(ge=1, le=1000)] = 4
     """Scenario runs of this HeavyModel that may work at the same time."""
     deadline_seconds: Annotated[int, Field(ge=60, le=604_800)] = 14_400

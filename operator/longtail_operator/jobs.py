@@ -10,12 +10,13 @@ from longtail_api.conditions import Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import IDENTITY_ANNOTATION
 from longtail_api.run_config import PERMANENT_EXIT_CODES, StepConfig
-from longtail_api.shared_specs import Storage, Trainer, TrainerOverrides
+from longtail_api.shared_specs import Resources, Storage, Trainer, TrainerOverrides
 from longtail_api.store_objects import Termination
 from longtail_operator import pods as pod_words
 from longtail_operator.children import CONFIG_FILE, child, container, labels, owner_annotation, pod_spec, store_address
 from longtail_operator.clock import read
-from longtail_operator.objects import Json, is_deleting, section
+from longtail_operator.objects import Json, is_deleting, key_of, section
+from longtail_operator.ranks import Ranks, environment, fitting, gpus, headless_service, indexed
 from longtail_operator.settings import Settings
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
@@ -36,6 +37,20 @@ class Workplace:
     trainer: Trainer
     overrides: TrainerOverrides
     suspended: bool
+    distributed: frozenset[str] = frozenset()
+    """Steps that share their work among several processes, where the trainer has them."""
+
+    @property
+    def resources(self) -> Resources:
+        return self.overrides.resources or self.trainer.resources
+
+    def ranks(self, step: str) -> Ranks:
+        """The processes of a step."""
+        return Ranks(self.trainer.nodes, max(gpus(self.resources), 1)) if step in self.distributed else Ranks()
+
+
+STEP_KINDS = ("Job", "ConfigMap", "Service")
+"""Kinds of the objects of a step, which all have its Job's name."""
 
 
 def config_base(spec: HeavyModelSpec, owner: str, run: int, digest: str, seed: int | None = None) -> dict[str, Any]:
@@ -53,9 +68,11 @@ def step_objects(
     place: Workplace, name: str, step: str, config: StepConfig, more_labels: Mapping[str, str] | None = None,
     deadline_seconds: int | None = None,
 ) -> list[Json]:  # fmt: skip
-    """The Job that runs `step` and its ConfigMap; both are called `name`."""
+    """The Job that runs `step`, its ConfigMap and, of several pods, their Service; all are called `name`."""
+    named = [headless_service(place.owner, name, step, dict(more_labels or {}))] if place.ranks(step).nodes > 1 else []
     return [
         config_map(place, name, step, config, more_labels),
+        *named,
         job(place, name, step, config.identity, more_labels, deadline_seconds),
     ]
 
@@ -80,18 +97,22 @@ def job(
     if trainer.queue_name:
         more[QUEUE_LABEL] = trainer.queue_name
     pod_labels = labels(place.owner, step, more_labels)
+    ranks = place.ranks(step)
     work = container(
         _CONTAINER,
         trainer.image or place.settings.trainer_image,
         place.settings.image_pull_policy,
         [step, "--config", CONFIG_FILE],
-        place.overrides.resources or trainer.resources,
+        fitting(place.resources, ranks),
         place.secret,
     )
+    work["env"] += environment(name, key_of(place.owner).namespace, ranks)
     pod = pod_spec(
         [work], trainer.scheduling, place.overrides.priority or trainer.priority, trainer.service_account_name, name
     )
     pod["restartPolicy"] = "Never"
+    if ranks.nodes > 1:
+        pod["subdomain"] = name
     # A step that is told to end saves what it needs to resume.
     pod["terminationGracePeriodSeconds"] = 60
     spec: Json = {
@@ -99,6 +120,7 @@ def job(
         "activeDeadlineSeconds": deadline_seconds or trainer.deadline_seconds,
         "ttlSecondsAfterFinished": place.settings.job_ttl_seconds,
         "suspend": place.suspended,
+        **indexed(ranks, trainer.backoff_limit),
         # The next pod starts when the last one is gone for good: two would share one step's resume files.
         "podReplacementPolicy": "Failed",
         "podFailurePolicy": {

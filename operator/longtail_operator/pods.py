@@ -11,6 +11,7 @@ from longtail_api.store_objects import CheckReport, Termination
 from longtail_operator.objects import Json, labels_of, section
 
 _PULL_REASONS = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
+_INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 
 
@@ -72,8 +73,13 @@ def _newest(pods: list[Json], model: type[Message]) -> Message | None:
 
 
 def last_words(pods: list[Json]) -> Trouble | None:
-    """Why the newest ended container ended, in its own words or, where it left none, in the kubelet's."""
-    for pod in reversed(pods):
+    """Why the newest ended container ended, in its own words or, where it left none, in the kubelet's.
+
+    Of an Indexed Job's pods that ended together, one that said why comes before those it took with it.
+    """
+    newest = {labels_of(pod).get(_INDEX_LABEL): pod for pod in pods}
+    speaking = [pod for pod in newest.values() if len(newest) > 1 and termination([pod]) is not None]
+    for pod in reversed([*pods, *speaking]):
         for end in _ended(pod):
             if end.get("exitCode") == 0:
                 continue

@@ -12,6 +12,7 @@ from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.heavy_model_world import POOL_LIMIT, HeavyModelWorld, StoreView, pool_of
 from longtail_operator.plans.methods import method_of
 from longtail_operator.pods import Trouble
+from longtail_operator.ranks import too_many
 from longtail_operator.status import Conditions
 
 
@@ -37,7 +38,14 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
     head, method = store.head, method_of(world.spec)
     if head is not None:
         _show(status, head, store)
-    if head is not None and head.schema_hash == world.schema_hash:
+    unshared = too_many(world.spec)
+    if unshared is not None:
+        for condition in world.status.conditions:
+            conditions.keep(ConditionType(condition.type))
+        conditions.set(ConditionType.STORE_READY, True, Reason.SUCCEEDED, "one of several racing writers wins")
+        conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, unshared)
+        draft.kept.update(key_of(item) for item in world.children)
+    elif head is not None and head.schema_hash == world.schema_hash:
         _stand(world, status, head, conditions, draft)
         method.keep_up(world, head, status, conditions, draft, now)
     else:

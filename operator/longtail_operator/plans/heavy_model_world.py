@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
+from longtail_api.methods import METHODS
 from longtail_api.shared_specs import TrainerOverrides
 from longtail_api.store_objects import Version
 from longtail_operator.jobs import Workplace
@@ -63,6 +64,7 @@ class HeavyModelWorld(Observed):
             trainer=spec.trainer,
             overrides=TrainerOverrides(),
             suspended=False,
+            distributed=METHODS[spec.method].distributed,
         )
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
 from longtail_api.light_model_search import BestTrial, LightModelSearchStatus, TrialCounts
+from longtail_api.methods import METHODS
 from longtail_api.store_layout import manifest_key, progress_key, result_key, step_prefix
 from longtail_api.store_objects import Metric, Termination
 from longtail_operator.identity import child_name, identity
@@ -152,6 +153,7 @@ def _objects(world: SearchWorld, inputs: Inputs, digest: str, name: str) -> list
         trainer=shared.trainer,
         overrides=target.trainer,
         suspended=world.spec.suspend,
+        distributed=METHODS[shared.method].distributed,
     )
     labels = {RUN_LABEL: str(inputs.run)}
     return step_objects(place, name, inputs.search.step, config, labels, world.spec.budget.active_deadline_seconds)

@@ -3,7 +3,9 @@
 from datetime import datetime
 
 from longtail_api.conditions import ConditionType, Reason
+from longtail_api.methods import METHODS
 from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
+from longtail_api.shared_specs import GPU
 from longtail_operator.clock import written
 from longtail_operator.gate import WAITING_MESSAGE
 from longtail_operator.jobs import AWAITING_WORDS, LOST_MESSAGE_AFTER, JobState
@@ -22,6 +24,7 @@ from longtail_operator.plans.scenario_world import (
     tables,
 )
 from longtail_operator.pods import Trouble
+from longtail_operator.ranks import gpus
 from longtail_operator.run_numbers import light_version
 from longtail_operator.schedule import ScheduleInvalid
 from longtail_operator.serving_objects import ServingPlace, answers, is_available
@@ -89,6 +92,17 @@ def _obstacle(world: ScenarioWorld) -> Trouble | None:
             Reason.NAMESPACE_NOT_ALLOWED,
             f"HeavyModel {namespace}/{reference.name} does not allow Scenarios of namespace {world.key.namespace}; "
             "add it to its spec.allowedNamespaces",
+        )
+    resources = world.spec.trainer.resources
+    shared = METHODS[heavy_model.spec.method].distributed
+    if (
+        resources is not None
+        and gpus(resources) > 1
+        and not any(step.name in shared for step in method_of(heavy_model.spec).every_step)
+    ):
+        return Trouble(
+            Reason.INVALID_SPEC,
+            f"trainer.resources: no step of a Scenario trains on several GPUs; set {GPU} to 1",
         )
     own = tables(world.spec, heavy_model.spec)
     if own["samples"] is None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from longtail_api.heavy_model import MODEL_REVISION, HeavyModelSpec, HeavyModelStatus
 from longtail_api.labels import RUN_ANNOTATION
+from longtail_api.methods import METHODS
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_layout import manifest_key, scenario_key
 from longtail_api.store_objects import ModelCard
@@ -134,4 +135,5 @@ def workplace(world: ScenarioWorld, heavy_model: HeavyModelView) -> Workplace:
         trainer=heavy_model.spec.trainer,
         overrides=world.spec.trainer,
         suspended=world.spec.suspend,
+        distributed=METHODS[heavy_model.spec.method].distributed,
     )

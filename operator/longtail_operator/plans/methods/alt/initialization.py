@@ -8,7 +8,15 @@ from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.methods.alt import InitializeConfig
 from longtail_api.store_objects import Version
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, config_base, is_finished, judge, step_objects
+from longtail_operator.jobs import (
+    LOST_MESSAGE_AFTER,
+    STEP_KINDS,
+    JobState,
+    config_base,
+    is_finished,
+    judge,
+    step_objects,
+)
 from longtail_operator.objects import Json, Key, annotations_of
 from longtail_operator.pictures import links, replaced
 from longtail_operator.plan import Draft
@@ -80,7 +88,7 @@ def _follow(
     conditions: Conditions, draft: Draft,
 ) -> None:  # fmt: skip
     """The initialization's Job exists: what it comes to. Its pool stays frozen in its ConfigMap."""
-    keys = {Key(kind, world.key.namespace, name) for kind in ("Job", "ConfigMap")}
+    keys = {Key(kind, world.key.namespace, name) for kind in STEP_KINDS}
     draft.kept.update(keys)
     conditions.keep(ConditionType.POOL_PREPARED)
     if state.state == "Succeeded" and state.termination is not None:

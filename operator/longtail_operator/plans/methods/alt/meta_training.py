@@ -13,7 +13,15 @@ from longtail_api.store_objects import Metric, Termination, Version
 from longtail_operator import schedule
 from longtail_operator.clock import read, written
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, JobState, config_base, is_finished, judge, step_objects
+from longtail_operator.jobs import (
+    LOST_MESSAGE_AFTER,
+    STEP_KINDS,
+    JobState,
+    config_base,
+    is_finished,
+    judge,
+    step_objects,
+)
 from longtail_operator.metaupdate.config import parameters_of
 from longtail_operator.objects import Json, Key, section
 from longtail_operator.plan import Draft, Note
@@ -124,7 +132,7 @@ def _follow(
             known.outcome = "Failed"
             conditions.set(META_TRAINED, False, Reason.NO_DATA, "no Scenario has prepared data of this schema")
         return
-    draft.kept.update(Key(kind, world.key.namespace, name) for kind in ("Job", "ConfigMap"))
+    draft.kept.update(Key(kind, world.key.namespace, name) for kind in STEP_KINDS)
     state = judge(found, world.pods, now)
     if state.state == "Succeeded" and state.termination is not None:
         _record(known, state.termination, conditions)
