@@ -203,6 +203,23 @@ class MetaTrainingStatus(ApiModel):
     """Version that stood at its end: its own, or the one it started from where it was no better."""
 
 
+class GroupStepStatus(ApiModel):
+    """The newest Job of a step that works for many Scenarios at once."""
+
+    step: Annotated[str, Field(max_length=32)]
+    """Name of the step."""
+    run: Annotated[int, Field(ge=1)]
+    """Number of its run, below which its result is."""
+    identity: Annotated[str, Field(max_length=64)]
+    """Hash of its inputs; it names the Job."""
+    result: Annotated[str, Field(max_length=64)] | None = None
+    """sha256 of its result, which lists each Scenario's, once it is done."""
+    outcome: Literal["Succeeded", "Failed"] | None = None
+    """How it ended. None: it is under way."""
+    message: Annotated[str, Field(max_length=1024)] | None = None
+    """Why it failed."""
+
+
 class HeavyModelStatus(ApiModel):
     """What the operator observed."""
 
@@ -222,6 +239,14 @@ class HeavyModelStatus(ApiModel):
     """The newest initialization."""
     meta_training: MetaTrainingStatus | None = None
     """The newest meta-training."""
+    groups: Annotated[
+        list[GroupStepStatus],
+        Field(
+            max_length=4,
+            json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["step"]},
+        ),
+    ] = []
+    """Steps that work for many Scenarios at once, where the method has any."""
     scenarios: Annotated[int, Field(ge=0)] = 0
     """Scenarios that refer to this HeavyModel."""
     pool: Annotated[list[Annotated[str, Field(max_length=320)]], Field(max_length=64)] = []

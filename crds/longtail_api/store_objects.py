@@ -246,6 +246,16 @@ class Metric(ApiModel):
     """MetricNotEstimable where the rows hold one class."""
 
 
+class Member(ApiModel):
+    """One Scenario's part of what a step came to that works for many."""
+
+    manifest: str
+    """Manifest key of the data that went in."""
+    result_key: str
+    """Key of a `StepResult` of the Scenario's own."""
+    result_sha256: Sha256
+
+
 class StepResult(StoreObject):
     """`result.json` of a step. It exists exactly when the step is done."""
 
@@ -260,6 +270,8 @@ class StepResult(StoreObject):
     flops: int | None = None
     pictures: dict[str, str] = {}
     """Keys of SVGs in the step's folder, by name: `{"learning-curves": …}`. Advisory."""
+    members: dict[str, Member] = {}
+    """Of a step of the HeavyModel that works for many Scenarios: what each of them has of it, by scenario key."""
     seconds: float = 0.0
     seed: int = 0
 

@@ -91,7 +91,8 @@ def _shown_to_scenarios(heavy_model: Json | None) -> object:
     if heavy_model is None:
         return None
     status = section(heavy_model, "status")
-    return section(heavy_model, "metadata").get("generation"), status.get("schemaHash"), bool(status.get("version"))
+    generation = section(heavy_model, "metadata").get("generation")
+    return generation, status.get("schemaHash"), bool(status.get("version")), status.get("groups")
 
 
 def _shown_to_heavy_model(scenario: Json | None) -> object:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import cast
 
@@ -21,7 +21,7 @@ from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import plan_search, running_progress_key, search_of
 from longtail_operator.plans.methods import method_of
 from longtail_operator.plans.scenario import plan_scenario
-from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
+from longtail_operator.plans.scenario_world import STORE_RETRY_SECONDS, HeavyModelView, Membership, ScenarioWorld
 from longtail_operator.pods import Trouble
 from longtail_operator.removal import Removal
 from longtail_operator.retention import Retention
@@ -134,8 +134,9 @@ class Reconciler:
                 card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned)
             if world.status.run is None:
                 last_run = await self._hub.last_run(heavy_key, heavy_model.spec, world.store_key)
+            memberships = await self._memberships(world, heavy_model)
             raw = self._snapshot.get(world.key) or raw
-            world = self._scenario_world(raw, heavy_model, card, last_run)
+            world = self._scenario_world(raw, heavy_model, card, last_run, memberships)
         plan = plan_scenario(world, self._now())
         # Before the status says that the run has adapted: a round of feedback must not end without it.
         step = method_of(heavy_model.spec).feedback_step if heavy_model is not None else None
@@ -154,11 +155,28 @@ class Reconciler:
 
     def _scenario_world(
         self, raw: Json, heavy_model: HeavyModelView | None, card: ModelCard | Trouble | None = None,
-        last_run: int | Trouble = 0,
+        last_run: int | Trouble = 0, memberships: Mapping[str, Membership] | None = None,
     ) -> ScenarioWorld:  # fmt: skip
         return scenario_world(
-            raw, heavy_model, self._snapshot, self._settings, card, frozenset(self._claimed), last_run
+            raw, heavy_model, self._snapshot, self._settings, card, frozenset(self._claimed), last_run, memberships
         )
+
+    async def _memberships(self, world: ScenarioWorld, heavy_model: HeavyModelView) -> dict[str, Membership]:
+        """What the group steps of its HeavyModel have for a Scenario whose run is under way."""
+        run = world.status.run
+        if run is None or run.outcome is not None:
+            return {}
+        found: dict[str, Membership] = {}
+        for group in heavy_model.status.groups:
+            if group.outcome != "Succeeded" or any(one.name == group.step and one.result for one in run.steps):
+                continue
+            one = await self._hub.membership(heavy_model.key, heavy_model.spec, group, world.store_key)
+            if isinstance(one, Trouble):
+                log.warning("%s: %s", group.step, one.message, extra={"key": str(world.key)})
+                self._queue.add_after(world.key, STORE_RETRY_SECONDS)
+            elif one is not None:
+                found[group.step] = one
+        return found
 
     async def _heavy_model(self, raw: Json) -> None:
         await self._removal.prepare(raw)

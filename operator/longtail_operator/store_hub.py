@@ -1,6 +1,7 @@
 """The stores of all HeavyModels: what the operator knows of each, read in threads and kept in memory."""
 
 import asyncio
+import hashlib
 import logging
 import tempfile
 from base64 import b64decode
@@ -8,19 +9,31 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from longtail_api.conditions import Reason
-from longtail_api.heavy_model import HeavyModelSpec
+from longtail_api.heavy_model import GroupStepStatus, HeavyModelSpec
 from longtail_api.run_config import StoreAddress
 from longtail_api.shared_specs import Storage
-from longtail_api.store_layout import model_card_key
-from longtail_api.store_objects import ModelCard, Version
+from longtail_api.store_layout import model_card_key, result_key
+from longtail_api.store_objects import Member, ModelCard, StepResult, Termination, Version
 from longtail_operator.kube import KubeApi
 from longtail_operator.metaupdate.ledger import pending
 from longtail_operator.metaupdate.rules import PendingFeedback
 from longtail_operator.objects import Key, section
-from longtail_operator.plans.heavy_model_world import StoreView
+from longtail_operator.plans.heavy_model_world import AGNOSTIC, StoreView
+from longtail_operator.plans.scenario_world import Membership
 from longtail_operator.pods import Trouble
 from longtail_operator.run_numbers import read_last_in_store
-from longtail_store import Chain, Credentials, ObjectMissing, Store, StoreError, StoreRefused, open_store, read_object
+from longtail_store import (
+    Chain,
+    Corrupt,
+    Credentials,
+    ObjectMissing,
+    Store,
+    StoreError,
+    StoreRefused,
+    open_store,
+    parse_object,
+    read_object,
+)
 from longtail_store.probe import race_conditional_puts
 from longtail_store.settled import is_settled
 
@@ -64,6 +77,8 @@ class StoreHub:
         self._stores: dict[Key, HeavyModelStore] = {}
         self._probed: dict[str, str | None] = {}
         self._cards: dict[tuple[Key, str, str], ModelCard] = {}
+        self._groups: dict[tuple[Key, str], tuple[str | None, dict[str, Member]]] = {}
+        """By HeavyModel and step: hash of the newest result that was read, and its members."""
         self._folder = tempfile.TemporaryDirectory(prefix="longtail-")
 
     def close(self) -> None:
@@ -115,6 +130,34 @@ class StoreHub:
                 return _trouble(error)
             self._cards[key, scenario, version] = known
         return known
+
+    async def membership(
+        self, key: Key, spec: HeavyModelSpec, group: GroupStepStatus, scenario: str
+    ) -> Membership | Trouble | None:
+        """What a finished group step has for a scenario; None where it has nothing; or why that can't be told."""
+        try:
+            store = (await self._open(key, spec.storage)).store
+            listed = self._groups.get((key, group.step))
+            if listed is None or listed[0] != group.result:
+                place = result_key(AGNOSTIC, group.run, group.step)
+                found = await asyncio.to_thread(_checked_result, store, place, str(group.result))
+                listed = self._groups[key, group.step] = (group.result, found.members)
+            member = listed[1].get(scenario)
+            if member is None:
+                return None
+            own = await asyncio.to_thread(_checked_result, store, member.result_key, member.result_sha256)
+        except (StoreError, CredentialsMissing) as error:
+            return _trouble(error)
+        said = Termination(
+            status="Succeeded",
+            result_key=member.result_key,
+            result_sha256=member.result_sha256,
+            outputs=own.outputs,
+            metrics=own.metrics,
+            flops=own.flops,
+            pictures=own.pictures,
+        )
+        return Membership(member, said)
 
     async def last_run(self, key: Key, spec: HeavyModelSpec, scenario: str) -> int | Trouble:
         """The highest run number of a scenario that the store knows; or why that can't be told."""
@@ -211,6 +254,15 @@ class StoreHub:
 def _trouble(error: StoreError | CredentialsMissing) -> Trouble:
     missing = isinstance(error, CredentialsMissing)
     return Trouble(Reason.CREDENTIALS_MISSING if missing else Reason.STORE_UNREACHABLE, str(error))
+
+
+def _checked_result(store: Store, key: str, sha256: str) -> StepResult:
+    """Raises `Corrupt` where the object is another one than the hash is of."""
+    content = store.get(key)
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise Corrupt(f"{store!r}: {key} has sha256 {found}, its step said {sha256}")
+    return parse_object(content, StepResult, key)
 
 
 def _read_chain(state: HeavyModelStore) -> tuple[Version | None, list[PendingFeedback], frozenset[str]]:

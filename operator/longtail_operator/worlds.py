@@ -1,5 +1,6 @@
 """From the snapshot to what a decision may look at: parsed, and with the neighbours it needs."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -12,7 +13,7 @@ from longtail_api.store_objects import ModelCard
 from longtail_operator.gate import is_admitted
 from longtail_operator.objects import SCENARIO, Json, Key, is_deleting, key_of, section
 from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
-from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld
+from longtail_operator.plans.scenario_world import HeavyModelView, Membership, ScenarioWorld
 from longtail_operator.plans.search_world import SearchWorld
 from longtail_operator.pods import Trouble
 from longtail_operator.settings import Settings
@@ -57,6 +58,7 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
     card: ModelCard | Trouble | None = None, claimed: frozenset[Key] = frozenset(), last_run: int | Trouble = 0,
+    memberships: Mapping[str, Membership] | None = None,
 ) -> ScenarioWorld:  # fmt: skip
     """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`.
 
@@ -80,6 +82,7 @@ def scenario_world(
         admitted=admitted,
         pinned_card=card,
         last_run=last_run,
+        memberships=memberships or {},
     )
 
 

@@ -10,7 +10,7 @@ from longtail_api.store_objects import CheckReport, ModelCard, Termination
 from longtail_operator.objects import Json, Key, key_of
 from longtail_operator.plan import Plan
 from longtail_operator.plans.scenario import plan_scenario
-from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, schema_hash
+from longtail_operator.plans.scenario_world import HeavyModelView, Membership, ScenarioWorld, schema_hash
 from longtail_operator.pods import Trouble
 from longtail_operator.settings import Settings
 
@@ -64,6 +64,7 @@ class Story:
         self.admitted = True
         self.card: ModelCard | Trouble | None = None
         self.last_run: int | Trouble = 0
+        self.memberships: dict[str, Membership] = {}
         self.removed: list[Key] = []
         self.jobs_ever: list[str] = []
         self.pictures: dict[str, list[str]] = {}
@@ -80,6 +81,7 @@ class Story:
             admitted=self.admitted,
             pinned_card=self.card,
             last_run=self.last_run,
+            memberships=self.memberships,
         )
 
     def plan(self) -> Plan:

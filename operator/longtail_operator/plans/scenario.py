@@ -209,7 +209,8 @@ def _carry_on(
             run.step = None
             conditions.set(step.condition, False, Reason.WAITING, WAITING_MESSAGE)
             return
-    run.step = step.name
+    # What others do for it needs no place among maxConcurrentRuns.
+    run.step = step.name if objects else None
     if recorded is None:
         run.steps.append(StepStatus(name=step.name, identity=digest))
     if state.state in ("Lost", "Deleting"):

@@ -1,6 +1,7 @@
 """All that the decision about one Scenario may look at, and what follows from it without any choice."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +10,7 @@ from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.methods import METHODS
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_layout import manifest_key, scenario_key
-from longtail_api.store_objects import ModelCard
+from longtail_api.store_objects import Member, ModelCard, Termination
 from longtail_operator.identity import child_base, identity
 from longtail_operator.jobs import Workplace
 from longtail_operator.objects import Key, annotations_of, labels_of, uid_of
@@ -31,6 +32,14 @@ class HeavyModelView:
     """Manifest keys of the generation's initial pool; None where they are not read from the store yet."""
 
 
+@dataclass(frozen=True)
+class Membership:
+    """What a Scenario has of a step that works for many: `said` is what a Job of its own would have said."""
+
+    member: Member
+    said: Termination
+
+
 @dataclass(frozen=True, kw_only=True)
 class ScenarioWorld(Observed):
     """One Scenario and everything around it, at one moment."""
@@ -42,6 +51,8 @@ class ScenarioWorld(Observed):
     """Whether maxConcurrentRuns leaves room for this Scenario to start a Job."""
     pinned_card: ModelCard | Trouble | None = None
     """The store's record of spec.serving.pinnedVersion; None where it has none; or why it can't be told."""
+    memberships: Mapping[str, Membership] = field(default_factory=dict[str, Membership])
+    """By step: what the newest finished group steps of its HeavyModel have for it."""
     last_run: int | Trouble = 0
     """The highest run number that the store knows, or why it can't be told. Read where the status names no run."""
 
