@@ -90,13 +90,14 @@ class SplitRule(ApiModel):
         ),
     )
 
-    method: Literal["column", "temporal", "random"] = "random"
+    method: Literal["column", "temporal", "random", "entity"] = "random"
     """column: the column `split` says train, validation or test. temporal: the latest rows are the test rows.
-    random: by a hash of the row's identity."""
+    random: by a hash of the row's identity. entity: by a hash of the entity, whose rows are all in one of training,
+    validation and test, the same in every scenario."""
     test: Annotated[Decimal, Number(gt="0", lt="1")] = Decimal("0.2")
-    """Share of all rows that become test rows; not used with method column."""
+    """Share of all rows that become test rows (method entity: of entities); not used with method column."""
     validation: Annotated[Decimal, Number(gt="0", lt="1")] = Decimal("0.1")
-    """Share of all rows that become validation rows; not used with method column."""
+    """Share of all rows that become validation rows (method entity: of entities); not used with method column."""
 
     @model_validator(mode="after")
     def _rows_are_left_for_training(self) -> Self:

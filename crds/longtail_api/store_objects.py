@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
 from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel, Sha256, StoreObject
@@ -56,12 +56,39 @@ class Manifest(StoreObject):
     positives: dict[str, dict[str, int]]
     """Rows with value 1, by split and binary label."""
     statistics_sha256: Sha256
+    one_class: list[str] = []
+    """Binary labels of which the training rows hold one class: nothing is to be learned about them here."""
+    shared_entities: int = 0
+    """Entities with rows for training and for test: what is remembered of them helps in the test, and nowhere else."""
+    sampled_columns: dict[str, float] = {}
+    """Categorical columns with more values than are counted, and the share of rows that were counted instead."""
     first_time: datetime | None = None
     last_time: datetime | None = None
 
     @classmethod
     def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
         return _without_attributes(content)
+
+
+def _halved(rows: Any) -> Any:
+    """A single count as schemaVersion 1 has it, as one by leading zeros: each list has half of what is left."""
+    if not isinstance(rows, int):
+        return rows
+    by_zeros: list[int] = []
+    while rows:
+        by_zeros.append(rows - rows // 2)
+        rows //= 2
+    return by_zeros
+
+
+class Moments(ApiModel):
+    """Exact sums of one column: each is that of its list, whose numbers are the sum rounded to float64, what is left of
+    it rounded, and so on. So sums merge to the same bits in any order.
+    """
+
+    values: list[float]
+    """Of the values as float32."""
+    squares: list[float]
 
 
 class NumericStatistics(ApiModel):
@@ -71,23 +98,42 @@ class NumericStatistics(ApiModel):
     nulls: int = 0
     minimum: float | None = None
     maximum: float | None = None
+    moments: Moments | None = None
+    """None without a value, and where some of the values come from a schemaVersion that had no moments."""
     sample: list[float] = []
-    """The values with the smallest hashes (bottom-k of row identity): mergeable, unbiased, at most 1,024."""
+    """The values with the smallest hashes (bottom-k of row identity): mergeable, unbiased, at most 8,192."""
     sample_keys: list[int] = []
     """Hash of each sampled value's row, ascending."""
 
 
 class CategoricalStatistics(ApiModel):
-    """Mergeable statistics of one categorical column."""
+    """Mergeable statistics of one categorical column: exact counts, or, beyond 65,536 values, those of a share of rows.
+
+    Where there are more values, only rows whose hash (63 bits) begins with `halvings` zeros are counted, for the
+    least number of halvings that leaves 65,536 values at most: a value stays the likelier, the more frequent it is.
+    """
 
     count: int = 0
+    """Rows with a value, counted or not."""
     nulls: int = 0
-    counts: dict[str, int] = {}
-    """Rows by value; the most frequent 65,536."""
+    halvings: int = 0
+    """Each halves the share of rows that are counted: about 2^−halvings of them. 0: all are."""
+    counts: dict[str, Annotated[list[int], BeforeValidator(_halved)]] = {}
+    """Counted rows by value, those of a value by the zeros that their hash begins with, from `halvings` zeros on: what
+    is left after another halving is the list without its first number. The last number isn't 0."""
+
+    def estimates(self) -> dict[str, int]:
+        """Rows by value: exact without halvings, else estimated, without bias."""
+        return {value: sum(by_zeros) << self.halvings for value, by_zeros in self.counts.items()}
 
 
 class Statistics(StoreObject):
-    """`statistics.json`: of the training rows (support and query) of one data version."""
+    """`statistics.json`: of the training rows (support and query) of one data version.
+
+    schemaVersion 1 had no moments, and one count a value: of the most frequent 65,536.
+    """
+
+    schema_version: int = 2
 
     rows: int = 0
     numeric: dict[str, NumericStatistics] = {}

@@ -1,9 +1,16 @@
 """A store in which one scenario is adapted, for tests of what comes after; and configs of those steps."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
+<<<<<<< HEAD
 from longtail_api.architecture import Training
+=======
+import polars as pl
+
+from longtail_api.heavy_model import Training
+>>>>>>> f4cecf6 (Statistics merge to the same bits in any order, a split by entity, and scenarios of one class are taken)
 from longtail_api.light_model_search import Algorithm, GdasParameters, SearchSpace
 from longtail_api.methods.alt import LightTraining, SearchConfig, TrainLightConfig
 from longtail_api.model_families import Layer, LightArchitecture
@@ -23,11 +30,11 @@ MANIFEST = manifest_key(ARRIVAL, "v1")
 HEAVY_RESULT = result_key(ARRIVAL, 1, "adapt")
 
 
-def adapt_one(folder: Path) -> StoreAddress:
-    """Prepare, initialize and adapt, with as little training as there can be."""
+def adapt_one(folder: Path, changed: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame) -> StoreAddress:
+    """Prepare, initialize and adapt, with as little training as there can be. `changed`: the rows of the scenario."""
     address = StoreAddress(uri=f"file://{folder}")
     store = open_store(address)
-    write_scenario(store, ARRIVAL, seed=3)
+    write_scenario(store, ARRIVAL, seed=3, changed=changed)
     pool = [write_scenario(store, POOL[0], seed=0)]
     run("initialize", initialize_config(address, pool, training=Training(epochs=2, batch_size=32)))
     run("adapt", adapt_config(address, MANIFEST, training=Training(fine_tune_epochs=1, batch_size=32)))

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Callable
 
 import numpy as np
 import polars as pl
@@ -86,7 +87,12 @@ def samples(rows: int, seed: int = 0) -> pl.DataFrame:
 
 
 def write_scenario(
-    store: Store, scenario: str, rows: dict[str, int] | None = None, seed: int = 0, schema: DataSchema = SCHEMA
+    store: Store,
+    scenario: str,
+    rows: dict[str, int] | None = None,
+    seed: int = 0,
+    schema: DataSchema = SCHEMA,
+    changed: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame,
 ) -> str:
     """Write a data version of `scenario`; the key of its manifest. `rows` by split, the support set in two parts."""
     rows = {"support": 120, "query": 40, "validation": 60, "test": 60} | (rows or {})
@@ -94,7 +100,7 @@ def write_scenario(
     parts: list[DataPart] = []
     training: list[pl.DataFrame] = []
     for number, split in enumerate(SPLITS):
-        frame = samples(rows[split], seed * 10 + number)
+        frame = changed(samples(rows[split], seed * 10 + number))
         halves = [frame[: len(frame) // 2], frame[len(frame) // 2 :]] if split == "support" else [frame]
         training += [frame] if split in ("support", "query") and rows[split] else []
         for part, half in enumerate(halves):
@@ -138,7 +144,8 @@ def statistics_of(frame: pl.DataFrame, schema: DataSchema) -> Statistics:
 
     def categorical(column: str) -> CategoricalStatistics:
         counted = values(column).drop_nulls().value_counts().rows()
-        return CategoricalStatistics(count=sum(count for _, count in counted), counts=dict(counted))
+        counts = {value: [count] for value, count in counted}
+        return CategoricalStatistics(count=sum(count for _, count in counted), counts=counts)
 
     return Statistics(
         rows=len(frame),

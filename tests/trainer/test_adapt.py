@@ -5,6 +5,7 @@ import os
 import signal
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -62,6 +63,26 @@ def copied(folder, target):
 
 def a_scenario(store, **options):
     return write_scenario(store, ARRIVAL, seed=7, **options)
+
+
+def test_of_one_class_nothing_is_learned_and_the_agnostic_model_is_kept(store, address):
+    manifest = a_scenario(store, changed=lambda frame: frame.with_columns(bought=pl.lit(1.0)))
+    result = run("adapt", adapt_config(address, manifest))
+    base = load_version(store, Chain(store).version(1))
+    assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(base)
+    assert result.metrics["test"]["auc"].reason == "MetricNotEstimable"
+    assert result.metrics["test"] == result.metrics["agnosticTest"]
+
+
+def test_columns_that_lie_outside_of_the_pools_features_are_named(store, address):
+    abroad = a_scenario(store, changed=lambda frame: frame.with_columns(pl.col("context.hour") * 100 + 1000))
+    uncovered = run("adapt", adapt_config(address, abroad)).outputs["uncovered"]
+    assert list(uncovered) == ["context.hour"]
+    assert uncovered["context.hour"] > 0.95
+
+
+def test_a_scenario_like_the_pool_has_no_uncovered_column(store, address):
+    assert run("adapt", adapt_config(address, a_scenario(store))).outputs["uncovered"] == {}
 
 
 def test_the_feedback_is_the_query_gradient_at_the_adapted_weights(store, address):

@@ -12,9 +12,11 @@ from longtail_api.store_layout import features_key
 from longtail_api.store_objects import CategoricalStatistics, NumericEncoding, NumericStatistics, Statistics
 from longtail_store import open_store
 from longtail_trainer.data.encoded import batches, concatenate, offsets_of
-from longtail_trainer.data.features import encode_categorical, encode_label, encode_numeric, fit_features
-from longtail_trainer.data.features.fitting import BINS, numeric_encoding, vocabulary
+from longtail_trainer.data.features import encode_categorical, encode_label, encode_numeric, fit_features, fitting
+from longtail_trainer.data.features.fitting import BINS, label_encoding, numeric_encoding, vocabulary
 from longtail_trainer.data.loading import empty_split, encode_frame, load_features, load_manifest, load_split
+from longtail_trainer.data.prepare.identity import mixed
+from longtail_trainer.data.prepare.statistics import numeric_statistics
 from longtail_trainer.running.errors import DataInvalid
 from tests.trainer.prepared_data import FEATURES, SCHEMA, samples, statistics_of, write_scenario
 
@@ -31,9 +33,35 @@ def test_a_vocabulary_holds_the_most_frequent_values_and_neither_rare_ones_nor_n
 
 
 def test_a_number_is_clipped_at_the_outer_quantiles_and_centered_at_the_median():
-    encoding = numeric_encoding(NumericStatistics(sample=[float(value) for value in range(101)]))
-    assert (encoding.low, encoding.center, encoding.high) == (1, 50, 99)
-    assert encoding.scale == pytest.approx(50 / 1.349)
+    encoding = numeric_encoding(NumericStatistics(sample=[float(value) for value in range(1001)]))
+    assert (encoding.low, encoding.center, encoding.high) == (1, 500, 999)
+    assert encoding.scale == pytest.approx(500 / 1.349)
+
+
+def test_a_long_tail_is_kept_and_reaches_no_input_beyond_32():
+    values = pl.Series(np.random.default_rng(0).pareto(0.7, 200_000), dtype=pl.Float32)
+    keys = mixed(np.arange(len(values), dtype=np.uint64), 1)
+    encoding = numeric_encoding(numeric_statistics(values, keys))
+    assert (values > encoding.high).mean() < 0.002
+    assert (values > encoding.low).mean() > 0.998
+    assert encode_numeric(values, encoding)[0].max() < 32
+
+
+def test_the_scale_of_a_rare_amount_is_that_of_all_rows():
+    """Of 1,500 rows one buys: a sample may well hold none of them."""
+    spent = pl.Series([0.0] * 149_900 + [5_000.0] * 100, dtype=pl.Float32)
+    encoding = label_encoding(numeric_statistics(spent, mixed(np.arange(len(spent), dtype=np.uint64), 1)))
+    assert encoding.center == pytest.approx(spent.mean())
+    assert encoding.scale == pytest.approx(spent.std(ddof=0))
+    assert encoding.high == 5_000
+
+
+def test_values_that_no_vocabulary_holds_are_told(caplog, monkeypatch):
+    monkeypatch.setattr(fitting, "LARGEST_VOCABULARY", 2)
+    counts = CategoricalStatistics(halvings=2, counts={"top": [9], "side": [8], "rare": [1]})
+    fit_features(SCHEMA, Statistics(categorical={"context.slot": counts}))
+    assert "context.slot has too many values to count: a share of 0.25 of the rows" in caplog.text
+    assert "context.slot: the vocabulary holds the 2 most frequent values" in caplog.text
 
 
 def test_a_number_that_is_mostly_zero_is_scaled_by_its_standard_deviation():

@@ -135,11 +135,6 @@ CASES: dict[str, tuple[str, Change, list[str]]] = {
         of_scenario(lambda frame: frame.with_columns(clicked=pl.lit(None, pl.Int64))),
         ["column 'clicked' is null in the", "training rows of 's0'"],
     ),
-    "training rows hold one class only": (
-        "samples",
-        of_scenario(lambda frame: frame.with_columns(clicked=pl.lit(1, pl.Int64))),
-        ["samples (", "column 'clicked' has one class only (1,", "training rows of 's0'", "add rows"],
-    ),
 }
 
 

@@ -1,5 +1,7 @@
 """Which split a row belongs to, as a function of its identity alone."""
 
+from datetime import timedelta
+
 import numpy as np
 import polars as pl
 import pytest
@@ -7,9 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longtail_api.data_schema import SplitRule
+from longtail_trainer.data.entities import entity_hashes
+from longtail_trainer.data.prepare.data_version import make_data_version
 from longtail_trainer.data.prepare.identity import mixed, occurrences, row_keys, shares
 from longtail_trainer.data.prepare.splits import QUERY, SUPPORT, TEST, VALIDATION, assigned_splits
-from tests.trainer.tiny import START
+from tests.trainer.contexts import context_of
+from tests.trainer.tiny import SCHEMA, START, prepare_config, write_tables
 
 RANDOM = SplitRule(method="random", test="0.2", validation="0.1")
 TEMPORAL = SplitRule(method="temporal", test="0.2", validation="0.1")
@@ -52,6 +57,29 @@ def test_the_same_entity_may_be_split_otherwise_in_another_scenario():
     one = assigned_splits(RANDOM, keys_of(1000, "s0"), times, None, 0.2)
     other = assigned_splits(RANDOM, keys_of(1000, "s1"), times, None, 0.2)
     assert 0.3 < (one == other).mean() < 0.6  # as for independent splits: Σ share² ≈ .39
+
+
+def test_by_entity_one_is_on_one_side_in_every_scenario_and_at_any_time(tmp_path):
+    """With rows of the same entities in other scenarios, at other times, in another order."""
+    sides: dict[str, set[str]] = {}
+    write_tables(tmp_path, scenarios=2, rows=200)
+    schema = SCHEMA.model_copy(update={"split": SplitRule(method="entity")})
+    for source_key in ("s0", "s1"):
+        config = prepare_config(tmp_path, tmp_path / "store", schema, source_key)
+        context = context_of(config, tmp_path / source_key)
+        manifest = make_data_version(config, context, START + timedelta(days=60))
+        assert manifest.shared_entities == 0
+        for part in manifest.parts:
+            entities = pl.read_parquet(context.store.get(part.key))["entity"].to_list()
+            sides.setdefault(part.split, set()).update(entities)
+    assert all(sides.values())
+    assert len(set().union(*sides.values())) == sum(map(len, sides.values()))
+
+
+def test_the_hash_of_an_entity_is_the_same_for_ever():
+    # Another value would move entities between the splits of data versions made before and after.
+    entities = pl.Series(["user-7", "ü", "user-7"])
+    assert entity_hashes(entities).tolist() == [1832990405829907006, 3976460501203677525, 1832990405829907006]
 
 
 def test_temporal_splits_put_the_latest_rows_into_the_test_set():

@@ -13,8 +13,10 @@ from longtail_api.run_config import PrepareConfig
 from longtail_api.store_layout import requests_key, statistics_key
 from longtail_api.store_objects import Manifest, RecordedRequest, Statistics
 from longtail_store import open_store, read_object
+from longtail_trainer.data.moments import mean_and_deviation
 from longtail_trainer.data.prepare import parts as parts_module
 from longtail_trainer.data.prepare import selection
+from longtail_trainer.data.prepare import statistics as statistics_module
 from longtail_trainer.data.prepare.tables import open_table
 from longtail_trainer.methods import STEPS
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminated
@@ -117,7 +119,10 @@ def test_statistics_are_of_training_rows_only(config: PrepareConfig, manifest: M
     training = read_parts(config, manifest, "support", "query")
     assert statistics.rows == training.height
     counts = training["context.slot"].value_counts()
-    assert statistics.categorical["context.slot"].counts == dict(counts.iter_rows())
+    assert statistics.categorical["context.slot"].estimates() == dict(counts.iter_rows())
+    moments, clicked = statistics.labels["clicked"].moments, training["clicked"].drop_nulls()
+    assert moments is not None
+    assert mean_and_deviation(moments, len(clicked))[0] == pytest.approx(clicked.mean())
     assert statistics.numeric["profile.age"].maximum == training["profile.age"].max()
     events = training["behaviors.visits.seconds"].explode(empty_as_null=False)
     assert statistics.numeric["behaviors.visits.seconds"].count == len(events)
@@ -188,6 +193,36 @@ def test_one_class_in_the_test_rows_only_is_no_error(tables: Path, tmp_path: Pat
     manifest = prepare(prepare_config(tmp_path, tmp_path / "store", schema), tmp_path / "work")
     assert manifest.rows["test"] > 0
     assert manifest.positives["test"]["clicked"] == 0
+
+
+def test_one_class_in_the_training_rows_is_told_and_no_error(tables: Path, tmp_path: Path, caplog):
+    samples = pl.read_parquet(tables / "samples.parquet").with_columns(clicked=pl.lit(1))
+    visits = {"visits": pl.read_parquet(tables / "behaviors" / "visits.parquet")}
+    write_three_tables(tmp_path, samples, pl.read_parquet(tables / "profile.parquet"), visits)
+    config = prepare_config(tmp_path, tmp_path / "store")
+    result = carry_out(STEPS["prepare"].load(), config, context_of(config, tmp_path / "work"))
+    assert result.outputs["oneClass"] == ["clicked"]
+    assert "column 'clicked' has one class only (1," in caplog.text
+
+
+def test_entities_with_rows_for_training_and_for_test_are_counted(config: PrepareConfig, manifest: Manifest):
+    training = set(read_parts(config, manifest, "support", "query")["entity"])
+    shared = training & set(read_parts(config, manifest, "test")["entity"])
+    assert manifest.shared_entities == len(shared) > 0
+
+
+def test_columns_with_too_many_values_are_named_with_the_share_of_rows_that_was_counted(
+    tables: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog
+):
+    monkeypatch.setattr(statistics_module, "CATEGORIES", 2)
+    samples = pl.read_parquet(tables / "samples.parquet").with_columns(slot=pl.col("entity"))
+    visits = {"visits": pl.read_parquet(tables / "behaviors" / "visits.parquet")}
+    write_three_tables(tmp_path, samples, pl.read_parquet(tables / "profile.parquet"), visits)
+    config = prepare_config(tmp_path, tmp_path / "store")
+    result = carry_out(STEPS["prepare"].load(), config, context_of(config, tmp_path / "work"))
+    assert result.outputs["sampledColumns"]["context.slot"] <= 1 / 32
+    assert "context.slot: too many values" in caplog.text
+    assert "profile.segment" not in result.outputs["sampledColumns"]
 
 
 def test_a_further_label_that_a_scenario_does_not_know_is_no_error(tables: Path, tmp_path: Path, caplog):

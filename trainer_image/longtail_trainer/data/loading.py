@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from longtail_api.data_schema import ENTITY, WEIGHT, BehaviorSequence, DataSchema
-from longtail_api.store_layout import features_key
-from longtail_api.store_objects import DataPart, Features, Manifest, Split
+from longtail_api.store_layout import features_key, statistics_key
+from longtail_api.store_objects import DataPart, Features, Manifest, Split, Statistics
 from longtail_store import ObjectMissing, Store, parse_object, read_object
 from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
 from longtail_trainer.data.entities import entity_hashes
@@ -35,6 +35,13 @@ def load_features(store: Store, sha256: str) -> Features:
     key = features_key(sha256)
     content = checked_content(store, key, sha256, "restore the object, or begin a new generation of the heavy model")
     return parse_object(content, Features, key)
+
+
+def load_statistics(store: Store, manifest: Manifest) -> Statistics:
+    """The statistics of a data version's training rows. Raises `DataInvalid` where they are missing or damaged."""
+    key = statistics_key(manifest.scenario, manifest.version)
+    content = checked_content(store, key, manifest.statistics_sha256, "prepare the data again, as a new version")
+    return parse_object(content, Statistics, key)
 
 
 def checked_content(store: Store, key: str, sha256: str, remedy: str) -> bytes:
@@ -97,7 +104,7 @@ def empty_split(features: Features) -> EncodedSplit:
 
 
 def encode_frame(frame: pl.DataFrame, features: Features) -> EncodedSplit:
-    """Encode prepared samples: the columns of `Manifest`, in any order."""
+    """Encode prepared samples: the columns of `Manifest`, in any order; or requests, without entity and weight."""
     schema = features.data_schema
     labels, observed = _encode_labels(frame, schema, features)
     weight = frame[WEIGHT].cast(pl.Float32).fill_null(1.0) if WEIGHT in frame.columns else None
@@ -107,8 +114,14 @@ def encode_frame(frame: pl.DataFrame, features: Features) -> EncodedSplit:
         labels,
         observed,
         torch.ones(len(frame)) if weight is None else torch.from_numpy(weight.to_numpy().copy()),
-        torch.from_numpy(entity_hashes(frame[ENTITY]).astype(np.int64)),
+        _entities(frame),
     )
+
+
+def _entities(frame: pl.DataFrame) -> Tensor:
+    if ENTITY not in frame.columns:
+        return torch.zeros(len(frame), dtype=torch.int64)
+    return torch.from_numpy(entity_hashes(frame[ENTITY]).astype(np.int64))
 
 
 def _read(store: Store, part: DataPart) -> pl.DataFrame:

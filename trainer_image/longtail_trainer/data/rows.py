@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from longtail_api.data_schema import DataSchema
 from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, offsets_of
 
 
@@ -49,6 +50,14 @@ def halves(rows: EncodedSplit) -> tuple[EncodedSplit, EncodedSplit]:
 def without_labels(rows: EncodedSplit) -> EncodedSplit:
     """The samples with no label observed."""
     return replace(rows, labels=torch.zeros_like(rows.labels), observed=torch.zeros_like(rows.observed))
+
+
+def one_class(rows: EncodedSplit, schema: DataSchema) -> bool:
+    """Whether the primary label is binary, observed, and the same in all samples that observe it."""
+    if schema.labels[0].type != "binary":
+        return False
+    seen = rows.labels[rows.observed[:, 0], 0]
+    return bool(len(seen)) and bool((seen == seen[0]).all())
 
 
 def _events_of(sequence: EncodedSequence, chosen: Tensor) -> EncodedSequence:

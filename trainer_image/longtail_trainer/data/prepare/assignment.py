@@ -9,9 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from longtail_api.data_schema import ENTITY, SPLIT, TIME, DataSchema, LabelColumn
+from longtail_api.data_schema import ENTITY, SPLIT, TIME, DataSchema
 from longtail_api.run_config import PrepareConfig
 from longtail_api.store_objects import SPLITS
+from longtail_trainer.data.entities import entity_hashes
 from longtail_trainer.data.prepare.checks import SPLIT_VALUES
 from longtail_trainer.data.prepare.identity import Keys, mixed, occurrences, row_keys
 from longtail_trainer.data.prepare.selection import Selected
@@ -21,6 +22,7 @@ from longtail_trainer.running.errors import DataInvalid
 log = logging.getLogger(__name__)
 
 _BATCH = 100_000
+_TRAINING = [SUPPORT, QUERY]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CODES = dict(zip(SPLIT_VALUES, (SUPPORT, VALIDATION, TEST), strict=True))
 
@@ -32,6 +34,8 @@ class Assignment:
     splits: Codes
     shuffle: Keys
     """Distinct for all samples, but for collisions of 63 bits; decides order and statistics."""
+    shared_entities: int
+    """Entities that have rows for training and rows for test."""
     first_time: datetime
     last_time: datetime
 
@@ -40,26 +44,43 @@ class Assignment:
 
 
 def assigned(samples: Selected, config: PrepareConfig) -> Assignment:
-    """Decide split and place of every sample by its identity (scenario, entity, time), nothing else."""
+    """Decide split and place of every sample by its identity (scenario, entity, time), nothing else.
+
+    By the method `entity`, the split by the entity alone, so that it is the same in every scenario.
+    """
     by_column = config.data_schema.split.method == "column"
     columns = [ENTITY, TIME, *([SPLIT] if by_column else [])]
     keys: list[Keys] = []
+    entities: list[Keys] = []
     times: list[NDArray[np.int64]] = []
     given: list[NDArray[np.int8]] = []
     for batch in _batches(samples, columns):
         keys.append(row_keys(batch, config.source_key))
+        entities.append(entity_hashes(batch[ENTITY]))
         times.append(batch[TIME].to_physical().to_numpy())
         if by_column:
             given.append(batch[SPLIT].replace_strict(_CODES, return_dtype=pl.Int8).to_numpy())
-    key, time = np.concatenate(keys), np.concatenate(times)
+    key, entity, time = np.concatenate(keys), np.concatenate(entities), np.concatenate(times)
+    rule = config.data_schema.split
+    splits = assigned_splits(
+        rule,
+        entity if rule.method == "entity" else key,
+        time,
+        np.concatenate(given) if given else None,
+        config.query_share,
+    )
     return Assignment(
-        splits=assigned_splits(
-            config.data_schema.split, key, time, np.concatenate(given) if given else None, config.query_share
-        ),
+        splits=splits,
         shuffle=mixed(key, occurrences(key).astype(np.uint64) + np.uint64(16)),
+        shared_entities=_shared(entity, splits),
         first_time=_EPOCH + timedelta(microseconds=int(time.min())),
         last_time=_EPOCH + timedelta(microseconds=int(time.max())),
     )
+
+
+def _shared(entities: Keys, splits: Codes) -> int:
+    training = np.isin(splits, _TRAINING)
+    return len(np.intersect1d(entities[training], entities[splits == TEST]))
 
 
 def _batches(samples: Selected, columns: list[str]) -> Iterator[pl.DataFrame]:
@@ -93,10 +114,11 @@ def label_counts(samples: Selected, schema: DataSchema, splits: Codes) -> dict[s
 
 def check_training_labels(
     samples: Selected, config: PrepareConfig, splits: Codes, counts: dict[str, LabelCounts]
-) -> None:
-    """Raise `DataInvalid` where the primary label can't be learned; warn where another one can't.
+) -> list[str]:
+    """The binary labels of which the training rows hold one class. Warns of every label that can't be learned here.
 
-    A further label may well be unknown to a scenario (a market without conversions): it is then learned from others.
+    It is then learned from other scenarios: a young one may not have had its first positive. Raises `DataInvalid` where
+    there is no training row, or none observes the primary label: its column is then not what the schema says.
     """
     rows = np.bincount(splits, minlength=len(SPLITS))
     training = int(rows[SUPPORT] + rows[QUERY])
@@ -107,23 +129,21 @@ def check_training_labels(
             f"{where}: none of the {len(splits)} rows {of} is for training (split method "
             f"{config.data_schema.split.method!r}); add earlier rows, or change the split"
         )
+    one_class: list[str] = []
     for number, label in enumerate(config.data_schema.labels):
-        flaw = _training_flaw(label, counts[label.name])
-        if flaw is None:
+        observed = int(counts[label.name].observed[_TRAINING].sum())
+        positives = int(counts[label.name].positives[_TRAINING].sum())
+        if not observed:
+            flaw = "is null"
+        elif label.type == "binary" and positives in (0, observed):
+            flaw = f"has one class only ({1 if positives else 0}, {observed} observed)"
+            one_class.append(label.name)
+        else:
             continue
         message = f"{samples.table.column(label.name)} {flaw} in the {training} training rows {of}"
-        if number == 0:
+        if number == 0 and not observed:
             raise DataInvalid(
                 f"{message}; the first label can't be learned so: add rows, or change the split or the labels"
             )
-        log.warning("%s; this scenario teaches nothing about it", message)
-
-
-def _training_flaw(label: LabelColumn, counts: LabelCounts) -> str | None:
-    observed = int(counts.observed[SUPPORT] + counts.observed[QUERY])
-    positives = int(counts.positives[SUPPORT] + counts.positives[QUERY])
-    if not observed:
-        return "is null"
-    if label.type == "binary" and positives in (0, observed):
-        return f"has one class only ({1 if positives else 0}, {observed} observed)"
-    return None
+        log.warning("%s; this scenario teaches nothing about it, and learns it from others", message)
+    return one_class

@@ -6,6 +6,7 @@ after a kill puts the same objects and finds its predecessor's equal.
 """
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -40,6 +41,8 @@ from longtail_trainer.data.prepare.statistics import merge, part_statistics
 from longtail_trainer.running.errors import Retryable
 from longtail_trainer.running.step import StepContext
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class LocalVersion:
@@ -50,6 +53,7 @@ class LocalVersion:
     requests: Path
     assignment: Assignment
     labels: dict[str, LabelCounts]
+    one_class: list[str]
 
 
 def make_data_version(config: PrepareConfig, context: StepContext, now: datetime) -> Manifest:
@@ -66,7 +70,7 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     samples = select_samples(tables.pop("samples"), schema, config.source_key, now, folder)
     assignment = assigned(samples, config)
     labels = label_counts(samples, schema, assignment.splits)
-    check_training_labels(samples, config, assignment.splits, labels)
+    one_class = check_training_labels(samples, config, assignment.splits, labels)
     entities = scenario_entities(samples)
     selected: dict[str, Selected] = {}
     for name, table in tables.items():
@@ -78,7 +82,10 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     plan = part_plan(assignment.rows_by_split(), values_of_a_row(schema))
     scattered = _joined(buckets, config, assignment, plan, context)
     parts, statistics, requests = _written(scattered, plan, config, context)
-    return LocalVersion(parts, statistics, requests, assignment, labels)
+    for name, column in statistics.categorical.items():
+        if column.halvings:
+            log.warning("%s: too many values; of %g of the rows they are counted", name, 2.0**-column.halvings)
+    return LocalVersion(parts, statistics, requests, assignment, labels, one_class)
 
 
 def _joined(
@@ -142,6 +149,11 @@ def publish(version: LocalVersion, config: PrepareConfig, context: StepContext) 
         rows=dict(zip(SPLITS, version.assignment.rows_by_split(), strict=True)),
         positives=_positives(version.labels, config),
         statistics_sha256=hashlib.sha256(statistics).hexdigest(),
+        one_class=version.one_class,
+        shared_entities=version.assignment.shared_entities,
+        sampled_columns={
+            name: 2.0**-column.halvings for name, column in version.statistics.categorical.items() if column.halvings
+        },
         first_time=version.assignment.first_time,
         last_time=version.assignment.last_time,
     )

@@ -20,7 +20,8 @@ def assigned_splits(
 ) -> Codes:
     """The split of each row.
 
-    keys: identity of each row; rows of one identity are never parted by `random`, nor within the training rows.
+    keys: identity of each row, by `entity` that of its entity; rows of one identity are never parted by these two, nor
+        within the training rows by any.
     times: microseconds; rows of one instant are never parted by `temporal`.
     given: for the method `column`: SUPPORT (train), VALIDATION or TEST of each row.
     With two identities or more to train on, neither support nor query set is empty.

@@ -22,14 +22,23 @@ def run(config: PrepareConfig, context: StepContext) -> StepResult:
 
 
 def outputs(manifest: Manifest) -> dict[str, object]:
-    """What later steps and the resource's status need of the data version."""
+    """What later steps and the resource's status need of the data version.
+
+    `oneClass`: binary labels that can't be learned here. `sharedEntities`: how many have training and test rows.
+    `sampledColumns`, where there are any: the ten of which the smallest share of rows was counted, and that share.
+    """
     content: dict[str, object] = {
         "manifest": manifest_key(manifest.scenario, manifest.version),
         "dataVersion": manifest.version,
         "rows": manifest.rows,
         "positives": manifest.positives,
         "statisticsSha256": manifest.statistics_sha256,
+        "oneClass": manifest.one_class,
+        "sharedEntities": manifest.shared_entities,
     }
+    if manifest.sampled_columns:
+        least = sorted(manifest.sampled_columns.items(), key=lambda item: (item[1], item[0]))
+        content["sampledColumns"] = dict(least[:10])  # a result is small, a schema may have 512 columns
     if manifest.first_time and manifest.last_time:
         content |= {"firstTime": manifest.first_time.isoformat(), "lastTime": manifest.last_time.isoformat()}
     return content

@@ -5,6 +5,8 @@ Outputs of the result:
   weights; `heavyFlops`: its FLOPs of one prediction at maxLength
 - `feedbackKey`, `feedbackSha256`: the feedback file and the hash of its payload; both null, with `feedbackReason`
   `EmptyQuerySet`, where there is no query row to learn from
+- `uncovered`: of the columns of whose training values more than half are clipped or unknown (at most ten, the worst
+  ones), the share that is: the features were fitted on the pool, and the scenario's data lies outside of them
 
 Metrics: `validation` and `test` of the adapted model, `agnosticValidation` and `agnosticTest` of the version it
 started from. Picture: `learning-curves`.
@@ -19,7 +21,9 @@ from longtail_api.store_objects import Manifest, Metric, Split, StepResult, Vers
 from longtail_store import Chain, ObjectMissing
 from longtail_store.feedback import FeedbackConflict, write_feedback
 from longtail_trainer.data.encoded import EncodedSplit
-from longtail_trainer.data.loading import load_manifest, load_split
+from longtail_trainer.data.features import coverage
+from longtail_trainer.data.loading import load_manifest, load_split, load_statistics
+from longtail_trainer.data.rows import one_class
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
 from longtail_trainer.methods.alt.gradients import stored_gradients
 from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
@@ -59,6 +63,7 @@ def run(config: AdaptConfig, context: StepContext) -> StepResult:
     return context.result(
         outputs={
             **outputs,
+            "uncovered": _uncovered(manifest, model, context),
             "heavyKey": heavy_key,
             "heavySha256": heavy_sha256,
             "agnosticVersion": version.number,
@@ -70,6 +75,9 @@ def run(config: AdaptConfig, context: StepContext) -> StepResult:
     )
 
 
+UNCOVERED = 0.5
+"""Above this share of its training values, a column that can't tell them apart is worth a word."""
+MOST_UNCOVERED = 10
 _EVALUATED: tuple[Split, ...] = ("validation", "test")
 
 
@@ -97,6 +105,9 @@ def _fine_tune(
     if not len(support):
         log.warning("%s has no support row; the agnostic model is kept as it is", manifest.scenario)
         return
+    if one_class(support, model.features.data_schema):
+        log.warning("%s has one class in its support rows; the agnostic model is kept as it is", manifest.scenario)
+        return
     settings = TrainingSettings(
         epochs=config.training.fine_tune_epochs,
         batch_size=config.training.fine_tune_batch_size,
@@ -112,6 +123,17 @@ def _fine_tune(
         return learning_curves("Learning curves of fine-tuning", recorded_curves(context.progress), kept)
 
     publish(context.store, context.prefix, "learning-curves", curves)
+
+
+def _uncovered(manifest: Manifest, model: HeavyModel, context: StepContext) -> dict[str, float]:
+    shares = coverage(load_statistics(context.store, manifest), model.features)
+    worst = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:MOST_UNCOVERED]
+    found = {name: round(share, 4) for name, share in worst if share > UNCOVERED}
+    for name, share in found.items():
+        log.warning(
+            "%s of %s: %.0f %% of the training values are clipped or unknown", name, manifest.scenario, 100 * share
+        )
+    return found
 
 
 def _saved(model: HeavyModel, context: StepContext) -> tuple[str, str]:

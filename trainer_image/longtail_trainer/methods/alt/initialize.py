@@ -15,8 +15,12 @@ from statistics import fmean
 import torch
 
 from longtail_api.methods.alt import InitializeConfig
+<<<<<<< HEAD
 from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import features_key, statistics_key
+=======
+from longtail_api.store_layout import features_key
+>>>>>>> f4cecf6 (Statistics merge to the same bits in any order, a split by entity, and scenarios of one class are taken)
 from longtail_api.store_objects import (
     TRAINING_SPLITS,
     Checkpoint,
@@ -28,10 +32,10 @@ from longtail_api.store_objects import (
     StepResult,
     Version,
 )
-from longtail_store import Chain, Store, parse_object
+from longtail_store import Chain, Store
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.features import fit_features
-from longtail_trainer.data.loading import checked_content, encoded_parts, load_manifest, load_split
+from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split, load_statistics
 from longtail_trainer.data.prepare.statistics import merge
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
@@ -89,7 +93,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
     for key, manifest in zip(config.pool, manifests, strict=True):
         if manifest.data_schema.labels != config.data_schema.labels or not _same_columns(manifest, config):
             raise ConfigInvalid(f"{key}: was prepared with another schema; prepare the scenario again")
-    statistics = reduce(merge, (_statistics(context.store, manifest) for manifest in manifests), Statistics())
+    statistics = reduce(merge, (load_statistics(context.store, manifest) for manifest in manifests), Statistics())
     features = fit_features(config.data_schema, statistics)
     content = features.to_bytes()
     features_sha256 = hashlib.sha256(content).hexdigest()
@@ -175,9 +179,3 @@ def pool_metrics(
 def _same_columns(manifest: Manifest, config: InitializeConfig) -> bool:
     theirs, ours = manifest.data_schema, config.data_schema
     return (theirs.context, theirs.profile, theirs.behaviors) == (ours.context, ours.profile, ours.behaviors)
-
-
-def _statistics(store: Store, manifest: Manifest) -> Statistics:
-    key = statistics_key(manifest.scenario, manifest.version)
-    content = checked_content(store, key, manifest.statistics_sha256, "prepare the data again, as a new version")
-    return parse_object(content, Statistics, key)
