@@ -379,7 +379,7 @@ def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_
 ):
     """With every test label negated, the same models must score exactly 1 − AUC: nothing else may have seen them."""
     for module in ("benchmarks.alt.__main__", "benchmarks.alt.experiments"):
-        monkeypatch.setattr(f"{module}.source_hash", lambda: "this test")  # however the source is edited
+        monkeypatch.setattr(f"{module}.source_hash", lambda sources: "this test")  # however the source is edited
     result = quick(tmp_path / "a", tiny_dataset(tmp_path / "data"))
     printed = capsys.readouterr()
     assert "Claims" in printed.out
