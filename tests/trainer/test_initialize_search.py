@@ -244,7 +244,7 @@ def test_the_spaces_flops_are_the_heavy_models():
     super_model = heavy_super_model(FEATURES, architecture, ENCODER, seed=1)
     for seed in range(5):
         picks = super_model.distribution.sample(1.0, torch.Generator().manual_seed(seed)).picks
-        cell = space.architecture(picks)
+        cell = space.decode_picks(picks)
         assert cell.attention_heads == 3
         assert HeavyModel(FEATURES, "Searched", architecture, cell).flops() == space.flops(picks)
 

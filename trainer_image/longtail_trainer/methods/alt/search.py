@@ -35,7 +35,7 @@ from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, p
 from longtail_trainer.running.errors import BudgetUnreachable, DataInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.search.latency_cache import parts_of, predicted_costs, table_of_search
-from longtail_trainer.search.spaces.cell import Space, space_of
+from longtail_trainer.search.spaces.alt_cell import CellSpace, space_of
 from longtail_trainer.training.device import training_device
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def run(config: SearchConfig, context: StepContext) -> StepResult:
     return _finished(result, config, context)
 
 
-def check_budget(space: Space, max_flops: int | None) -> None:
+def check_budget(space: CellSpace, max_flops: int | None) -> None:
     """Raises `BudgetUnreachable` where not even the cheapest architecture fits."""
     smallest = space.smallest_flops()
     if max_flops is not None and smallest > max_flops:
@@ -75,7 +75,7 @@ def check_budget(space: Space, max_flops: int | None) -> None:
         )
 
 
-def _predicted(space: Space, teacher: HeavyModel, config: SearchConfig, context: StepContext) -> Space:
+def _predicted(space: CellSpace, teacher: HeavyModel, config: SearchConfig, context: StepContext) -> CellSpace:
     """The space with each option's latency, so that the search and the derivation look for what is fast enough."""
     context.progress.update(0.005, "measuring the latency of the operations")
     table = table_of_search(parts_of(teacher.features, config.search_space, config.features), context.resume)
@@ -83,7 +83,7 @@ def _predicted(space: Space, teacher: HeavyModel, config: SearchConfig, context:
     return space.predicted(predicted_costs(table))
 
 
-def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: StepContext) -> SearchTask:
+def _task(teacher: HeavyModel, space: CellSpace, config: SearchConfig, context: StepContext) -> SearchTask:
     context.progress.update(0.01, "loading data, and asking the teacher")
     teacher.to(training_device(context.threads))
     manifest = load_manifest(context.store, config.manifest)
@@ -121,7 +121,7 @@ def _stored(task: SearchTask, found: Candidate) -> SearchResult:
     """The result as the store has it: that of an earlier attempt stands, so that nobody sees two."""
     key = architecture_key(task.config.owner, task.config.run)
     result = SearchResult(
-        architecture=task.space.architecture(found.picks),
+        architecture=task.space.decode_picks(found.picks),
         flops=task.space.flops(found.picks),
         smallest_flops=task.space.smallest_flops(),
         max_flops=task.config.max_flops,
@@ -142,6 +142,9 @@ def _draw(task: SearchTask, result: SearchResult) -> None:
         model = fresh(task.features, result.architecture, config.features, config.seed)
         return cell(CellParts(result.architecture, layer_flops(model), model.fixed_flops(), config.max_flops))
 
+    def moved() -> str:
+        return probabilities(*distributions(task.space.panels(task.space.encode(result.architecture)), records))
+
     def curves() -> str:
         weights = Curve.recorded("weights, on support rows", records, "supportLoss")
         architecture = Curve.recorded("architecture, on query rows", records, "queryLoss")
@@ -149,8 +152,7 @@ def _draw(task: SearchTask, result: SearchResult) -> None:
 
     publish(store, prefix, "cell", cell_picture)
     if any("probabilities" in record for record in records):
-        publish(store, prefix, "probabilities", lambda: probabilities(*distributions(
-            task.space.choices, records, result.architecture)))  # fmt: skip
+        publish(store, prefix, "probabilities", moved)
         publish(store, prefix, "learning-curves", curves)
 
 

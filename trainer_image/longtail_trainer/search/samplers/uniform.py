@@ -5,10 +5,11 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 from math import isinf
+from typing import Any
 
-from longtail_trainer.search.budget import Budget
+from longtail_trainer.search.budget import FLOPS, Budget
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.spaces.cell import Picks, Space
+from longtail_trainer.search.spaces.picks import Picks, PickSpace
 
 MOST_MISSES = 1000
 """Draws in a row without a new architecture inside the predicted latency, after which what is left is listed."""
@@ -44,12 +45,13 @@ class UniformSampler:
     Raises `ValueError` where no architecture fits.
     """
 
-    def __init__(self, space: Space, budget: int) -> None:
+    def __init__(self, space: PickSpace[Any], budget: int) -> None:
         self.space = space
         self._budget = budget - space.fixed_flops
+        self._costs = space.costs(FLOPS)
         self._counts = [_Counts({0: 1})]
-        for choice in reversed(space.choices):
-            self._counts.append(self._counts[-1].with_choice(choice.costs))
+        for costs in reversed(self._costs):
+            self._counts.append(self._counts[-1].with_choice(costs))
         self._counts.reverse()
         if not self.count():
             raise ValueError(f"no architecture has at most {budget} FLOPs")
@@ -61,13 +63,13 @@ class UniformSampler:
     def draw(self, generator: random.Random) -> Picks:
         picks: list[int] = []
         left = self._budget
-        for number, choice in enumerate(self.space.choices):
-            weights = [self._counts[number + 1].within(left - cost) for cost in choice.costs]
+        for number, costs in enumerate(self._costs):
+            weights = [self._counts[number + 1].within(left - cost) for cost in costs]
             # Python's integers: the counts may exceed what a float can hold.
             ticket = generator.randrange(sum(weights))
             pick = bisect_right(list(accumulate(weights)), ticket)
             picks.append(pick)
-            left -= choice.costs[pick]
+            left -= costs[pick]
         return tuple(picks)
 
 

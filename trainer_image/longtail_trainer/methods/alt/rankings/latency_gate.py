@@ -10,7 +10,7 @@ from longtail_trainer.methods.alt.rankings.task import Candidate, Ranking, Searc
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.errors import BudgetUnreachable
 from longtail_trainer.search.budget import NANOSECONDS
-from longtail_trainer.search.spaces.cell import Picks
+from longtail_trainer.search.spaces.picks import Picks
 
 log = logging.getLogger(__name__)
 
@@ -58,5 +58,5 @@ def fast_enough(ranking: Ranking, task: SearchTask, limit_milliseconds: float) -
 
 def _p99(task: SearchTask, candidate: Candidate) -> float:
     with torch.random.fork_rng():
-        model = LightModel(task.features, task.space.architecture(candidate.picks), task.config.features)
+        model = LightModel(task.features, task.space.decode_picks(candidate.picks), task.config.features)
     return measure_latency(model, export(model)).p99_milliseconds

@@ -21,7 +21,7 @@ from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.resume import Forgetful
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.samplers.uniform import UniformSampler, distinct_draws
-from longtail_trainer.search.spaces.cell import Picks
+from longtail_trainer.search.spaces.picks import Picks
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.loop import TrainingSettings, train
@@ -76,7 +76,7 @@ def _trial(task: SearchTask, rows: EncodedSplit, picks: Picks, number: int) -> C
     config = task.config
     with torch.random.fork_rng():
         torch.manual_seed(config.seed + number)
-        model = LightModel(task.features, task.space.architecture(picks), config.features)
+        model = LightModel(task.features, task.space.decode_picks(picks), config.features)
     model.to(training_device(task.context.threads))
     settings = TrainingSettings(
         epochs=EPOCHS,

@@ -13,7 +13,8 @@ from longtail_trainer.methods.alt.distillation import DistillationLosses
 from longtail_trainer.running.errors import ConfigInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.search.budget import NANOSECONDS, Budget
-from longtail_trainer.search.spaces.cell import Picks, Space
+from longtail_trainer.search.spaces.alt_cell import CellSpace
+from longtail_trainer.search.spaces.picks import Picks
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class SearchTask:
     config: SearchConfig
     context: StepContext
     features: Features
-    space: Space
+    space: CellSpace
     support: EncodedSplit
     query: EncodedSplit
     validation: EncodedSplit
@@ -59,7 +60,7 @@ promise.
 """
 
 
-def predicted_milliseconds(space: Space, picks: Picks) -> dict[str, float]:
+def predicted_milliseconds(space: CellSpace, picks: Picks) -> dict[str, float]:
     """For the history of the search: what an architecture is predicted to take; nothing without predictions."""
     if space.fixed_nanoseconds is None:
         return {}
