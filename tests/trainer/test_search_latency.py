@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 
 from longtail_api.light_model_search import OPERATION_NAMES, SearchSpace
 from longtail_trainer.methods.alt.rankings.latency_gate import MOST_MEASURED, fast_enough
-from longtail_trainer.methods.alt.rankings.task import Candidate
 from longtail_trainer.running.errors import BudgetUnreachable
 from longtail_trainer.search.budget import FLOPS, LATENCY, NANOSECONDS, UNLIMITED, Budget
+from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.evaluators.distribution import ArchitectureDistribution
 from longtail_trainer.search.samplers.uniform import UniformSampler, distinct_draws
 from longtail_trainer.search.spaces.alt_cell import CellSpace, Costs, space_of
 from longtail_trainer.search.spaces.picks import Picks
+from longtail_trainer.search.spaces.space import Point
 from tests.trainer.invented_tables import FEATURES, a_predicted_space, a_table
 from tests.trainer.test_search_derivation import every_architecture, joint, log_probabilities
 
@@ -187,16 +188,20 @@ class Timed:
         return self.predicted[picks[0]] * NANOSECONDS
 
     def p99(self, task: object, found: Candidate) -> float:
-        self.measured.append(found.picks[0])
-        return self.taken[found.picks[0]]
+        (number,) = self.picks(found.point)
+        self.measured.append(number)
+        return self.taken[number]
+
+    def picks(self, point: Point) -> Picks:
+        return (int(point["architecture"]),)
 
     def rank(self, budget: Budget) -> Candidate:
         inside = (index for index, each in enumerate(self.predicted) if each * NANOSECONDS <= budget.nanoseconds)
         fastest = min(range(len(self.predicted)), key=self.predicted.__getitem__)
-        return Candidate((next(inside, fastest),), None, {})
+        return Candidate({"architecture": next(inside, fastest)})
 
     def found(self) -> int:
-        return fast_enough(self.rank, self, self.limit).picks[0]  # type: ignore[arg-type]
+        return self.picks(fast_enough(self.rank, self, self.limit).point)[0]  # type: ignore[arg-type]
 
 
 def test_the_gate_starts_at_what_is_predicted_to_be_fast_enough(monkeypatch):

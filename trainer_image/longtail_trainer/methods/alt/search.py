@@ -23,7 +23,7 @@ from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
 from longtail_trainer.methods.alt.light_training import fresh
-from longtail_trainer.methods.alt.rankings import ALGORITHMS, Candidate, SearchTask
+from longtail_trainer.methods.alt.rankings import ALGORITHMS, SearchTask
 from longtail_trainer.methods.alt.rankings.history import distributions
 from longtail_trainer.methods.alt.rankings.latency_gate import fast_enough
 from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
@@ -34,6 +34,8 @@ from longtail_trainer.models.blocks.cell import one_line
 from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
 from longtail_trainer.running.errors import BudgetUnreachable, DataInvalid
 from longtail_trainer.running.step import StepContext
+from longtail_trainer.search.budget import FLOPS
+from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.latency_cache import parts_of, predicted_costs, table_of_search
 from longtail_trainer.search.spaces.alt_cell import CellSpace, space_of
 from longtail_trainer.training.device import training_device
@@ -121,12 +123,12 @@ def _stored(task: SearchTask, found: Candidate) -> SearchResult:
     """The result as the store has it: that of an earlier attempt stands, so that nobody sees two."""
     key = architecture_key(task.config.owner, task.config.run)
     result = SearchResult(
-        architecture=task.space.decode_picks(found.picks),
-        flops=task.space.flops(found.picks),
+        architecture=task.space.decode(found.point),
+        flops=task.space.cost(found.point, FLOPS),
         smallest_flops=task.space.smallest_flops(),
         max_flops=task.config.max_flops,
         log_probability=found.log_probability,
-        validation=found.validation,
+        validation=dict(found.figures),
     )
     if not write_object_if_absent(task.context.store, key, result):
         return read_object(task.context.store, key, SearchResult)
