@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from longtail_trainer.operations import OPERATIONS, Shape
 from longtail_trainer.search.evaluators.distribution import Sample
-from longtail_trainer.search.spaces.alt_cell import CellSpace
+from longtail_trainer.search.spaces.alt_cell import ON, CellSpace
 
 
 class CurrentSample:
@@ -43,8 +43,7 @@ class SuperCell(nn.Module):
             pick, gate = picked[layer.operation]
             operation = operations[self.space.operations(layer)[pick]]
             output = operation(_weighted(inputs.unbind(0), outputs), mask) * gate[pick]
-            # The gate of an edge is that of its option "on", the second one.
-            outputs.append(output + _weighted([picked[edge][1][1] for edge in layer.residuals], outputs))
+            outputs.append(output + _weighted([picked[edge][1][ON] for edge in layer.residuals], outputs))
         return outputs[1:]
 
     def flops(self) -> int:

@@ -13,8 +13,9 @@ from longtail_trainer.search.spaces.decisions import Choice
 from longtail_trainer.search.spaces.picks import PickSpace
 from longtail_trainer.search.spaces.space import Panel, Point, RowGroup, option_row
 
-ON = True
-"""The option of a residual edge that adds it."""
+EDGE = (False, True)
+"""The options of a residual edge."""
+ON = EDGE.index(True)
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class CellSpace(PickSpace[LightArchitecture]):
         for layer in map(LayerDecisions, range(1, layers + 1)):
             choices.append(Choice(layer.input, tuple(range(layer.number))))
             choices.append(Choice(layer.operation, operations))
-            choices += [Choice(edge, (False, ON)) for edge in layer.residuals]
+            choices += [Choice(edge, EDGE) for edge in layer.residuals]
         free = cls(decisions=tuple(choices), width=width, layers=layers, heads=heads)
         return free._metered(FLOPS, costs)
 
@@ -135,8 +136,7 @@ class CellSpace(PickSpace[LightArchitecture]):
             read = (option_row(inputs, number, point, output_name(number)) for number in range(layer.number))
             done = (option_row(operations, number, point) for number in range(len(operations.options)))
             added = (
-                option_row(by_name[edge], by_name[edge].options.index(ON), point, output_name(source))
-                for source, edge in enumerate(layer.residuals)
+                option_row(by_name[edge], ON, point, output_name(source)) for source, edge in enumerate(layer.residuals)
             )
             groups = (
                 RowGroup("input: the output of", tuple(read)),
