@@ -35,7 +35,7 @@ from longtail_trainer.models.blocks.cell import one_line
 from longtail_trainer.search.latency_cache import parts_of
 from longtail_trainer.search.latency_table import LatencyTable, measure_table, quietest_blocks
 from longtail_trainer.search.samplers.uniform import UniformSampler
-from longtail_trainer.search.spaces.cell import space_of
+from longtail_trainer.search.spaces.alt_cell import space_of
 
 VOCABULARY = [f"value {number}" for number in range(10)]
 EDGES = np.linspace(-1, 1, BINS + 1).tolist()
@@ -76,7 +76,7 @@ def measure(architectures: int, seed: int) -> tuple[LatencyTable, float, list[Ro
     sampler, generator = UniformSampler(space, space.largest_flops()), random.Random(seed)
     drawn = list({sampler.draw(generator): None for _ in range(architectures)})
     torch.manual_seed(seed)
-    models = {picks: LightModel(features, space.architecture(picks)) for picks in drawn}
+    models = {picks: LightModel(features, space.decode_picks(picks)) for picks in drawn}
     # Before the table: the first export of a process prepares the exporter, which a search has to pay for anyway.
     timers = {picks: prediction_timer(model, export(model)) for picks, model in models.items()}
     started = time.monotonic()
@@ -86,11 +86,11 @@ def measure(architectures: int, seed: int) -> tuple[LatencyTable, float, list[Ro
     rows: list[Row] = []
     for picks in drawn:
         twice = [first[picks].p50_milliseconds, second[picks].p50_milliseconds]
-        layers = space.architecture(picks).layers
+        layers = space.decode_picks(picks).layers
         edges = sum(len(layer.residuals) for layer in layers)
         rows.append(
             {
-                "architecture": one_line(space.architecture(picks)),
+                "architecture": one_line(space.decode_picks(picks)),
                 "flops": space.flops(picks),
                 "predictedMilliseconds": round(predicted(table, [layer.operation for layer in layers], edges), 5),
                 "measuredMilliseconds": round(min(twice), 5),

@@ -26,7 +26,7 @@ import optuna
 from optuna.samplers import BaseSampler
 
 from benchmarks.comparison.results import Claim, write_result
-from longtail_trainer.search.samplers.algorithms import sampler_of
+from longtail_trainer.search.samplers import Asking, sampler_of
 from longtail_trainer.search.samplers.racos import RacosSampler
 
 LAYERS, OPERATIONS = 8, ["0", "1", "2"]
@@ -66,10 +66,10 @@ def zoopt_racos(accuracies: Accuracies, seed: int, evaluations: int) -> float:
 
 
 METHODS: dict[str, Method] = {
-    "random": by_sampler(lambda seed, evaluations: sampler_of("random", seed, evaluations)),
-    "tpe": by_sampler(lambda seed, evaluations: sampler_of("tpe", seed, evaluations)),
-    "evolution": by_sampler(lambda seed, evaluations: sampler_of("evolution", seed, evaluations)),
-    "racos": by_sampler(lambda seed, evaluations: sampler_of("racos", seed, evaluations)),
+    "random": by_sampler(lambda seed, evaluations: sampler_of("random", Asking(seed, seed, evaluations))),
+    "tpe": by_sampler(lambda seed, evaluations: sampler_of("tpe", Asking(seed, seed, evaluations))),
+    "evolution": by_sampler(lambda seed, evaluations: sampler_of("evolution", Asking(seed, seed, evaluations))),
+    "racos": by_sampler(lambda seed, evaluations: sampler_of("racos", Asking(seed, seed, evaluations))),
     "racos, 1 positive, 5 negatives": by_sampler(lambda seed, _: RacosSampler(seed, positives=1, negatives=5)),
 }
 

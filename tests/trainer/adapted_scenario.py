@@ -4,13 +4,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-<<<<<<< HEAD
-from longtail_api.architecture import Training
-=======
 import polars as pl
 
-from longtail_api.heavy_model import Training
->>>>>>> f4cecf6 (Statistics merge to the same bits in any order, a split by entity, and scenarios of one class are taken)
+from longtail_api.architecture import Training
 from longtail_api.light_model_search import Algorithm, GdasParameters, SearchSpace
 from longtail_api.methods.alt import LightTraining, SearchConfig, TrainLightConfig
 from longtail_api.model_families import Layer, LightArchitecture

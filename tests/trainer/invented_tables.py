@@ -3,7 +3,7 @@
 from longtail_api.light_model_search import SearchSpace
 from longtail_trainer.search.latency_cache import predicted_costs
 from longtail_trainer.search.latency_table import LatencyTable
-from longtail_trainer.search.spaces.cell import Space, space_of
+from longtail_trainer.search.spaces.alt_cell import CellSpace, space_of
 from tests.trainer.tiny_features import a_schema, features_of
 
 FEATURES = features_of(a_schema(sequences=2))
@@ -18,6 +18,6 @@ def a_table(edge: float = 0.001, fixed: float = 0.05, tail: float = 1.0, **opera
 
 def a_predicted_space(
     table: LatencyTable | None = None, layers: int = 2, operations: tuple[str, ...] = OPERATIONS
-) -> Space:
+) -> CellSpace:
     spec = SearchSpace(layers=layers, operations=list(operations), width=4)
     return space_of(FEATURES, spec).predicted(predicted_costs(table or a_table()))

@@ -26,7 +26,6 @@ from longtail_trainer.methods.alt.teacher import load_heavy, load_version
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.search.driver import NoTrialCompleted
-from longtail_trainer.search.spaces.fields import PAPER_SPACE
 from longtail_trainer.search.trial import TrialEnded
 from tests.trainer.prepared_data import FEATURES, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, SMALL, adapt_config, initialize_config, killed_after, started
@@ -75,7 +74,7 @@ def a_config(address, pool, search=SPEC, **fields):
 def figures(monkeypatch, tuned=0.5, searched=0.5):
     """Candidates have these figures, without any training. An exception is raised, in place of a figure."""
 
-    def objective(self, architecture, training, report):
+    def objective(self, candidate, report):
         figure = searched if self.cell is not None else tuned
         if isinstance(figure, Exception):
             raise figure
@@ -132,7 +131,8 @@ def test_no_test_row_is_read(store, address, tmp_path, monkeypatch):
 def test_a_trial_that_crashes_and_one_that_takes_too_long_are_recorded_and_the_rest_goes_on(
     store, address, monkeypatch
 ):
-    def objective(self, architecture, training, report):
+    def objective(self, candidate, report):
+        architecture = candidate.architecture
         if self.cell is not None:
             return 0.1
         if architecture.behavior_layers == 1:
@@ -229,18 +229,13 @@ def test_without_validation_rows_there_is_nothing_to_choose_by(store, address):
         run("initialize", a_config(address, pool))
 
 
-def test_the_default_space_is_the_papers():
-    assert choice.space_of(HyperparameterSearch().space) == PAPER_SPACE
-    assert PAPER_SPACE.size == 36
-
-
 def test_the_spaces_flops_are_the_heavy_models():
     architecture = Architecture(behavior_width=6, behavior_heads=3, profile_layers=[8], prediction_layers=[8])
     space = heavy_space(FEATURES, architecture, ENCODER)
     super_model = heavy_super_model(FEATURES, architecture, ENCODER, seed=1)
     for seed in range(5):
         picks = super_model.distribution.sample(1.0, torch.Generator().manual_seed(seed)).picks
-        cell = space.architecture(picks)
+        cell = space.decode_picks(picks)
         assert cell.attention_heads == 3
         assert HeavyModel(FEATURES, "Searched", architecture, cell).flops() == space.flops(picks)
 

@@ -8,7 +8,7 @@ from longtail_trainer.export import export, measure_latency
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.latency_cache import parts_of, predicted_costs
 from longtail_trainer.search.latency_table import measure_table, quietest_blocks
-from longtail_trainer.search.spaces.cell import space_of
+from longtail_trainer.search.spaces.alt_cell import space_of
 from tests.trainer.tiny_features import a_schema, features_of
 
 SPACE = SearchSpace(width=4, layers=2, operations=["conv1", "lstm"])
@@ -40,6 +40,6 @@ def test_every_part_takes_time(sequences):
     assert all(each > 0 for each in table.operations.values())
     space = space_of(features, SPACE).predicted(predicted_costs(table))
     picks = tuple(len(choice.options) - 1 for choice in space.choices)
-    model = LightModel(features, space.architecture(picks))
+    model = LightModel(features, space.decode_picks(picks))
     measured = measure_latency(model, export(model))
     print(f"p99 predicted {space.nanoseconds(picks) / 1e6:.3f} ms, measured {measured.p99_milliseconds:.3f} ms")

@@ -48,9 +48,9 @@ HEAVY = Model("heavy model", 412_345, Metric(value=0.842, low=0.81, high=0.87))
 LIGHT = Model("light model", 61_234, Metric(value=0.838, low=0.8, high=0.865))
 CANDIDATES = Candidates([(20_000, 0.7), (80_000, 0.78)])
 DISTRIBUTIONS = [
-    Distribution(1, "input", ("original input",), [[1.0], [1.0]], frozenset({0})),
-    Distribution(1, "operation", ("conv1", "lstm"), [[0.5, 0.5], [0.2, 0.8]], frozenset({1})),
-    Distribution(1, "residual", ("original input",), [[0.5], [0.31]], frozenset()),
+    Distribution("Layer 1", "input: the output of", ("original input",), [[1.0], [1.0]], frozenset({0})),
+    Distribution("Layer 1", "operation", ("conv1", "lstm"), [[0.5, 0.5], [0.2, 0.8]], frozenset({1})),
+    Distribution("Layer 1", "residual edge from (on)", ("original input",), [[0.5], [0.31]], frozenset()),
 ]
 EVERY = {
     "cell": lambda: cell(PARTS),
@@ -166,7 +166,9 @@ def test_probabilities_show_every_option_and_mark_what_was_chosen():
 def test_of_many_epochs_the_first_and_the_last_are_shown():
     epochs = list(range(1, 1001))
     history = [[epoch / 1000] for epoch in epochs]
-    svg = probabilities(epochs, [Distribution(1, "residual", ("original input",), history, frozenset())])
+    svg = probabilities(
+        epochs, [Distribution("Layer 1", "residual edge from (on)", ("original input",), history, frozenset())]
+    )
     assert {"1", "1000", "1.00"} <= set(words(svg))
     crisp = [box for box in elements(svg, "rect") if box.attrib.get("height") == "15"]
     assert 20 < len(crisp) <= MOST_COLUMNS

@@ -15,7 +15,7 @@ from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.samplers.uniform import UniformSampler
-from longtail_trainer.search.spaces.cell import Space, space_of
+from longtail_trainer.search.spaces.alt_cell import CellSpace, space_of
 from tests.trainer.tiny_features import a_schema, features_of
 
 FEATURES = features_of(a_schema(sequences=2))
@@ -25,16 +25,18 @@ def model_of(architecture: LightArchitecture) -> LightModel:
     return LightModel(FEATURES, architecture)
 
 
-def a_space(layers: int = 2, operations: tuple[str, ...] = ("conv1", "conv3", "max_pool3"), width: int = 4) -> Space:
+def a_space(
+    layers: int = 2, operations: tuple[str, ...] = ("conv1", "conv3", "max_pool3"), width: int = 4
+) -> CellSpace:
     spec = SearchSpace(layers=layers, operations=list(operations), width=width)
     return space_of(FEATURES, spec)
 
 
-def every_architecture(space: Space) -> list[tuple[int, ...]]:
+def every_architecture(space: CellSpace) -> list[tuple[int, ...]]:
     return list(itertools.product(*(range(len(choice.options)) for choice in space.choices)))
 
 
-def log_probabilities(space: Space, seed: int) -> list[list[float]]:
+def log_probabilities(space: CellSpace, seed: int) -> list[list[float]]:
     """Of random distributions, some of them sharp."""
     generator = random.Random(seed)
     result: list[list[float]] = []
@@ -70,7 +72,7 @@ def test_the_budget_is_never_exceeded_by_the_real_model(seed: int, share: float)
     first = next(most_probable(log_probabilities(space, seed), *space.limits(Budget(budget))), None)
     assert (first is None) == (budget < space.smallest_flops())
     if first is not None:
-        model = model_of(space.architecture(first[0]))
+        model = model_of(space.decode_picks(first[0]))
         assert model.flops() == space.flops(first[0])
         assert model.flops() <= budget
 
@@ -110,11 +112,10 @@ def test_uniform_draws_are_uniform():
 
 def test_choices_hold_an_input_an_operation_and_every_residual_edge_of_each_layer():
     space = a_space(layers=3)
-    kinds = [(choice.layer, choice.kind, len(choice.options)) for choice in space.choices]
-    assert kinds == [
-        (1, "input", 1), (1, "operation", 3), (1, "residual", 2),
-        (2, "input", 2), (2, "operation", 3), (2, "residual", 2), (2, "residual", 2),
-        (3, "input", 3), (3, "operation", 3), (3, "residual", 2), (3, "residual", 2), (3, "residual", 2),
+    assert [(choice.name, len(choice.options)) for choice in space.choices] == [
+        ("1.input", 1), ("1.operation", 3), ("1.residual.0", 2),
+        ("2.input", 2), ("2.operation", 3), ("2.residual.0", 2), ("2.residual.1", 2),
+        ("3.input", 3), ("3.operation", 3), ("3.residual.0", 2), ("3.residual.1", 2), ("3.residual.2", 2),
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import torch
 from longtail_api.light_model_search import GdasParameters, SearchSpace
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
 from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.search.budget import FLOPS
 from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, light_super_model, search
 from tests.trainer.tiny_features import a_schema, features_of, samples
 
@@ -44,7 +45,7 @@ def test_a_sample_is_one_architecture_with_the_gradient_of_its_relaxation():
 
 def test_options_are_drawn_by_their_probabilities():
     distribution = a_super_model().distribution
-    operation = next(number for number, choice in enumerate(distribution.space.choices) if choice.kind == "operation")
+    operation = next(number for number, choice in enumerate(distribution.space.choices) if choice.name == "1.operation")
     with torch.no_grad():
         distribution.logits[operation].copy_(torch.tensor([2.0, 0.0, 0.0]))
     noise = generator()
@@ -57,7 +58,7 @@ def test_options_are_drawn_by_their_probabilities():
 def test_the_super_model_computes_what_the_sampled_light_model_does():
     super_model = a_super_model().eval()
     sample = super_model.distribution.sample(1.0, generator(3))
-    fixed = LightModel(FEATURES, super_model.space.architecture(sample.picks)).eval()
+    fixed = LightModel(FEATURES, super_model.space.decode_picks(sample.picks)).eval()
     own = super_model.model.state_dict()
     operations = [layer.operation for layer in fixed.architecture.layers]
     weights = {}
@@ -76,7 +77,7 @@ def test_only_picked_operations_get_gradients_and_every_distribution_does():
     sample = super_model.distribution.sample(1.0, generator())
     super_model.current.value = sample
     super_model.model(a_batch(40)).pow(2).sum().backward()
-    picked = [layer.operation for layer in super_model.space.architecture(sample.picks).layers]
+    picked = [layer.operation for layer in super_model.space.decode_picks(sample.picks).layers]
     cell = super_model.model.encoders()[0].cell
     for layer, name in zip(cell.layers, picked, strict=True):
         for operation, module in layer.items():
@@ -104,7 +105,7 @@ def test_every_choice_that_costs_enters_the_flops_term():
     distribution = a_super_model().distribution
     distribution.expected_flops().backward()
     for choice, logits in zip(distribution.space.choices, distribution.logits, strict=True):
-        assert (logits.grad.abs().sum() > 0) == (len(set(choice.costs)) > 1), choice
+        assert (logits.grad.abs().sum() > 0) == (len(set(choice.costs_of(FLOPS))) > 1), choice
 
 
 class Memory:

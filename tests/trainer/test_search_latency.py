@@ -12,20 +12,22 @@ from hypothesis import strategies as st
 
 from longtail_api.light_model_search import OPERATION_NAMES, SearchSpace
 from longtail_trainer.methods.alt.rankings.latency_gate import MOST_MEASURED, fast_enough
-from longtail_trainer.methods.alt.rankings.task import Candidate
 from longtail_trainer.running.errors import BudgetUnreachable
-from longtail_trainer.search.budget import NANOSECONDS, UNLIMITED, Budget
+from longtail_trainer.search.budget import FLOPS, LATENCY, NANOSECONDS, UNLIMITED, Budget
+from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.evaluators.distribution import ArchitectureDistribution
 from longtail_trainer.search.samplers.uniform import UniformSampler, distinct_draws
-from longtail_trainer.search.spaces.cell import Costs, Picks, Space, space_of
+from longtail_trainer.search.spaces.alt_cell import CellSpace, Costs, space_of
+from longtail_trainer.search.spaces.picks import Picks
+from longtail_trainer.search.spaces.space import Point
 from tests.trainer.invented_tables import FEATURES, a_predicted_space, a_table
 from tests.trainer.test_search_derivation import every_architecture, joint, log_probabilities
 
 
 def a_space_of_times(
     seed: int, layers: int = 2, operations: tuple[str, ...] = ("conv1", "conv3", "max_pool3")
-) -> Space:
+) -> CellSpace:
     """Times drawn without regard to FLOPs."""
     generator = random.Random(seed)
     times = {name: generator.randint(0, 9) for name in operations}
@@ -33,8 +35,8 @@ def a_space_of_times(
     return space.predicted(Costs(generator.randint(0, 20), times, generator.randint(0, 3)))
 
 
-def operations_of(space: Space, picks: Picks) -> list[str]:
-    return [layer.operation for layer in space.architecture(picks).layers]
+def operations_of(space: CellSpace, picks: Picks) -> list[str]:
+    return [layer.operation for layer in space.decode_picks(picks).layers]
 
 
 def between(smallest: float, largest: float, share: float) -> float:
@@ -85,11 +87,11 @@ def test_an_operation_that_is_slow_is_avoided_although_its_flops_are_low():
     space = a_predicted_space(a_table(max_pool3=0.4))
     log_p = [
         [0.0 if option == "max_pool3" else -5.0 for option in choice.options]
-        if choice.kind == "operation"
+        if choice.name.endswith(".operation")
         else [-math.log(len(choice.options))] * len(choice.options)
         for choice in space.choices
     ]
-    assert min(space.choices[1].costs) == space.choices[1].costs[2], "it is the cheapest by FLOPs"
+    assert min(space.choices[1].costs_of(FLOPS)) == space.choices[1].costs_of(FLOPS)[2], "it is the cheapest by FLOPs"
     free, _ = next(most_probable(log_p, *space.limits(UNLIMITED)))
     limited, _ = next(most_probable(log_p, *space.limits(Budget(nanoseconds=0.2 * NANOSECONDS))))
     assert operations_of(space, free) == ["max_pool3", "max_pool3"]
@@ -102,7 +104,7 @@ def test_what_an_architecture_is_predicted_to_take_is_the_sum_of_its_parts_times
         picks
         for picks in every_architecture(space)
         if operations_of(space, picks) == ["conv3", "max_pool3"]
-        and [layer.residuals for layer in space.architecture(picks).layers] == [[0], [0, 1]]
+        and [layer.residuals for layer in space.decode_picks(picks).layers] == [[0], [0, 1]]
     )
     assert space.nanoseconds(picks) == pytest.approx(1.5 * (0.1 + 0.03 + 0.02 + 3 * 0.004) * NANOSECONDS)
 
@@ -160,7 +162,7 @@ def test_without_a_limit_draws_are_those_of_the_sampler():
 @pytest.mark.parametrize("limit", [0, 12, 15, 30, math.inf])
 def test_draws_are_all_that_is_inside_both_limits_each_once(limit):
     space = a_space_of_times(7)
-    space = replace(space, fixed_nanoseconds=8)
+    space = replace(space, fixed={**space.fixed, LATENCY: 8})
     sampler = UniformSampler(space, space.largest_flops() - 1)
     budget = space.attainable(Budget(space.largest_flops() - 1, limit))
     drawn = list(distinct_draws(sampler, budget, random.Random(0)))
@@ -186,16 +188,20 @@ class Timed:
         return self.predicted[picks[0]] * NANOSECONDS
 
     def p99(self, task: object, found: Candidate) -> float:
-        self.measured.append(found.picks[0])
-        return self.taken[found.picks[0]]
+        (number,) = self.picks(found.point)
+        self.measured.append(number)
+        return self.taken[number]
+
+    def picks(self, point: Point) -> Picks:
+        return (int(point["architecture"]),)
 
     def rank(self, budget: Budget) -> Candidate:
         inside = (index for index, each in enumerate(self.predicted) if each * NANOSECONDS <= budget.nanoseconds)
         fastest = min(range(len(self.predicted)), key=self.predicted.__getitem__)
-        return Candidate((next(inside, fastest),), None, {})
+        return Candidate({"architecture": next(inside, fastest)})
 
     def found(self) -> int:
-        return fast_enough(self.rank, self, self.limit).picks[0]  # type: ignore[arg-type]
+        return self.picks(fast_enough(self.rank, self, self.limit).point)[0]  # type: ignore[arg-type]
 
 
 def test_the_gate_starts_at_what_is_predicted_to_be_fast_enough(monkeypatch):

@@ -11,13 +11,14 @@ from longtail_api.store_layout import architecture_key, metrics_key, result_key,
 from longtail_api.store_objects import Metric, SearchResult
 from longtail_store import open_store, read_object
 from longtail_trainer.methods import run
-from longtail_trainer.methods.alt.rankings.task import Candidate, SearchTask, goodness, objective_name, reached
+from longtail_trainer.methods.alt.rankings.task import SearchTask, goodness, objective_name, reached
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid
+from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.latency_cache import table_of_search
 from longtail_trainer.search.latency_table import LatencyParts, LatencyTable
-from longtail_trainer.search.spaces.cell import space_of
+from longtail_trainer.search.spaces.alt_cell import space_of
 from tests.trainer.adapted_scenario import HEAVY_RESULT, SMALL_SPACE, adapt_one, copied, search_config
 from tests.trainer.invented_tables import a_table
 from tests.trainer.prepared_data import SCHEMA
@@ -174,7 +175,7 @@ def invented(monkeypatch: pytest.MonkeyPatch, **operations: float) -> list[Laten
         return a_table(**operations)
 
     def as_predicted(task: SearchTask, found: Candidate) -> float:
-        return task.space.nanoseconds(found.picks) / 1e6
+        return task.space.nanoseconds(task.space.picks(found.point)) / 1e6
 
     monkeypatch.setattr(
         "longtail_trainer.methods.alt.search.table_of_search", partial(table_of_search, measure=measured)

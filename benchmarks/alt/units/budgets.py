@@ -10,7 +10,7 @@ from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.spaces.cell import space_of
+from longtail_trainer.search.spaces.alt_cell import space_of
 
 BUDGETS = 100
 
@@ -31,7 +31,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
         budget = generator.randint(space.smallest_flops(), space.largest_flops())
         log_probabilities = [_distribution(len(choice.options), generator) for choice in space.choices]
         picks, _ = next(most_probable(log_probabilities, *space.limits(Budget(budget))))
-        exceeded += LightModel(features, space.architecture(picks)).flops() > budget
+        exceeded += LightModel(features, space.decode_picks(picks)).flops() > budget
     return Outcome(outputs={"budgets": BUDGETS, "exceeded": exceeded})
 
 

@@ -19,7 +19,7 @@ from longtail_store import read_object
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.models.alt_light.model import LightModel, predefined_architecture
 from longtail_trainer.search.samplers.uniform import UniformSampler
-from longtail_trainer.search.spaces.cell import space_of
+from longtail_trainer.search.spaces.alt_cell import space_of
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _trained(unit: Unit, workplace: Workplace, features: Features, inputs: dict[
     elif variant.architecture == "random":
         space = space_of(features, protocol.search_space())
         draw = random.Random(f"{unit.seed} {owner(unit.scenario)}")
-        source = {"architecture": space.architecture(UniformSampler(space, inputs["max_flops"]).draw(draw))}
+        source = {"architecture": space.decode_picks(UniformSampler(space, inputs["max_flops"]).draw(draw))}
     else:
         source = {"architecture": predefined(protocol, unit.encoder or "LSTM")}
     config = TrainLightConfig(

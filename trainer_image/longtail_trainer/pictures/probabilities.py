@@ -1,4 +1,4 @@
-"""How the distributions over architectures moved: one panel a layer, one row an option, one column an epoch."""
+"""How the distributions over a search space moved: panels of groups, one row an option, one column an epoch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,21 +16,19 @@ LEAST_WIDTH = 680
 MOST_COLUMNS = 60
 LIGHT, DARK = (0xF3, 0xF6, 0xFA), (0x08, 0x30, 0x6B)
 """One hue from light to dark, so that the order shows in gray, too."""
-TITLES = {"input": "input: the output of", "operation": "operation", "residual": "residual edge from (on)"}
 _SHADES = 40
 
 
 @dataclass(frozen=True)
 class Distribution:
-    """One choice of a layer over the epochs.
+    """One group of a panel over the epochs: a choice, or on/off choices of a kind, each an option here.
 
-    kind: `input`, `operation` or `residual`; all residual edges of a layer are one distribution here, each option the
-    probability that the edge is on. history: a list of probabilities for each epoch, one per option. picked: the
+    panel, title: what stands above. history: a list of probabilities for each epoch, one per option. picked: the
     options that the search chose.
     """
 
-    layer: int
-    kind: str
+    panel: str
+    title: str
     options: tuple[str, ...]
     history: list[list[float]]
     picked: frozenset[int]
@@ -45,19 +43,19 @@ def probabilities(epochs: Sequence[int], distributions: Sequence[Distribution]) 
     if not epochs or not distributions:
         raise ValueError("no epoch was recorded")
     shown = _columns(len(epochs))
-    layers = sorted({one.layer for one in distributions})
-    rows = [layers[start : start + PANELS_IN_A_ROW] for start in range(0, len(layers), PANELS_IN_A_ROW)]
-    heights = [max(_height(distributions, layer) for layer in row) for row in rows]
-    columns = min(len(layers), PANELS_IN_A_ROW)
+    panels = list(dict.fromkeys(one.panel for one in distributions))
+    rows = [panels[start : start + PANELS_IN_A_ROW] for start in range(0, len(panels), PANELS_IN_A_ROW)]
+    heights = [max(_height(distributions, panel) for panel in row) for row in rows]
+    columns = min(len(panels), PANELS_IN_A_ROW)
     width = max(2 * MARGIN + columns * PANEL + (columns - 1) * GAP, LEAST_WIDTH)
     drawing = Drawing("Architecture probabilities over the search", width, TOP + sum(heights))
     drawing.text((MARGIN, 24), "Architecture probabilities over the search", size=15, bold=True)
     _scale(drawing)
     top = float(TOP)
     for row, height in zip(rows, heights, strict=True):
-        for column, layer in enumerate(row):
-            own = [one for one in distributions if one.layer == layer]
-            _panel(drawing, MARGIN + column * (PANEL + GAP), top, layer, own, [epochs[i] for i in shown], shown)
+        for column, panel in enumerate(row):
+            own = [one for one in distributions if one.panel == panel]
+            _panel(drawing, MARGIN + column * (PANEL + GAP), top, panel, own, [epochs[i] for i in shown], shown)
         top += height
     return drawing.svg()
 
@@ -69,23 +67,23 @@ def _columns(count: int) -> list[int]:
     return [round(number * (count - 1) / (MOST_COLUMNS - 1)) for number in range(MOST_COLUMNS)]
 
 
-def _height(distributions: Sequence[Distribution], layer: int) -> int:
-    own = [one for one in distributions if one.layer == layer]
+def _height(distributions: Sequence[Distribution], panel: str) -> int:
+    own = [one for one in distributions if one.panel == panel]
     return HEAD + sum(GROUP + ROW * len(one.options) for one in own) + FOOT
 
 
 def _panel(
-    drawing: Drawing, left: float, top: float, layer: int, distributions: Sequence[Distribution],
+    drawing: Drawing, left: float, top: float, title: str, distributions: Sequence[Distribution],
     epochs: Sequence[int], shown: Sequence[int],
 ) -> None:  # fmt: skip
     start = left + LABELS
     width = CELLS / len(epochs)
-    drawing.text((left, top), f"Layer {layer}", size=13, bold=True)
+    drawing.text((left, top), title, size=13, bold=True)
     drawing.text((start + CELLS + 6, top), "at the end", size=10, fill=GRAY)
     y = top + HEAD - 12
     for one in distributions:
         y += GROUP
-        drawing.text((left, y - 5), TITLES[one.kind], size=10.5, fill=GRAY)
+        drawing.text((left, y - 5), one.title, size=10.5, fill=GRAY)
         for number, option in enumerate(one.options):
             chosen = number in one.picked
             middle = y + ROW / 2 + 4

@@ -1,8 +1,10 @@
-"""What an architecture may cost: FLOPs, and where there is a limit of it, predicted latency. Both must be kept."""
+"""What a candidate may cost by meter: FLOPs, and where there is a limit of it, predicted latency. Both are kept."""
 
 import math
 from dataclasses import dataclass
 
+FLOPS, LATENCY = "flops", "nanoseconds"
+"""Meters: exact multiply-adds × 2 of one prediction, and its predicted p99."""
 NANOSECONDS = 1_000_000
 """In a millisecond."""
 

@@ -1,4 +1,4 @@
-"""Search of a space of candidates by any objective: limits, early stop of hopeless trials, fault tolerance, resumption.
+"""The one trial loop, of any space and evaluator: limits, early stop of hopeless trials, fault tolerance, resumption.
 
 ALT IV-C: "the time limitation for every single trial and the overall job, early-stopping for the futureless trials,
 and the fault-tolerant mechanism".
@@ -7,30 +7,40 @@ and the fault-tolerant mechanism".
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Generic, Literal
 
 import optuna
 from optuna.pruners import MedianPruner
 from optuna.storages import InMemoryStorage, JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 from optuna.study import Study
-from optuna.trial import FixedTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
-from longtail_api.architecture import Architecture, Training
 from longtail_trainer.running.errors import ConfigInvalid, GoalUnreachable, PlatformError
 from longtail_trainer.running.stop import NeverStops, Stop
+from longtail_trainer.search.budget import UNLIMITED, Budget
+from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.journal import TrialAttempts
-from longtail_trainer.search.samplers.algorithms import sampler_of
-from longtail_trainer.search.spaces.fields import Candidate, Space
-from longtail_trainer.search.trial import REASON, SECONDS, Report, TrialEnded, TrialRecord, TrialReport
+from longtail_trainer.search.samplers import Asking, NothingLeft, sampler_of
+from longtail_trainer.search.spaces.space import Decoded, Point, Space
+from longtail_trainer.search.trial import (
+    FIGURES,
+    REASON,
+    SECONDS,
+    Judgement,
+    Report,
+    TrialEnded,
+    TrialRecord,
+    TrialReport,
+)
 
-Objective = Callable[[Architecture, Training, Report], float]
-"""Trains a candidate and gives its figure; reports the figure after each epoch, in the same direction."""
+Evaluator = Callable[[Decoded, Report], float | Judgement]
+"""Judges a decoded candidate; may report a figure after each epoch, in the same direction as the one it gives."""
 Direction = Literal["maximize", "minimize"]
-Ended = Literal["MaxTrialsReached", "DeadlineExceeded", "SpaceExhausted"]
-STUDY = "hyperparameters"
+Ended = Literal["MaxTrialsReached", "GoalReached", "DeadlineExceeded", "SpaceExhausted"]
+STUDY = "search"
 LONGEST_REASON = 1000
 MOST_DEATHS = 2
 """A Job is given few attempts (`trainer.backoffLimit`); one candidate must not use them all up."""
@@ -48,9 +58,9 @@ class NoTrialCompleted(GoalUnreachable):
 class Limits:
     """What a search may spend. Seconds are of wall clock; those of earlier attempts at the same search count.
 
-    A trial is hopeless, and pruned, where after an epoch its best figure so far is worse than the median of the
-    earlier trials' at that epoch; the first `trials_before_pruning` trials and `epochs_before_pruning` epochs are safe.
-    Raises `ConfigInvalid` where nothing could be tried.
+    goal: the figure with which the search is content. A trial is hopeless, and pruned, where after an epoch its best
+    figure so far is worse than the median of the earlier trials' at that epoch; the first `trials_before_pruning`
+    trials and `epochs_before_pruning` epochs are safe. Raises `ConfigInvalid` where nothing could be tried.
     """
 
     max_trials: int = 20
@@ -58,31 +68,35 @@ class Limits:
     total_seconds: float | None = None
     trials_before_pruning: int = 4
     epochs_before_pruning: int = 2
+    goal: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("max_trials", "trial_seconds", "total_seconds"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise ConfigInvalid(f"{name} of the hyper-parameter search is {value}; give more than 0")
+                raise ConfigInvalid(f"{name} of the search is {value}; give more than 0")
 
 
 @dataclass(frozen=True)
-class Result:
-    """The best candidate, its figure, every trial in order, and why the search ended."""
+class Result(Generic[Decoded]):
+    """The best candidate, decoded, and its figure; all complete ones and every trial in order; why the search ended."""
 
     best: Candidate
+    found: Decoded
     value: float
+    completed: tuple[Candidate, ...]
     trials: tuple[TrialRecord, ...]
     ended: Ended
 
 
 def search(
-    objective: Objective,
-    space: Space,
-    base: Candidate,
+    evaluate: Evaluator[Decoded],
+    space: Space[Decoded],
     algorithm: str = "racos",
     limits: Limits | None = None,
     *,
+    first: Sequence[Point] = (),
+    budget: Budget = UNLIMITED,
     direction: Direction = "maximize",
     seed: int = 0,
     journal: BaseJournalBackend | None = None,
@@ -90,20 +104,26 @@ def search(
     stop: Stop | None = None,
     clock: Callable[[], float] = time.monotonic,
     on_trial: Callable[[TrialRecord], None] = lambda record: None,
-) -> Result:
+) -> Result[Decoded]:
     """Try candidates one after the other until a limit is reached; the best of the complete trials.
 
-    An objective that raises, or gives NaN, is a failed trial, and the search goes on; only a `PlatformError` (the
-    stop signal's `Terminated`) passes through: the next attempt with the same `journal` resumes after the last
-    finished trial. With a deterministic objective it ends as it would have ended uninterrupted. A candidate that an
-    algorithm asks for again isn't trained again: its trial is recorded with the earlier figure, in no time. A trial in
-    which the process has died (out of memory, say) as often as `MOST_DEATHS`, by `attempts`, fails without being run.
+    The points of `first` are the first trials, and count as any other; then the algorithm asks. `budget` is for the
+    algorithms that draw inside one. An evaluator that raises, or gives NaN, is a failed trial, and the search goes on;
+    only a `PlatformError` (the stop signal's `Terminated`) passes through: the next attempt with the same `journal`
+    resumes after the last finished trial. With a deterministic evaluator it ends as it would have ended uninterrupted.
+    A candidate that an algorithm asks for again isn't evaluated again: its trial is recorded with the earlier figure,
+    in no time. A trial in which the process has died (out of memory, say) as often as `MOST_DEATHS`, by `attempts`,
+    fails without being run.
 
     Raises `NoTrialCompleted`, and `ConfigInvalid` where there is no such algorithm.
     """
     limits = limits or Limits()
     stop = stop or NeverStops()
-    sampler_of(algorithm, seed, limits.max_trials)  # a wrong name is told before anything runs
+
+    def asking(number: int) -> Asking:
+        return Asking(seed, _trial_seed(seed, number), limits.max_trials, space, budget)
+
+    sampler_of(algorithm, asking(0))  # a wrong name is told before anything runs
     optuna.logging.set_verbosity(optuna.logging.WARNING)  # `on_trial` tells what optuna would write
     study = optuna.create_study(
         storage=InMemoryStorage() if journal is None else JournalStorage(journal),
@@ -112,58 +132,80 @@ def search(
         load_if_exists=True,
         pruner=MedianPruner(limits.trials_before_pruning, limits.epochs_before_pruning),
     )
+    if not study.get_trials(deepcopy=False):
+        for point in first:
+            study.enqueue_trial(space.parameters(point))
     spent = sum(record.seconds for record in _records(study))
     search_deadline = math.inf if limits.total_seconds is None else clock() + limits.total_seconds - spent
     while (ended := _end(study, space, limits, clock() >= search_deadline)) is None:
         stop.raise_if_requested()
-        study.sampler = sampler_of(algorithm, _trial_seed(seed, len(study.trials)), limits.max_trials)
+        study.sampler = sampler_of(algorithm, asking(len(_records(study))))
         trial = study.ask()
         started = clock()
         trial_deadline = math.inf if limits.trial_seconds is None else started + limits.trial_seconds
         report = TrialReport(trial, stop, clock, trial_deadline, search_deadline)
         died = attempts is not None and attempts.begin(trial.number) >= MOST_DEATHS
         try:
-            state, value, reason = _outcome(study, trial, objective, space, base, report, died)
-        except PlatformError:
+            outcome = _outcome(study, trial, evaluate, space, report, died)
+        except (PlatformError, NothingLeft) as end:
             if attempts is not None:
                 attempts.take_back(trial.number)
-            raise
+            if isinstance(end, PlatformError):
+                raise
+            ended = "SpaceExhausted"
+            break
         trial.set_user_attr(SECONDS, round(clock() - started, 3))
-        if reason is not None:
-            trial.set_user_attr(REASON, reason[:LONGEST_REASON])
-        study.tell(trial, value, state)
+        if outcome.reason is not None:
+            trial.set_user_attr(REASON, outcome.reason[:LONGEST_REASON])
+        if outcome.judged is not None and outcome.judged.figures:
+            figures = {name: figure.to_json_dict() for name, figure in outcome.judged.figures.items()}
+            trial.set_user_attr(FIGURES, figures)
+        study.tell(trial, None if outcome.judged is None else outcome.judged.value, outcome.state)
         on_trial(_records(study)[-1])
-    return _result(study, space, base, ended)
+    return _result(study, space, ended)
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """How a trial ended, what is known of a complete one, and why it has no figure of its own."""
+
+    state: TrialState
+    judged: Judgement | None = None
+    reason: str | None = None
 
 
 def _outcome(
-    study: Study, trial: Trial, objective: Objective, space: Space, base: Candidate, report: Report, died: bool
-) -> tuple[TrialState, float | None, str | None]:
-    """Carry a trial out: its state, its figure, and why it has none."""
+    study: Study, trial: Trial, evaluate: Evaluator[Decoded], space: Space[Decoded], report: Report, died: bool
+) -> _Outcome:
+    """Carry a trial out."""
     try:
-        candidate = space.suggest(trial, base)
+        candidate = space.decode(space.suggest(trial))
         earlier = _earlier(study, trial.params)
         if earlier is not None:
-            value = earlier.value if earlier.state == "complete" else None
-            state = TrialState.PRUNED if value is None else TrialState.COMPLETE
-            return state, value, f"Repeated: as trial {earlier.number}"
+            reason = f"Repeated: as trial {earlier.number}"
+            if earlier.state != "complete" or earlier.value is None:
+                return _Outcome(TrialState.PRUNED, reason=reason)
+            return _Outcome(TrialState.COMPLETE, Judgement(earlier.value, earlier.figures), reason)
         if died:
-            return TrialState.FAIL, None, DIED
-        value = float(objective(candidate.architecture, candidate.training, report))
+            return _Outcome(TrialState.FAIL, reason=DIED)
+        judged = evaluate(candidate, report)
+        judged = judged if isinstance(judged, Judgement) else Judgement(float(judged))
     except TrialEnded as end:
-        return TrialState.PRUNED, None, str(end)
-    except PlatformError:
+        return _Outcome(TrialState.PRUNED, reason=str(end))
+    except (PlatformError, NothingLeft):
         raise
     except Exception as error:  # whatever it is, it is this candidate's, and is recorded
-        return TrialState.FAIL, None, f"{type(error).__name__}: {error}"
-    if math.isnan(value):
-        return TrialState.FAIL, None, "NotANumber: the objective gave NaN"
-    return TrialState.COMPLETE, value, None
+        return _Outcome(TrialState.FAIL, reason=f"{type(error).__name__}: {error}")
+    if math.isnan(judged.value):
+        return _Outcome(TrialState.FAIL, reason="NotANumber: the evaluator gave NaN")
+    return _Outcome(TrialState.COMPLETE, judged)
 
 
-def _end(study: Study, space: Space, limits: Limits, late: bool) -> Ended | None:
+def _end(study: Study, space: Space[Any], limits: Limits, late: bool) -> Ended | None:
     """Why the search is over; None where it isn't."""
     finished = study.get_trials(deepcopy=False, states=FINISHED)
+    if limits.goal is not None and any(_reaches(trial.value, limits.goal, study) for trial in finished):
+        return "GoalReached"
     if len(finished) >= limits.max_trials:
         return "MaxTrialsReached"
     if late:
@@ -173,17 +215,29 @@ def _end(study: Study, space: Space, limits: Limits, late: bool) -> Ended | None
     return None
 
 
-def _result(study: Study, space: Space, base: Candidate, ended: Ended) -> Result:
+def _reaches(value: float | None, goal: float, study: Study) -> bool:
+    if value is None:
+        return False
+    return value >= goal if study.direction == optuna.study.StudyDirection.MAXIMIZE else value <= goal
+
+
+def _result(study: Study, space: Space[Decoded], ended: Ended) -> Result[Decoded]:
     records = _records(study)
-    if not any(record.state == "complete" for record in records):
+    completed = {
+        record.number: Candidate(space.point_of(record.parameters), record.figures)
+        for record in records
+        if record.state == "complete"
+    }
+    if not completed:
         reasons = sorted({record.reason for record in records if record.reason})
         raise NoTrialCompleted(
-            f"none of {len(records)} trials of the hyper-parameter search was completed ({ended}): "
+            f"none of {len(records)} trials of the search was completed ({ended}): "
             f"{'; '.join(reasons) or 'there was no time for one'}; give it more time, or other values to try"
         )
     best = study.best_trial
     assert best.value is not None  # it is complete
-    return Result(space.suggest(FixedTrial(best.params), base), best.value, tuple(records), ended)
+    found = completed[best.number]
+    return Result(found, space.decode(found.point), best.value, tuple(completed.values()), tuple(records), ended)
 
 
 def _records(study: Study) -> list[TrialRecord]:

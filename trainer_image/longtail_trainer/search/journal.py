@@ -15,12 +15,12 @@ from optuna.trial import TrialState
 
 from longtail_trainer.running.resume import ResumePoint
 
-RESUME_POINT = "hyperparameters"
+RESUME_POINT = "journal"
 SET_TRIAL_STATE = 6
 """optuna's operation code for a trial's end; part of the journal's format, so it doesn't change."""
 
 
-ATTEMPTS_POINT = "hyperparameters-attempts"
+ATTEMPTS_POINT = "journal-attempts"
 
 
 class TrialAttempts:

@@ -19,7 +19,7 @@ from longtail_trainer.models.alt_light.model import default_heads
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.search.budget import NANOSECONDS
 from longtail_trainer.search.latency_table import LatencyParts, LatencyTable, measure_table
-from longtail_trainer.search.spaces.cell import Costs, any_architecture
+from longtail_trainer.search.spaces.alt_cell import Costs, any_architecture
 
 log = logging.getLogger(__name__)
 

@@ -15,12 +15,8 @@ from statistics import fmean
 import torch
 
 from longtail_api.methods.alt import InitializeConfig
-<<<<<<< HEAD
 from longtail_api.model_families import AltHeavy
-from longtail_api.store_layout import features_key, statistics_key
-=======
 from longtail_api.store_layout import features_key
->>>>>>> f4cecf6 (Statistics merge to the same bits in any order, a split by entity, and scenarios of one class are taken)
 from longtail_api.store_objects import (
     TRAINING_SPLITS,
     Checkpoint,

@@ -25,7 +25,7 @@ from longtail_trainer.data.loading import encoded_parts, load_manifest
 from longtail_trainer.data.rows import halves
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
 from longtail_trainer.methods.alt.light_training import fresh
-from longtail_trainer.methods.alt.rankings import ALGORITHMS, Candidate, SearchTask
+from longtail_trainer.methods.alt.rankings import ALGORITHMS, SearchTask
 from longtail_trainer.methods.alt.rankings.history import distributions
 from longtail_trainer.methods.alt.rankings.latency_gate import fast_enough
 from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
@@ -36,8 +36,10 @@ from longtail_trainer.models.blocks.cell import one_line
 from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
 from longtail_trainer.running.errors import BudgetUnreachable, DataInvalid
 from longtail_trainer.running.step import StepContext
+from longtail_trainer.search.budget import FLOPS
+from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.latency_cache import parts_of, predicted_costs, table_of_search
-from longtail_trainer.search.spaces.cell import Space, space_of
+from longtail_trainer.search.spaces.alt_cell import CellSpace, space_of
 from longtail_trainer.training.device import training_device
 
 log = logging.getLogger(__name__)
@@ -66,7 +68,7 @@ def run(config: SearchConfig, context: StepContext) -> StepResult:
     return _finished(result, config, context)
 
 
-def check_budget(space: Space, max_flops: int | None) -> None:
+def check_budget(space: CellSpace, max_flops: int | None) -> None:
     """Raises `BudgetUnreachable` where not even the cheapest architecture fits."""
     smallest = space.smallest_flops()
     if max_flops is not None and smallest > max_flops:
@@ -77,7 +79,7 @@ def check_budget(space: Space, max_flops: int | None) -> None:
         )
 
 
-def _predicted(space: Space, teacher: HeavyModel, config: SearchConfig, context: StepContext) -> Space:
+def _predicted(space: CellSpace, teacher: HeavyModel, config: SearchConfig, context: StepContext) -> CellSpace:
     """The space with each option's latency, so that the search and the derivation look for what is fast enough."""
     context.progress.update(0.005, "measuring the latency of the operations")
     table = table_of_search(parts_of(teacher.features, config.search_space, config.features), context.resume)
@@ -85,7 +87,7 @@ def _predicted(space: Space, teacher: HeavyModel, config: SearchConfig, context:
     return space.predicted(predicted_costs(table))
 
 
-def _task(teacher: HeavyModel, space: Space, config: SearchConfig, context: StepContext) -> SearchTask:
+def _task(teacher: HeavyModel, space: CellSpace, config: SearchConfig, context: StepContext) -> SearchTask:
     context.progress.update(0.01, "loading data, and asking the teacher")
     teacher.to(training_device(context.threads))
     manifest = load_manifest(context.store, config.manifest)
@@ -129,12 +131,12 @@ def _stored(task: SearchTask, found: Candidate) -> SearchResult:
     """The result as the store has it: that of an earlier attempt stands, so that nobody sees two."""
     key = architecture_key(task.config.owner, task.config.run)
     result = SearchResult(
-        found=AltLight.of(task.space.architecture(found.picks)),
-        flops=task.space.flops(found.picks),
+        found=AltLight.of(task.space.decode(found.point)),
+        flops=task.space.cost(found.point, FLOPS),
         smallest_flops=task.space.smallest_flops(),
         max_flops=task.config.max_flops,
         log_probability=found.log_probability,
-        validation=found.validation,
+        validation=dict(found.figures),
     )
     if not write_object_if_absent(task.context.store, key, result):
         return read_object(task.context.store, key, SearchResult)
@@ -150,6 +152,9 @@ def _draw(task: SearchTask, result: SearchResult) -> None:
         model = fresh(task.features, result.found, config.features, config.seed)
         return cell(CellParts(result.found, layer_flops(model), model.fixed_flops(), config.max_flops))
 
+    def moved() -> str:
+        return probabilities(*distributions(task.space.panels(task.space.encode(result.found)), records))
+
     def curves() -> str:
         weights = Curve.recorded("weights, on support rows", records, "supportLoss")
         architecture = Curve.recorded("architecture, on query rows", records, "queryLoss")
@@ -157,8 +162,7 @@ def _draw(task: SearchTask, result: SearchResult) -> None:
 
     publish(store, prefix, "cell", cell_picture)
     if any("probabilities" in record for record in records):
-        publish(store, prefix, "probabilities", lambda: probabilities(*distributions(
-            task.space.choices, records, result.found)))  # fmt: skip
+        publish(store, prefix, "probabilities", moved)
         publish(store, prefix, "learning-curves", curves)
 
 

@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isinf
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from longtail_trainer.search.budget import Budget
-from longtail_trainer.search.spaces.cell import Picks, Space
+from longtail_trainer.search.budget import FLOPS, LATENCY, Budget
+from longtail_trainer.search.spaces.picks import Picks, PickSpace
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Sample:
 class ArchitectureDistribution(nn.Module):
     """Independent categorical distributions, one for each choice of the space; uniform at the start."""
 
-    def __init__(self, space: Space) -> None:
+    def __init__(self, space: PickSpace[Any]) -> None:
         super().__init__()
         self.space = space
         self.logits = nn.ParameterList(nn.Parameter(torch.zeros(len(choice.options))) for choice in space.choices)
@@ -55,11 +56,11 @@ class ArchitectureDistribution(nn.Module):
 
     def expected_flops(self) -> Tensor:
         """E[FLOPs] of the cells over all distributions, as a share of the most expensive cells' (Eq. 4's L_FLOPs)."""
-        return self._expected([choice.costs for choice in self.space.choices])
+        return self._expected(self.space.costs(FLOPS))
 
     def expected_latency(self) -> Tensor:
         """The same of the predicted latency; for a space with predictions."""
-        return self._expected([choice.nanoseconds for choice in self.space.choices])
+        return self._expected(self.space.costs(LATENCY))
 
     def expected_cost(self, budget: Budget) -> Tensor:
         """The term of Eq. 4: expected FLOPs, or expected latency where its limit is the stricter one.
@@ -72,8 +73,8 @@ class ArchitectureDistribution(nn.Module):
         if fixed is None or isinf(budget.nanoseconds):
             return flops
         latency = self.expected_latency()
-        used_latency = fixed + float(latency.detach()) * _largest(choice.nanoseconds for choice in self.space.choices)
-        cells = float(flops.detach()) * _largest(choice.costs for choice in self.space.choices)
+        used_latency = fixed + float(latency.detach()) * _largest(self.space.costs(LATENCY))
+        cells = float(flops.detach()) * _largest(self.space.costs(FLOPS))
         used_flops = self.space.fixed_flops + cells
         stricter = used_latency / budget.nanoseconds >= used_flops / budget.flops
         return latency if stricter else flops

@@ -19,7 +19,8 @@ from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.budget import UNLIMITED, Budget
 from longtail_trainer.search.evaluators.distribution import ArchitectureDistribution
 from longtail_trainer.search.evaluators.super_cell import CurrentSample, SuperCell
-from longtail_trainer.search.spaces.cell import Picks, Space, any_architecture, space_of
+from longtail_trainer.search.spaces.alt_cell import CellSpace, any_architecture, space_of
+from longtail_trainer.search.spaces.picks import Picks
 from longtail_trainer.training.loop import CLIP_NORM, WEIGHT_DECAY, epoch_seed
 from longtail_trainer.training.loss import LabelLosses
 
@@ -38,7 +39,7 @@ class SuperModel(nn.Module, Generic[Model]):
     the space (`any_architecture`). seed: of the weights; torch's own state is left alone.
     """
 
-    def __init__(self, space: Space, build: Callable[[Callable[[int], nn.Module]], Model], seed: int = 0) -> None:
+    def __init__(self, space: CellSpace, build: Callable[[Callable[[int], nn.Module]], Model], seed: int = 0) -> None:
         super().__init__()
         self.current = CurrentSample()
         self.space = space
@@ -58,7 +59,7 @@ class SuperModel(nn.Module, Generic[Model]):
 
 
 def light_super_model(
-    features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0, space: Space | None = None
+    features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0, space: CellSpace | None = None
 ) -> SuperModel[LightModel]:
     """Of light models. names: the features they may read (see `light_columns`). space: theirs, where it has more."""
     space = space or space_of(features, spec, names)

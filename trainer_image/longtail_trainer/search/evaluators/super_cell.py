@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from longtail_trainer.operations import OPERATIONS, Shape
 from longtail_trainer.search.evaluators.distribution import Sample
-from longtail_trainer.search.spaces.cell import Space
+from longtail_trainer.search.spaces.alt_cell import ON, CellSpace
 
 
 class CurrentSample:
@@ -21,56 +21,34 @@ class SuperCell(nn.Module):
     operations only the one picked does (Eq. 8).
     """
 
-    def __init__(self, space: Space, length: int, current: CurrentSample) -> None:
+    def __init__(self, space: CellSpace, length: int, current: CurrentSample) -> None:
         super().__init__()
         self.space = space
         self.current = current
         shape = Shape(length, space.width, space.heads)
         self.layers = nn.ModuleList(
-            nn.ModuleDict({str(name): OPERATIONS[str(name)].build(shape)[0] for name in choice.options})
-            for choice in space.choices
-            if choice.kind == "operation"
+            nn.ModuleDict({name: OPERATIONS[name].build(shape)[0] for name in space.operations(layer)})
+            for layer in space.layer_decisions()
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> list[Tensor]:
         sample = self.current.value
         assert sample is not None, "draw a sample first"
+        names = (choice.name for choice in self.space.choices)
+        picked = dict(zip(names, zip(sample.picks, sample.gates, strict=True), strict=True))
         outputs = [x]
-        for number, output_of in enumerate(self._layers(sample), start=1):
-            outputs.append(output_of.compute(outputs, mask, self.layers[number - 1]))
+        for layer, operations in zip(self.space.layer_decisions(), self.layers, strict=True):
+            assert isinstance(operations, nn.ModuleDict)
+            _, inputs = picked[layer.input]
+            pick, gate = picked[layer.operation]
+            operation = operations[self.space.operations(layer)[pick]]
+            output = operation(_weighted(inputs.unbind(0), outputs), mask) * gate[pick]
+            outputs.append(output + _weighted([picked[edge][1][ON] for edge in layer.residuals], outputs))
         return outputs[1:]
 
     def flops(self) -> int:
         """Of the cells a super cell has none of its own: they depend on the sample."""
         return 0
-
-    def _layers(self, sample: Sample) -> list["_SampledLayer"]:
-        layers = [_SampledLayer() for _ in range(self.space.layers)]
-        for choice, pick, gate in zip(self.space.choices, sample.picks, sample.gates, strict=True):
-            layer = layers[choice.layer - 1]
-            if choice.kind == "input":
-                layer.inputs = gate
-            elif choice.kind == "operation":
-                layer.operation, layer.gate = str(choice.options[pick]), gate[pick]
-            else:
-                layer.residuals.append(gate[1])
-        return layers
-
-
-class _SampledLayer:
-    """One layer of a sample: gates of its inputs, its operation and that one's gate, gates of its residual edges."""
-
-    inputs: Tensor
-    operation: str
-    gate: Tensor
-
-    def __init__(self) -> None:
-        self.residuals: list[Tensor] = []
-
-    def compute(self, outputs: list[Tensor], mask: Tensor, operations: nn.Module) -> Tensor:
-        assert isinstance(operations, nn.ModuleDict)
-        x = _weighted(self.inputs.unbind(0), outputs)
-        return operations[self.operation](x, mask) * self.gate + _weighted(self.residuals, outputs)
 
 
 def _weighted(gates: list[Tensor] | tuple[Tensor, ...], outputs: list[Tensor]) -> Tensor:

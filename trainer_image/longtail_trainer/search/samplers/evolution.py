@@ -10,6 +10,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from longtail_trainer.search.samplers.asking import Asking
 from longtail_trainer.search.samplers.axes import Axis, axis_of
 from longtail_trainer.search.samplers.coverage import Solution, draw
 from longtail_trainer.search.samplers.history import KnownTrials, joint_space, only_direction, rank, trial_random
@@ -65,3 +66,9 @@ class EvolutionSampler(BaseSampler):
         child = list(parent)
         child[mutated] = axes[mutated].draw(random, axes[mutated].whole)
         return tuple(child)
+
+
+def evolution(asking: Asking) -> BaseSampler:
+    """A fifth of the search fills the population."""
+    population = max(4, min(50, asking.max_trials // 5))
+    return EvolutionSampler(asking.trial_seed, population, tournament=max(2, population // 4))

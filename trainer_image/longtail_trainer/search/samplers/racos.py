@@ -14,9 +14,13 @@ from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from longtail_trainer.search.samplers.asking import Asking
 from longtail_trainer.search.samplers.axes import Axis
 from longtail_trainer.search.samplers.coverage import Solution, covering_box, draw
 from longtail_trainer.search.samplers.history import KnownTrials, joint_space, only_direction, rank, trial_random
+
+SHORT_SEARCH = 50
+"""Trials up to which RACOS learns from fewer solutions (ZOOpt's rule for its budgets): it draws from boxes sooner."""
 
 
 class RacosSampler(BaseSampler):
@@ -93,3 +97,10 @@ class RacosSampler(BaseSampler):
             return draw(axes, tuple(axis.whole for axis in axes), random)
         positive = best[int(random.integers(self._positives))]
         return draw(axes, covering_box(axes, positive, best[self._positives :], self._free_axes, random), random)
+
+
+def racos(asking: Asking) -> BaseSampler:
+    """RACOS, with sets that suit the length of the search."""
+    if asking.max_trials <= SHORT_SEARCH:
+        return RacosSampler(asking.trial_seed, positives=1, negatives=3)
+    return RacosSampler(asking.trial_seed)

@@ -1,20 +1,72 @@
-"""Architectures drawn inside a budget, each with the same probability."""
+"""Uniform draws: of each parameter by itself, or of whole candidates inside a budget, each alike."""
 
-import random
 from bisect import bisect_right
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, islice
 from math import isinf
+from random import Random
+from typing import Any
 
-from longtail_trainer.search.budget import Budget
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial
+
+from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.search.budget import FLOPS, Budget
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.spaces.cell import Picks, Space
+from longtail_trainer.search.samplers.asking import Asking, NothingLeft
+from longtail_trainer.search.spaces.picks import Picks, PickSpace
 
 MOST_MISSES = 1000
 """Draws in a row without a new architecture inside the predicted latency, after which what is left is listed."""
 
 
-def distinct_draws(sampler: "UniformSampler", budget: Budget, generator: random.Random) -> Iterator[Picks]:
+def random(asking: Asking) -> BaseSampler:
+    """Each parameter by itself, whatever the candidate costs."""
+    return RandomSampler(asking.trial_seed)
+
+
+def uniform(asking: Asking) -> BaseSampler:
+    """Whole candidates inside the budget, none twice. Raises `ConfigInvalid` where the space isn't one of choices."""
+    if not isinstance(asking.space, PickSpace):
+        raise ConfigInvalid("uniform draws count the candidates inside a budget, which a space of choices alone allows")
+    return UniformInBudget(asking.space, asking.budget, asking.search_seed)
+
+
+class UniformInBudget(BaseSampler):
+    """The trial's place in the sequence of `distinct_draws`, as an optuna sampler. Raises `NothingLeft` at its end."""
+
+    def __init__(self, space: PickSpace[Any], budget: Budget, seed: int) -> None:
+        self._space = space
+        self._budget = budget
+        self._seed = seed
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """All choices of the space."""
+        return {choice.name: choice.distribution for choice in self._space.choices}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """One candidate."""
+        draws = distinct_draws(UniformSampler.inside(self._space, self._budget), self._budget, Random(self._seed))
+        picks = next(islice(draws, trial.number, None), None)
+        if picks is None:
+            raise NothingLeft
+        return self._space.parameters(self._space.point(picks))
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Raises `ValueError`: a parameter that is no choice of the space has no part in its candidates."""
+        raise ValueError(f"{param_name} is no choice of the space; ask for those of {', '.join(self._names())}")
+
+    def _names(self) -> list[str]:
+        return [choice.name for choice in self._space.choices]
+
+
+def distinct_draws(sampler: "UniformSampler", budget: Budget, generator: Random) -> Iterator[Picks]:
     """Architectures inside `sampler`'s FLOPs and `budget`'s predicted latency, until there are no more.
 
     None comes twice; each is drawn uniformly from those that are left. A draw that is predicted to be too slow is
@@ -44,30 +96,36 @@ class UniformSampler:
     Raises `ValueError` where no architecture fits.
     """
 
-    def __init__(self, space: Space, budget: int) -> None:
+    def __init__(self, space: PickSpace[Any], budget: int) -> None:
         self.space = space
         self._budget = budget - space.fixed_flops
+        self._costs = space.costs(FLOPS)
         self._counts = [_Counts({0: 1})]
-        for choice in reversed(space.choices):
-            self._counts.append(self._counts[-1].with_choice(choice.costs))
+        for costs in reversed(self._costs):
+            self._counts.append(self._counts[-1].with_choice(costs))
         self._counts.reverse()
         if not self.count():
             raise ValueError(f"no architecture has at most {budget} FLOPs")
 
+    @classmethod
+    def inside(cls, space: PickSpace[Any], budget: Budget) -> "UniformSampler":
+        """Of the candidates within a budget's FLOPs, which may be infinite."""
+        return cls(space, int(min(budget.flops, space.largest_flops())))
+
     def count(self) -> int:
-        """Architectures within the budget."""
+        """Candidates within the budget."""
         return self._counts[0].within(self._budget)
 
-    def draw(self, generator: random.Random) -> Picks:
+    def draw(self, generator: Random) -> Picks:
         picks: list[int] = []
         left = self._budget
-        for number, choice in enumerate(self.space.choices):
-            weights = [self._counts[number + 1].within(left - cost) for cost in choice.costs]
+        for number, costs in enumerate(self._costs):
+            weights = [self._counts[number + 1].within(left - cost) for cost in costs]
             # Python's integers: the counts may exceed what a float can hold.
             ticket = generator.randrange(sum(weights))
             pick = bisect_right(list(accumulate(weights)), ticket)
             picks.append(pick)
-            left -= choice.costs[pick]
+            left -= costs[pick]
         return tuple(picks)
 
 

@@ -1,163 +1,97 @@
-"""What the search of the pre-designed heavy model varies: fields of its Architecture and Training (ALT, Fig. 3)."""
+"""Fields of a pydantic model that a search changes, and the model as given where it doesn't."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
-from math import prod
-from typing import Any, Literal, TypeVar, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from math import gcd
+from typing import Any, TypeVar
 
-from optuna.trial import BaseTrial
 from pydantic import ValidationError
 
-from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel
-from longtail_api.initialization_search import HyperparameterSpace
 from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.search.spaces.decisions import Choice, Decimals, Decision, Integers, Value, text_of
+from longtail_trainer.search.spaces.space import Point, Space, is_taken
 
-Value = int | Decimal | str | list[int]
+Whole = TypeVar("Whole", bound=ApiModel)
 _Part = TypeVar("_Part", bound=ApiModel)
-Part = Literal["architecture", "training"]
-PARTS: dict[Part, type[ApiModel]] = {"architecture": Architecture, "training": Training}
 
 
-@dataclass(frozen=True)
-class Choices:
-    """One of several values; lists of widths are allowed: [128, 32]."""
+@dataclass(frozen=True, kw_only=True)
+class FieldSpace(Space[Whole]):
+    """Decisions named after fields of the parts of a model: `training.learning_rate`.
 
-    part: Part
-    field: str
-    values: Sequence[Value]
-
-    @property
-    def size(self) -> int | None:
-        """How many values there are."""
-        return len(self.values)
-
-    def suggest(self, trial: BaseTrial) -> Value:
-        """One of the values; optuna sees a list as text, as the paper prints it: '128,32'."""
-        by_text = {_text(value): value for value in self.values}
-        return by_text[trial.suggest_categorical(name_of(self), list(by_text))]
-
-
-@dataclass(frozen=True)
-class Integers:
-    """An integer from low to high, both included."""
-
-    part: Part
-    field: str
-    low: int
-    high: int
-    step: int = 1
-    log: bool = False
-
-    @property
-    def size(self) -> int | None:
-        """How many values there are."""
-        return (self.high - self.low) // self.step + 1
-
-    def suggest(self, trial: BaseTrial) -> Value:
-        """A value of the range."""
-        return trial.suggest_int(name_of(self), self.low, self.high, step=self.step, log=self.log)
-
-
-@dataclass(frozen=True)
-class Decimals:
-    """A number from low to high, to six significant digits, as resources hold numbers."""
-
-    part: Part
-    field: str
-    low: Decimal
-    high: Decimal
-    log: bool = False
-
-    @property
-    def size(self) -> int | None:
-        """None: too many to count."""
-        return None
-
-    def suggest(self, trial: BaseTrial) -> Value:
-        """A value of the range."""
-        value = trial.suggest_float(name_of(self), float(self.low), float(self.high), log=self.log)
-        return min(max(Decimal(f"{value:.6g}"), self.low), self.high)
-
-
-Hyperparameter = Choices | Integers | Decimals
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """What one trial trains: the architecture, and how."""
-
-    architecture: Architecture
-    training: Training
-
-
-@dataclass(frozen=True)
-class Space:
-    """Hyper-parameters by the fields they change; every other field keeps the value of the base.
-
-    Raises `ConfigInvalid` where there is none, where a field is unknown or named twice, or a range is empty.
+    base: a model of parts, each a model; every field that no decision names keeps its value. Raises `ConfigInvalid`
+    where a field is unknown, besides what every space raises.
     """
 
-    hyperparameters: Sequence[Hyperparameter]
+    base: Whole
 
     def __post_init__(self) -> None:
-        if not self.hyperparameters:
-            raise ConfigInvalid("the hyper-parameter space is empty; name at least one hyper-parameter")
-        names = [name_of(one) for one in self.hyperparameters]
-        for one, name in zip(self.hyperparameters, names, strict=True):
-            known = PARTS[one.part].model_fields
-            if one.field not in known:
-                raise ConfigInvalid(f"hyper-parameter {name}: there is no such field; choose of {', '.join(known)}")
-            if names.count(name) > 1:
-                raise ConfigInvalid(f"hyper-parameter {name}: is named twice; keep one")
-            if isinstance(one, Choices) and len(set(map(_text, one.values))) < len(one.values):
-                raise ConfigInvalid(f"hyper-parameter {name}: a value stands there twice; keep one")
-            if (not one.values) if isinstance(one, Choices) else one.low > one.high:
-                raise ConfigInvalid(
-                    f"hyper-parameter {name}: has no value; give choices, or a low that is at most high"
-                )
+        super().__post_init__()
+        for one in self.decisions:
+            part, _, field = one.name.partition(".")
+            known = self._parts()
+            fields = [f"{name}.{each}" for name, model in known.items() for each in type(model).model_fields]
+            if part not in known or field not in type(known[part]).model_fields:
+                raise ConfigInvalid(f"decision {one.name}: there is no such field; choose of {', '.join(fields)}")
 
-    @property
-    def size(self) -> int | None:
-        """How many candidates there are; None where a number is continuous."""
-        sizes = [one.size for one in self.hyperparameters]
-        return None if None in sizes else prod(cast(list[int], sizes))
+    def decode(self, point: Point) -> Whole:
+        changes: dict[str, dict[str, Value]] = {}
+        for name, value in point.items():
+            part, _, field = name.partition(".")
+            changes.setdefault(part, {})[field] = value
+        parts = self._parts()
+        return self.base.model_copy(update={part: _changed(parts[part], fields) for part, fields in changes.items()})
 
-    def suggest(self, trial: BaseTrial, base: Candidate) -> Candidate:
-        """The trial's candidate. Raises `ConfigInvalid` where its values don't go together."""
-        changes: dict[Part, dict[str, Value]] = {"architecture": {}, "training": {}}
-        for one in self.hyperparameters:
-            changes[one.part][one.field] = one.suggest(trial)
-        return Candidate(
-            _changed(base.architecture, changes["architecture"]), _changed(base.training, changes["training"])
-        )
+    def encode(self, decoded: Whole) -> Point:
+        point: dict[str, Value] = {}
+        for one in self.decisions:
+            value = _value(decoded, one.name)
+            if is_taken(one, point):
+                if not _has(one, value):
+                    raise ConfigInvalid(f"decision {one.name}: has no value {text_of(value)}; add it")
+                point[one.name] = value
+        return point
 
+    def with_base(self) -> "FieldSpace[Whole]":
+        """The space in which the base is a point, too: each decision that lacks the base's own value is given it."""
+        return replace(self, decisions=tuple(_with(one, _value(self.base, one.name)) for one in self.decisions))
 
-def name_of(hyperparameter: Hyperparameter) -> str:
-    """Its name in the study: `architecture.profile_layers`."""
-    return f"{hyperparameter.part}.{hyperparameter.field}"
+    def _parts(self) -> dict[str, ApiModel]:
+        parts = {name: getattr(self.base, name) for name in type(self.base).model_fields}
+        return {name: part for name, part in parts.items() if isinstance(part, ApiModel)}
 
 
-def _text(value: Value) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+def _value(whole: ApiModel, name: str) -> Value:
+    part, _, field = name.partition(".")
+    return getattr(getattr(whole, part), field)
 
 
-def space_of(spec: HyperparameterSpace) -> Space:
-    """The space that a HeavyModel's `initialization.search` names."""
-    return Space(
-        [
-            Choices("training", "learning_rate", spec.learning_rate),
-            Choices("architecture", "profile_layers", spec.profile_layers),
-            Choices("architecture", "behavior_layers", spec.behavior_layers),
-            Choices("architecture", "prediction_layers", spec.prediction_layers),
-        ]
-    )
+def _has(decision: Decision, value: Value) -> bool:
+    match decision:
+        case Choice():
+            return value in decision.options
+        case Integers():
+            assert isinstance(value, int)
+            return decision.low <= value <= decision.high and (value - decision.low) % decision.step == 0
+        case Decimals():
+            assert not isinstance(value, str | list)
+            return decision.low <= value <= decision.high
 
 
-PAPER_SPACE = space_of(HyperparameterSpace())
-"""ALT, Fig. 3, and the default: `learning_rate`, `deep_layers_dim`, `num_encoder_in_transformer` (here of either kind
-of encoder) and `prediction_module_dim`. 36 candidates."""
+def _with(decision: Decision, value: Value) -> Decision:
+    """The decision with one more value, where it lacks it; a range grows up to it."""
+    if _has(decision, value):
+        return decision
+    match decision:
+        case Choice():
+            return replace(decision, options=(*decision.options, value))
+        case Integers():
+            assert isinstance(value, int)
+            step = gcd(decision.step, abs(value - decision.low))
+            return replace(decision, low=min(decision.low, value), high=max(decision.high, value), step=step)
+        case Decimals():
+            return replace(decision, low=min(decision.low, value), high=max(decision.high, value))
 
 
 def _changed(base: _Part, changes: Mapping[str, Any]) -> _Part:
@@ -166,5 +100,5 @@ def _changed(base: _Part, changes: Mapping[str, Any]) -> _Part:
         return type(base).model_validate({**base.model_dump(), **changes})
     except ValidationError as error:
         reasons = "; ".join(str(one["msg"]) for one in error.errors())
-        values = ", ".join(f"{name} {_text(value)}" for name, value in changes.items())
+        values = ", ".join(f"{name} {text_of(value)}" for name, value in changes.items())
         raise ConfigInvalid(f"{values} make no valid {type(base).__name__}: {reasons}") from error

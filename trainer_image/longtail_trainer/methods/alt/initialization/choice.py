@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from longtail_api.architecture import Architecture, Training
@@ -24,12 +24,12 @@ from longtail_trainer.methods.alt.fresh import fresh_heavy
 from longtail_trainer.methods.alt.initialization.encoder_search import SEARCHED, found_cell
 from longtail_trainer.methods.alt.initialization.heavy_objective import HeavyObjective, best_architecture
 from longtail_trainer.methods.alt.initialization.pool_rows import PoolRows
+from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned, space_of
 from longtail_trainer.methods.alt.initialization.time_limit import TimeLimit
 from longtail_trainer.running.errors import PlatformError, TrainerError
 from longtail_trainer.running.resume import NamedPart
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.search.driver import Limits, NoTrialCompleted
-from longtail_trainer.search.spaces.fields import Candidate, space_of
 from longtail_trainer.search.trial import TrialEnded, TrialRecord
 
 log = logging.getLogger(__name__)
@@ -127,13 +127,12 @@ def _tuned(
         )
 
     def result() -> HyperparameterSearchResult:
-        found = best_architecture(
+        tuned = best_architecture(
             features,
             config.encoder,
-            Candidate(config.architecture, config.training),
+            space_of(spec.space, _given(config)),
             rows.training,
             rows.validations,
-            space=space_of(spec.space),
             algorithm=spec.algorithm,
             limits=limits,
             seed=config.seed,
@@ -143,11 +142,11 @@ def _tuned(
             on_trial=told,
         )
         return HyperparameterSearchResult(
-            ended=found.ended,
-            value=found.value,
-            architecture=found.best.architecture,
-            training=found.best.training,
-            trials=[Trial.model_validate(asdict(trial)) for trial in found.trials],
+            ended=tuned.ended,
+            value=tuned.value,
+            architecture=tuned.found.architecture,
+            training=tuned.found.training,
+            trials=[_recorded(trial) for trial in tuned.trials],
         )
 
     stored = _once(context.store, key, HyperparameterSearchResult, result)
@@ -198,13 +197,28 @@ def _searched(
             stop=limit,
             after_epoch=told,
         )
-        value = objective.of_cell(cell, resume)(config.architecture, config.training, limit)
+        value = objective.of_cell(cell, resume)(_given(config), limit)
         return EncoderSearchResult(architecture=cell, log_probability=log_probability, value=value)
 
     stored = _once(context.store, key, EncoderSearchResult, result)
     model = fresh_heavy(features, SEARCHED, config.architecture, stored.architecture, config.seed, context.threads)
     outcome = WayOutcome(way="Architecture", value=stored.value, flops=model.flops(), ended="Complete", details_key=key)
     return _Arrived(outcome, Chosen(SEARCHED, config.architecture, config.training, stored.architecture))
+
+
+def _given(config: InitializeConfig) -> PreDesigned:
+    return PreDesigned(architecture=config.architecture, training=config.training)
+
+
+def _recorded(trial: TrialRecord) -> Trial:
+    return Trial(
+        number=trial.number,
+        parameters=trial.parameters,
+        state=trial.state,
+        value=trial.value,
+        seconds=trial.seconds,
+        reason=trial.reason,
+    )
 
 
 def _once(store: Store, key: str, kind: type[Stored], make: Callable[[], Stored]) -> Stored:

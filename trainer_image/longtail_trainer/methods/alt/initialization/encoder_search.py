@@ -19,7 +19,7 @@ from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, search
-from longtail_trainer.search.spaces.cell import Costs, Space, any_architecture
+from longtail_trainer.search.spaces.alt_cell import CellSpace, Costs, any_architecture
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.loss import LabelLosses
 
@@ -58,7 +58,7 @@ def found_cell(
     search(super_model, support, query, LabelLosses.of(features.data_schema), settings, resume, stop, told)
     each = super_model.distribution.log_probabilities()
     picks = tuple(options.index(max(options)) for options in each)
-    return super_model.space.architecture(picks), sum(max(options) for options in each)
+    return super_model.space.decode_picks(picks), sum(max(options) for options in each)
 
 
 def heavy_super_model(
@@ -70,7 +70,7 @@ def heavy_super_model(
     return SuperModel(space, lambda make: HeavyModel(features, SEARCHED, architecture, cell, make), seed)
 
 
-def heavy_space(features: Features, architecture: Architecture, spec: EncoderSearch) -> Space:
+def heavy_space(features: Features, architecture: Architecture, spec: EncoderSearch) -> CellSpace:
     """All layers that may be found, with the FLOPs of the whole heavy model for each."""
     width, heads = architecture.behavior_width, architecture.behavior_heads
     cell = any_architecture(width, spec.layers, heads, spec.operations[0])
@@ -79,4 +79,4 @@ def heavy_space(features: Features, architecture: Architecture, spec: EncoderSea
     searched = [encoder.layers for encoder in model.encoders() if isinstance(encoder.layers, CellLayers)]
     cells = sum(layers.flops() - layers.fixed_flops() for layers in searched)
     costs = Costs.of(model.flops() - cells, shapes, spec.operations)
-    return Space.of(width, spec.layers, heads, spec.operations, costs)
+    return CellSpace.of(width, spec.layers, heads, spec.operations, costs)

@@ -7,11 +7,11 @@ from typing import Literal
 
 import torch
 
-from longtail_api.architecture import Architecture, Training
 from longtail_api.model_families import LightArchitecture
 from longtail_api.store_objects import Features
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
+from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned
 from longtail_trainer.methods.alt.teacher import predict
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.errors import DataInvalid
@@ -19,7 +19,7 @@ from longtail_trainer.running.resume import Forgetful, ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.driver import Direction, Limits, Result, search
 from longtail_trainer.search.journal import ResumeJournal, TrialAttempts
-from longtail_trainer.search.spaces.fields import PAPER_SPACE, Candidate, Space
+from longtail_trainer.search.spaces.fields import FieldSpace
 from longtail_trainer.search.trial import Report, TrialRecord
 from longtail_trainer.training.evaluation import evaluate, primary_metric
 from longtail_trainer.training.loop import train
@@ -29,11 +29,10 @@ from longtail_trainer.training.loss import LabelLosses
 def best_architecture(
     features: Features,
     encoder: str,
-    base: Candidate,
+    space: FieldSpace[PreDesigned],
     training: EncodedSplit,
     validations: Sequence[EncodedSplit],
     *,
-    space: Space = PAPER_SPACE,
     algorithm: str = "racos",
     limits: Limits | None = None,
     seed: int = 0,
@@ -41,24 +40,26 @@ def best_architecture(
     resume: ResumePoint | None = None,
     stop: Stop | None = None,
     on_trial: Callable[[TrialRecord], None] = lambda record: None,
-) -> Result:
+) -> Result[PreDesigned]:
     """The candidate whose model, trained on `training`, has the best figure on validation rows.
 
     `validations`: the validation rows of each scenario of the pool. The figure is the average over scenarios of the
-    first label's AUC (RMSE of a regression: lower is better), over those where it can be estimated. Fields of `base`
-    that `space` doesn't name stay as they are. The best model's weights aren't kept: train it from `result.best`.
+    first label's AUC (RMSE of a regression: lower is better), over those where it can be estimated. The first
+    trial is the space's base itself, whose values join those that are tried: what is found is never worse by the
+    figure than what was given. The best model's weights aren't kept: train it from `result.found`.
 
     Raises `DataInvalid` where the figure can be estimated on no scenario, `Terminated` where `stop` says so (what was
     tried is in `resume` by then), and what `search` raises.
     """
     objective = HeavyObjective(features, encoder, training, validations, seed, threads)
     objective.check()
+    space = space.with_base()
     return search(
         objective,
         space,
-        base,
         algorithm,
         limits,
+        first=[space.encode(space.base)],
         direction=objective.direction,
         seed=seed,
         journal=None if resume is None else ResumeJournal(resume),
@@ -104,16 +105,16 @@ class HeavyObjective:
                 "be estimated, so candidates can't be compared; raise the share of validation rows, or search nothing"
             )
 
-    def __call__(self, architecture: Architecture, training: Training, report: Report) -> float:
+    def __call__(self, candidate: PreDesigned, report: Report) -> float:
         """Train, reporting the figure after each epoch; the figure of the epoch whose validation loss is lowest."""
-        seed = self.seed + training.seed
-        model = fresh_heavy(self.features, self.encoder, architecture, self.cell, seed, self.threads)
+        seed = self.seed + candidate.training.seed
+        model = fresh_heavy(self.features, self.encoder, candidate.architecture, self.cell, seed, self.threads)
         train(
             model,
             self.training,
             concatenate(self.validations),
             LabelLosses.of(self.features.data_schema),
-            pooled_training(training, seed),
+            pooled_training(candidate.training, seed),
             self.resume,
             report,
             lambda epoch, training_loss, validation_loss: report(epoch, self._average(model)),

@@ -16,6 +16,7 @@ class TimeLimit:
     def __init__(
         self, seconds: float, resume: ResumePoint, stop: Stop, clock: Callable[[], float] = time.monotonic
     ) -> None:
+        self.number = 0
         self._seconds = seconds
         self._resume = resume
         self._stop = stop

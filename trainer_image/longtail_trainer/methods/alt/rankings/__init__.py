@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from longtail_trainer.methods.alt.rankings.gdas import gdas_ranking
 from longtail_trainer.methods.alt.rankings.random import random_ranking
-from longtail_trainer.methods.alt.rankings.task import Candidate, Ranking, SearchTask
+from longtail_trainer.methods.alt.rankings.task import Ranking, SearchTask
 
 ALGORITHMS: dict[str, Callable[[SearchTask], Ranking]] = {
     "gdas": gdas_ranking,
@@ -15,4 +15,4 @@ ALGORITHMS: dict[str, Callable[[SearchTask], Ranking]] = {
 }
 """By `LightModelSearch.spec.algorithm.name`."""
 
-__all__ = ["ALGORITHMS", "Candidate", "Ranking", "SearchTask"]
+__all__ = ["ALGORITHMS", "Ranking", "SearchTask"]

@@ -1,7 +1,6 @@
 """gdas: learn the distribution, then take the most probable architectures inside the budget."""
 
 from longtail_trainer.methods.alt.rankings.task import (
-    Candidate,
     Ranking,
     SearchTask,
     goodness,
@@ -10,6 +9,7 @@ from longtail_trainer.methods.alt.rankings.task import (
     reached,
 )
 from longtail_trainer.search.budget import Budget
+from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.evaluators.gdas import GdasSettings, light_super_model, search
 from longtail_trainer.training.device import training_device
@@ -33,21 +33,23 @@ def gdas_ranking(task: SearchTask) -> Ranking:
         limits = task.space.limits(task.space.attainable(budget))
         picks, log_probability = next(most_probable(super_model.distribution.log_probabilities(), *limits))
         logits = scores(super_model.use(picks), task.validation)
-        return Candidate(picks, log_probability, evaluate(logits, task.validation, task.features))
+        figures = evaluate(logits, task.validation, task.features)
+        return Candidate(task.space.point(picks), figures, log_probability)
 
     def after_epoch(epoch: int, figures: dict[str, float | str]) -> bool:
         found = best(task.budget)
-        value = goodness(found.validation, figure)
+        picks = task.space.picks(found.point)
+        value = goodness(found.figures, figure)
         context.progress.metric(
             epoch=epoch,
             **figures,
-            derivedFlops=task.space.flops(found.picks),
-            **predicted_milliseconds(task.space, found.picks),
-            **{f"validation.{figure}": found.validation[figure].value},
+            derivedFlops=task.space.flops(picks),
+            **predicted_milliseconds(task.space, picks),
+            **{f"validation.{figure}": found.figures[figure].value},
         )
         done = SEARCH_STARTS + (SEARCH_ENDS - SEARCH_STARTS) * epoch / parameters.epochs
         context.progress.update(done, f"epoch {epoch} of {parameters.epochs}, {figure} {abs(value):.4f}")
-        return reached(found.validation, figure, goal)
+        return reached(found.figures, figure, goal)
 
     settings = GdasSettings(parameters, minibatch(len(task.support), config.batch_size), config.seed, task.budget)
     search(

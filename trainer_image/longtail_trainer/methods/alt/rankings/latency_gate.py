@@ -6,11 +6,12 @@ from dataclasses import replace
 import torch
 
 from longtail_trainer.export import export, measure_latency
-from longtail_trainer.methods.alt.rankings.task import Candidate, Ranking, SearchTask
+from longtail_trainer.methods.alt.rankings.task import Ranking, SearchTask
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.errors import BudgetUnreachable
 from longtail_trainer.search.budget import NANOSECONDS
-from longtail_trainer.search.spaces.cell import Picks
+from longtail_trainer.search.candidate import Candidate
+from longtail_trainer.search.spaces.picks import Picks
 
 log = logging.getLogger(__name__)
 
@@ -32,14 +33,15 @@ def fast_enough(ranking: Ranking, task: SearchTask, limit_milliseconds: float) -
     tried: set[Picks] = set()
     while len(tried) < MOST_MEASURED:
         found = ranking(budget)
-        if found.picks in tried:
+        picks = task.space.picks(found.point)
+        if picks in tried:
             break
         p99 = _p99(task, found)
         if p99 <= limit_milliseconds:
             return found
-        tried.add(found.picks)
+        tried.add(picks)
         fastest = min(fastest, p99)
-        predicted = task.space.nanoseconds(found.picks)
+        predicted = task.space.nanoseconds(picks)
         log.info(
             "%.3f ms, above %.3f ms, where %.3f ms were predicted; trying a faster one",
             p99,
@@ -58,5 +60,5 @@ def fast_enough(ranking: Ranking, task: SearchTask, limit_milliseconds: float) -
 
 def _p99(task: SearchTask, candidate: Candidate) -> float:
     with torch.random.fork_rng():
-        model = LightModel(task.features, task.space.architecture(candidate.picks), task.config.features)
+        model = LightModel(task.features, task.space.decode(candidate.point), task.config.features)
     return measure_latency(model, export(model)).p99_milliseconds

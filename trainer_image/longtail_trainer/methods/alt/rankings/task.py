@@ -1,7 +1,7 @@
 """What a search algorithm is given, and what it hands back."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from longtail_api.data_schema import DataSchema
@@ -13,7 +13,9 @@ from longtail_trainer.methods.alt.distillation import DistillationLosses
 from longtail_trainer.running.errors import ConfigInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.search.budget import NANOSECONDS, Budget
-from longtail_trainer.search.spaces.cell import Picks, Space
+from longtail_trainer.search.candidate import Candidate
+from longtail_trainer.search.spaces.alt_cell import CellSpace
+from longtail_trainer.search.spaces.picks import Picks
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class SearchTask:
     config: SearchConfig
     context: StepContext
     features: Features
-    space: Space
+    space: CellSpace
     support: EncodedSplit
     query: EncodedSplit
     validation: EncodedSplit
@@ -42,24 +44,15 @@ class SearchTask:
         )
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """An architecture inside the budget. validation: its figures on validation rows."""
-
-    picks: Picks
-    log_probability: float | None
-    validation: dict[str, Metric]
-
-
 Ranking = Callable[[Budget], Candidate]
-"""What a search learned: the best architecture inside a budget that the search's own allows.
+"""What a search learned: the best architecture inside a budget that the search's own allows, by validation rows.
 
 Where none is predicted to be that fast, the one that is predicted to be fastest inside its FLOPs: a prediction is no
 promise.
 """
 
 
-def predicted_milliseconds(space: Space, picks: Picks) -> dict[str, float]:
+def predicted_milliseconds(space: CellSpace, picks: Picks) -> dict[str, float]:
     """For the history of the search: what an architecture is predicted to take; nothing without predictions."""
     if space.fixed_nanoseconds is None:
         return {}
@@ -84,7 +77,7 @@ def objective_name(objective: Objective, schema: DataSchema) -> str:
     return metric if label == names[0] else f"{label}.{metric}"
 
 
-def goodness(metrics: dict[str, Metric], name: str) -> float:
+def goodness(metrics: Mapping[str, Metric], name: str) -> float:
     """The figure, so that larger is better; −∞ where it can't be estimated."""
     value = metrics[name].value
     if value is None:
@@ -92,7 +85,7 @@ def goodness(metrics: dict[str, Metric], name: str) -> float:
     return value if name.endswith("auc") else -value
 
 
-def reached(metrics: dict[str, Metric], name: str, goal: float | None) -> bool:
+def reached(metrics: Mapping[str, Metric], name: str, goal: float | None) -> bool:
     """Whether the goal of the search is reached."""
     if goal is None:
         return False

@@ -1,12 +1,8 @@
-"""Regularized evolution: optuna's suite of what a sampler promises, and who becomes a parent."""
-
-from collections.abc import Callable
+"""Regularized evolution: who becomes a parent."""
 
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
-from optuna.samplers import BaseSampler
-from optuna.testing.pytest_samplers import BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase
 from optuna.trial import TrialState
 
 from longtail_trainer.search.samplers.evolution import EvolutionSampler
@@ -20,14 +16,6 @@ def quiet():
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     yield
     optuna.logging.set_verbosity(before)
-
-
-class TestFromTheThirdTrialOn(BasicSamplerTestCase, RelativeSamplerTestCase, SingleOnlySamplerTestCase):
-    """The suite's studies are short, so the population is."""
-
-    @pytest.fixture
-    def sampler(self) -> Callable[[], BaseSampler]:
-        return lambda: EvolutionSampler(seed=3, population=2, tournament=2)
 
 
 def told(study: optuna.Study, place: int, value: float | None, state: TrialState = TrialState.COMPLETE):
