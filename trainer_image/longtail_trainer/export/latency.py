@@ -10,7 +10,7 @@ import numpy as np
 from longtail_trainer.export.parity import random_samples
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.export.signature import inputs_of
-from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import ServedModel
 
 WARM_UP = 50
 BLOCKS = 5
@@ -29,7 +29,7 @@ class Latency:
     p99_milliseconds: float
 
 
-def prediction_timer(model: LightModel, content: bytes) -> Timer:
+def prediction_timer(model: ServedModel, content: bytes) -> Timer:
     """Of one prediction of the exported model, at batch 1 and maxLength events."""
     runtime = session(content)
     longest = max((sequence.max_length for sequence in model.features.data_schema.behaviors), default=0)
@@ -43,7 +43,7 @@ def prediction_timer(model: LightModel, content: bytes) -> Timer:
     return seconds
 
 
-def measure_latency(model: LightModel, content: bytes) -> Latency:
+def measure_latency(model: ServedModel, content: bytes) -> Latency:
     """Measured on this machine by its wall clock, after a warm-up; about 1,000 runs, or 10 seconds.
 
     Of five blocks of runs the one of lowest p99 counts: what else the machine does in the meantime is not the model's.

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from longtail_trainer.operations import OPERATIONS, Shape
+from longtail_trainer.models.blocks.cell import CELL_OPERATIONS
+from longtail_trainer.operations import Sequence, keeping
 from longtail_trainer.search.evaluators.distribution import Sample
 from longtail_trainer.search.spaces.cell import Space
 
@@ -25,9 +26,9 @@ class SuperCell(nn.Module):
         super().__init__()
         self.space = space
         self.current = current
-        shape = Shape(length, space.width, space.heads)
+        shape = Sequence(length, space.width, space.heads)
         self.layers = nn.ModuleList(
-            nn.ModuleDict({str(name): OPERATIONS[str(name)].build(shape)[0] for name in choice.options})
+            nn.ModuleDict({str(name): keeping(CELL_OPERATIONS[str(name)], shape) for name in choice.options})
             for choice in space.choices
             if choice.kind == "operation"
         )

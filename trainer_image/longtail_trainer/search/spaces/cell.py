@@ -7,7 +7,8 @@ from math import inf, isinf
 from longtail_api.light_model_search import SearchSpace
 from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.models.alt_light.model import LightModel, default_heads
-from longtail_trainer.operations import OPERATIONS, Shape
+from longtail_trainer.operations import OPERATIONS
+from longtail_trainer.operations import Sequence as SequenceShape
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import Limit, smallest
 
@@ -47,7 +48,7 @@ class Costs:
     edge: int
 
     @classmethod
-    def of(cls, fixed: int, shapes: Sequence[Shape], operations: Sequence[str]) -> "Costs":
+    def of(cls, fixed: int, shapes: Sequence[SequenceShape], operations: Sequence[str]) -> "Costs":
         """shapes: of each sequence, at the space's width."""
         return cls(
             fixed,
