@@ -15,14 +15,13 @@ from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.methods.alt.initialization.pool_rows import PoolRows
 from longtail_trainer.models.alt_heavy.cell_layers import CellLayers
 from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, search
 from longtail_trainer.search.spaces.cell import Costs, Space, any_architecture
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.loss import LabelLosses
-
-SEARCHED = "Searched"
 
 
 def found_cell(
