@@ -32,8 +32,8 @@ from longtail_trainer.export import export
 from longtail_trainer.export.latency import prediction_timer
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.models.blocks.cell import one_line
-from longtail_trainer.search.latency_cache import parts_of
-from longtail_trainer.search.latency_table import LatencyTable, measure_table, quietest_blocks
+from longtail_trainer.search.latency_cache import measured_table, parts_of
+from longtail_trainer.search.latency_table import LatencyTable, quietest_blocks
 from longtail_trainer.search.samplers.uniform import UniformSampler
 from longtail_trainer.search.spaces.alt_cell import space_of
 
@@ -80,7 +80,7 @@ def measure(architectures: int, seed: int) -> tuple[LatencyTable, float, list[Ro
     # Before the table: the first export of a process prepares the exporter, which a search has to pay for anyway.
     timers = {picks: prediction_timer(model, export(model)) for picks, model in models.items()}
     started = time.monotonic()
-    table = measure_table(parts_of(features, spec, []))
+    table = measured_table(parts_of(features, spec, []))
     seconds = time.monotonic() - started
     first, second = (quietest_blocks(timers, rounds=ROUNDS, longest_seconds=LONGEST_SECONDS) for _ in range(2))
     rows: list[Row] = []

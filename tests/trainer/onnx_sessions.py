@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 
 def onnx_session(
-    module: nn.Module, example: tuple[Tensor, ...], names: tuple[str, ...]
+    module: nn.Module, example: tuple[Tensor, ...], names: tuple[str, ...], dynamic_axes: int
 ) -> onnxruntime.InferenceSession:
-    """Export `module` with dynamic batch (axis 0) and length (axis 1), and load it on one thread."""
+    """Export `module` with so many dynamic axes (the batch; the batch and a length), and load it on one thread."""
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    axes = dict.fromkeys(range(dynamic_axes), torch.export.Dim.DYNAMIC)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(

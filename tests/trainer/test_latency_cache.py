@@ -4,8 +4,14 @@ import pytest
 
 from longtail_api.light_model_search import SearchSpace
 from longtail_trainer.search import latency_cache
-from longtail_trainer.search.latency_cache import cache_folder, parts_of, table_of_machine, table_of_search
-from longtail_trainer.search.latency_table import LatencyParts, LatencyTable
+from longtail_trainer.search.latency_cache import (
+    LatencyParts,
+    cache_folder,
+    parts_of,
+    table_of_machine,
+    table_of_search,
+)
+from longtail_trainer.search.latency_table import LatencyTable
 from tests.trainer.invented_tables import FEATURES, OPERATIONS
 from tests.trainer.tiny_features import a_schema, features_of
 

@@ -6,8 +6,8 @@ import torch
 from longtail_api.light_model_search import SearchSpace
 from longtail_trainer.export import export, measure_latency
 from longtail_trainer.models.alt_light.model import LightModel
-from longtail_trainer.search.latency_cache import parts_of, predicted_costs
-from longtail_trainer.search.latency_table import measure_table, quietest_blocks
+from longtail_trainer.search.latency_cache import measured_table, parts_of, predicted_costs
+from longtail_trainer.search.latency_table import quietest_blocks
 from longtail_trainer.search.spaces.alt_cell import space_of
 from tests.trainer.tiny_features import a_schema, features_of
 
@@ -28,7 +28,7 @@ def test_every_part_takes_time(sequences):
     torch.manual_seed(0)
     state = torch.get_rng_state()
     features = features_of(a_schema(sequences=sequences))
-    table = measure_table(parts_of(features, SPACE, []))
+    table = measured_table(parts_of(features, SPACE, []))
     assert torch.equal(torch.get_rng_state(), state)
     assert table.fixed > 0
     assert table.tail >= 1
@@ -41,5 +41,5 @@ def test_every_part_takes_time(sequences):
     space = space_of(features, SPACE).predicted(predicted_costs(table))
     picks = tuple(len(choice.options) - 1 for choice in space.choices)
     model = LightModel(features, space.decode_picks(picks))
-    measured = measure_latency(model, export(model))
-    print(f"p99 predicted {space.nanoseconds(picks) / 1e6:.3f} ms, measured {measured.p99_milliseconds:.3f} ms")
+    latency = measure_latency(model, export(model))
+    print(f"p99 predicted {space.nanoseconds(picks) / 1e6:.3f} ms, measured {latency.p99_milliseconds:.3f} ms")

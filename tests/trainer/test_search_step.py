@@ -16,8 +16,8 @@ from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid
 from longtail_trainer.search.candidate import Candidate
-from longtail_trainer.search.latency_cache import table_of_search
-from longtail_trainer.search.latency_table import LatencyParts, LatencyTable
+from longtail_trainer.search.latency_cache import LatencyParts, table_of_search
+from longtail_trainer.search.latency_table import LatencyTable
 from longtail_trainer.search.spaces.alt_cell import space_of
 from tests.trainer.adapted_scenario import HEAVY_RESULT, SMALL_SPACE, adapt_one, copied, search_config
 from tests.trainer.invented_tables import a_table

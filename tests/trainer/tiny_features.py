@@ -55,7 +55,7 @@ def samples(features: Features, count: int, seed: int = 0) -> EncodedSplit:
         numeric = torch.randn(events, len(columns.numeric), generator=generator)
         sequences[sequence.name] = EncodedSequence(
             torch.randint(0, 4, (events, len(columns.categorical)), generator=generator, dtype=torch.int32),
-            torch.cat([numeric, torch.zeros_like(numeric)], dim=1),
+            numeric,
             offsets_of(lengths),
         )
         score.index_add_(0, torch.repeat_interleave(torch.arange(count), lengths), numeric[:, 0])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
+import safetensors.numpy
+
 from benchmarks.alt.methods import PREDEFINED, PREDEFINED_AGAIN, RANDOM, SEARCHED
 from benchmarks.alt.protocol import LIGHT_OPERATIONS, Protocol
 from benchmarks.alt.rows import Outcome, Row, Unit
@@ -13,7 +15,7 @@ from benchmarks.comparison.rows import figures
 from longtail_api.light_model_search import Algorithm, Teacher
 from longtail_api.methods.alt import SearchConfig, TrainLightConfig
 from longtail_api.model_families import LightArchitecture
-from longtail_api.store_layout import architecture_key
+from longtail_api.store_layout import architecture_key, step_prefix
 from longtail_api.store_objects import Features, ModelCard, StepResult
 from longtail_store import read_object
 from longtail_trainer.methods.alt.teacher import load_heavy
@@ -74,6 +76,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
     inputs = _inputs(unit, workplace, prepared.manifests[unit.scenario], heavy_result, features)
     seconds, trained = _trained(unit, workplace, features, inputs)
     card = read_object(store, trained.outputs["cardKey"], ModelCard)
+    weights = f"{step_prefix(owner(unit.scenario), VARIANTS[unit.variant].run, 'train-light')}/weights.safetensors"
     earlier = prepared.seconds[unit.scenario] + before["seconds"][unit.scenario]
     row = Row(
         seed=unit.seed,
@@ -83,13 +86,18 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
         initial=unit.initial,
         training_rows=manifest.rows["support"] + manifest.rows["query"],
         flops=card.flops,
-        parameters=sum(one.numel() for one in LightModel(features, card.model).parameters()),
+        parameters=_parameters(store.get(weights)),
         seconds=round(seconds, 3),
         pipeline_seconds=round(earlier + seconds, 3),
         architecture=trained.outputs["architecture"],
         **figures(card.metrics["test"]),
     )
     return Outcome(rows=[row], outputs={"modelKey": trained.outputs["modelKey"]})
+
+
+def _parameters(weights: bytes) -> int:
+    """How many numbers the trained model has: its vocabularies are those of its rows, not those of the features."""
+    return sum(one.size for one in safetensors.numpy.load(weights).values())
 
 
 def _inputs(unit: Unit, workplace: Workplace, manifest: str, heavy_result: str, features: Features) -> dict[str, Any]:

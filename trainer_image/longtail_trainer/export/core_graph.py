@@ -10,15 +10,15 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from longtail_trainer.models.alt_light.model import ColumnInputs, LightModel
-from longtail_trainer.models.columns import SelectedColumns
+from longtail_trainer.models.columns import ColumnInputs, SelectedColumns
+from longtail_trainer.models.contract import ServedModel
 
 OPSET = 20
 EXAMPLE_BATCH, EXAMPLE_LENGTH = 3, 5
 """Sizes of the traced example: above 1, which torch.export takes for a constant."""
 
 
-def core_inputs(model: LightModel) -> list[str]:
+def core_inputs(model: ServedModel) -> list[str]:
     """Names of the core's inputs, in order: `static/<column>`, `static/numeric`, `<sequence>/mask` and so on."""
     names = list(_table_inputs("static", model.columns.static))
     for sequence, columns in model.columns.sequences.items():
@@ -33,9 +33,9 @@ def _table_inputs(table: str, columns: SelectedColumns) -> Iterator[str]:
 
 
 class Core(nn.Module):
-    """`LightModel.predict` on a flat list of tensors, then sigmoid, or the label's own unit for a regression."""
+    """`ServedModel.predict` on a flat list of tensors, then sigmoid, or the label's own unit for a regression."""
 
-    def __init__(self, model: LightModel) -> None:
+    def __init__(self, model: ServedModel) -> None:
         super().__init__()
         self.model = model
 
@@ -55,7 +55,7 @@ def _read(columns: SelectedColumns, left: Iterator[Tensor]) -> ColumnInputs:
     return ColumnInputs(categorical, next(left) if columns.numeric else torch.zeros(0))
 
 
-def answers(model: LightModel, logits: Tensor) -> tuple[Tensor, ...]:
+def answers(model: ServedModel, logits: Tensor) -> tuple[Tensor, ...]:
     """What a client gets of logits (batch, labels): per label (batch,), a probability or a value in its own unit."""
     result: list[Tensor] = []
     for label, logit in zip(model.features.data_schema.labels, logits.unbind(1), strict=True):
@@ -67,7 +67,7 @@ def answers(model: LightModel, logits: Tensor) -> tuple[Tensor, ...]:
     return tuple(result)
 
 
-def core_graph(model: LightModel) -> onnx.ModelProto:
+def core_graph(model: ServedModel) -> onnx.ModelProto:
     """Export by torch.export, with batch and each sequence's length dynamic; traces of this machine stripped."""
     examples: list[Tensor] = []
     axes: list[dict[int, object]] = []

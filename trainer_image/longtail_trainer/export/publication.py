@@ -7,7 +7,7 @@ from longtail_api.store_layout import model_card_key, model_key
 from longtail_api.store_objects import ModelCard
 from longtail_store import ObjectMissing, Store, read_object, write_object_if_absent
 from longtail_trainer.export.parity import check_parity
-from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import ServedModel
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class PublishedGraph:
 
 
 def publish_graph(
-    store: Store, scenario: str, version: str, model: LightModel, content: bytes, tolerance: float
+    store: Store, scenario: str, version: str, model: ServedModel, content: bytes, tolerance: float
 ) -> PublishedGraph:
     """Put the exported graph, after the parity gate. One that an earlier attempt put stands, and is gated instead.
 

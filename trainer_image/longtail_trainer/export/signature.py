@@ -1,7 +1,7 @@
 """Inputs and outputs of an exported light model, as `ModelCard` lists them."""
 
 from longtail_api.store_objects import TensorSpec
-from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import ServedModel
 
 BATCH, LENGTH = -1, -2
 
@@ -11,7 +11,7 @@ def length_name(sequence: str) -> str:
     return f"behaviors.{sequence}.length"
 
 
-def inputs_of(model: LightModel) -> list[TensorSpec]:
+def inputs_of(model: ServedModel) -> list[TensorSpec]:
     """One input per feature that the model reads, raw, and the length of each sequence."""
     static = model.columns.static
     specs = [TensorSpec(name=name, datatype="BYTES", shape=[BATCH]) for name in static.categorical]
@@ -23,6 +23,6 @@ def inputs_of(model: LightModel) -> list[TensorSpec]:
     return specs
 
 
-def outputs_of(model: LightModel) -> list[TensorSpec]:
+def outputs_of(model: ServedModel) -> list[TensorSpec]:
     """One output per label: the probability of a binary one, the value of a regression."""
     return [TensorSpec(name=label.name, datatype="FP32", shape=[BATCH]) for label in model.features.data_schema.labels]

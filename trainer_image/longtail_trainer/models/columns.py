@@ -1,9 +1,12 @@
-"""Which feature columns a light model reads, and where they stand in a batch."""
+"""Which feature columns a served model reads, where they stand in a batch, and their values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import Tensor
+
 from longtail_api.data_schema import DataSchema
+from longtail_trainer.data.batches import Batch
 from longtail_trainer.data.features.columns import TableColumns, sequence_columns, static_columns
 from longtail_trainer.running.errors import ConfigInvalid
 
@@ -34,6 +37,18 @@ class LightColumns:
 
     static: SelectedColumns
     sequences: dict[str, SelectedColumns]
+
+
+@dataclass
+class ColumnInputs:
+    """The selected columns of one table: int64 (…) per categorical one, float32 (…, 2 × numeric ones).
+
+    mask: (batch, length) for a sequence, else None.
+    """
+
+    categorical: list[Tensor]
+    numeric: Tensor
+    mask: Tensor | None = None
 
 
 def light_columns(schema: DataSchema, names: Sequence[str] = ()) -> LightColumns:
@@ -74,3 +89,24 @@ def light_columns(schema: DataSchema, names: Sequence[str] = ()) -> LightColumns
     if unknown := sorted(wanted - used):
         raise ConfigInvalid(f"light.features: the schema has no feature or sequence {', '.join(unknown)}; correct it")
     return LightColumns(static, sequences)
+
+
+def batch_inputs(columns: LightColumns, batch: Batch) -> tuple[ColumnInputs, list[ColumnInputs]]:
+    """The static columns of a batch, and those of each sequence, in the order of `columns.sequences`."""
+    sequences: list[ColumnInputs] = []
+    for name, of_sequence in columns.sequences.items():
+        events = batch.sequences[name]
+        sequences.append(_selected(of_sequence, events.categorical, events.numeric, events.mask))
+    return _selected(columns.static, batch.categorical, batch.numeric), sequences
+
+
+def _selected(
+    columns: SelectedColumns, categorical: Tensor, numeric: Tensor, mask: Tensor | None = None
+) -> ColumnInputs:
+    inputs = columns.numeric_inputs
+    every = inputs == list(range(numeric.shape[-1]))
+    return ColumnInputs(
+        [categorical[..., position] for position in columns.categorical_positions],
+        numeric if every else numeric[..., inputs],
+        mask,
+    )

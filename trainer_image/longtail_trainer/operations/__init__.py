@@ -1,16 +1,22 @@
 """The operations of every search space. A new one is one file here and one line in `OPERATIONS`.
 
-Names are those of `longtail_api.light_model_search.OPERATION_NAMES`.
+A space of sequences (the cells of ALT) takes its options from `operations_of(Sequence)`, whose names are those of
+`longtail_api.light_model_search.OPERATION_NAMES`; spaces of fields or of vectors take theirs likewise.
 """
+
+from typing import Any, TypeVar
 
 from longtail_trainer.operations.attention import Attention
 from longtail_trainer.operations.average_pooling import AveragePooling
-from longtail_trainer.operations.contract import Operation, Shape
+from longtail_trainer.operations.contract import Operation, keeping
 from longtail_trainer.operations.convolution import DILATION, Convolution
+from longtail_trainer.operations.fm import FactorizationMachine
+from longtail_trainer.operations.linear import Linear
 from longtail_trainer.operations.lstm import Lstm
 from longtail_trainer.operations.max_pooling import MaxPooling
+from longtail_trainer.operations.shapes import Fields, Sequence, Shape, Vector
 
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Operation[Any]] = {
     "conv1": Convolution(1),
     "conv3": Convolution(3),
     "conv5": Convolution(5),
@@ -24,6 +30,16 @@ OPERATIONS: dict[str, Operation] = {
     "max_pool3": MaxPooling(3),
     "lstm": Lstm(),
     "attention": Attention(),
+    "fm": FactorizationMachine(),
+    "linear": Linear(),
 }
 
-__all__ = ["OPERATIONS", "Operation", "Shape"]
+Kind = TypeVar("Kind", bound=Shape)
+
+
+def operations_of(kind: type[Kind]) -> dict[str, Operation[Kind]]:
+    """Those that take this kind of shape, by name, in the order of `OPERATIONS`."""
+    return {name: operation for name, operation in OPERATIONS.items() if kind in operation.takes}
+
+
+__all__ = ["OPERATIONS", "Fields", "Operation", "Sequence", "Shape", "Vector", "keeping", "operations_of"]

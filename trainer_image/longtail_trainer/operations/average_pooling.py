@@ -1,8 +1,12 @@
 """Average of each event and its neighbors."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from longtail_trainer.operations.contract import Shape, keep
+from longtail_trainer.operations.contract import Operation
+from longtail_trainer.operations.masks import keep
+from longtail_trainer.operations.shapes import Sequence, Shape
 
 
 class AveragePoolingModule(nn.Module):
@@ -20,15 +24,17 @@ class AveragePoolingModule(nn.Module):
         return keep(mean / share.clamp(min=0.5 / self.kernel), mask)
 
 
-class AveragePooling:
+class AveragePooling(Operation[Sequence]):
     """Average pooling of an odd kernel."""
+
+    takes: ClassVar = (Sequence,)
 
     def __init__(self, kernel: int) -> None:
         self.kernel = kernel
 
-    def build(self, shape: Shape) -> tuple[nn.Module, Shape]:
+    def build(self, shape: Sequence) -> tuple[nn.Module, Shape]:
         return AveragePoolingModule(self.kernel), shape
 
-    def flops(self, shape: Shape) -> int:
+    def flops(self, shape: Sequence) -> int:
         """kernel − 1 additions and one division for each output."""
         return self.kernel * shape.width * shape.length

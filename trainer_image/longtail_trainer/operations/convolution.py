@@ -1,8 +1,12 @@
 """1-D convolution over the events, standard or dilated."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from longtail_trainer.operations.contract import Shape, keep
+from longtail_trainer.operations.contract import Operation
+from longtail_trainer.operations.masks import keep
+from longtail_trainer.operations.shapes import Sequence, Shape
 
 DILATION = 2
 """Rate of the dilated convolutions. ALT names none; 2 is what the searches it builds on use."""
@@ -20,15 +24,17 @@ class ConvolutionModule(nn.Module):
         return keep(convolved.relu(), mask)
 
 
-class Convolution:
+class Convolution(Operation[Sequence]):
     """Convolution of an odd kernel. With kernel 1 it is a linear layer on each event."""
+
+    takes: ClassVar = (Sequence,)
 
     def __init__(self, kernel: int, dilation: int = 1) -> None:
         self.kernel = kernel
         self.dilation = dilation
 
-    def build(self, shape: Shape) -> tuple[nn.Module, Shape]:
+    def build(self, shape: Sequence) -> tuple[nn.Module, Shape]:
         return ConvolutionModule(shape.width, self.kernel, self.dilation), shape
 
-    def flops(self, shape: Shape) -> int:
+    def flops(self, shape: Sequence) -> int:
         return 2 * self.kernel * shape.width * shape.width * shape.length

@@ -1,8 +1,12 @@
 """LSTM over the events, oldest first."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 
-from longtail_trainer.operations.contract import Shape, keep
+from longtail_trainer.operations.contract import Operation
+from longtail_trainer.operations.masks import keep
+from longtail_trainer.operations.shapes import Sequence, Shape
 
 
 class LstmModule(nn.Module):
@@ -17,13 +21,15 @@ class LstmModule(nn.Module):
         return keep(output, mask)
 
 
-class Lstm:
+class Lstm(Operation[Sequence]):
     """LSTM whose state is as wide as its input."""
 
-    def build(self, shape: Shape) -> tuple[nn.Module, Shape]:
+    takes: ClassVar = (Sequence,)
+
+    def build(self, shape: Sequence) -> tuple[nn.Module, Shape]:
         return LstmModule(shape.width), shape
 
-    def flops(self, shape: Shape) -> int:
+    def flops(self, shape: Sequence) -> int:
         """Four gates of two products each, then c = f·c + i·g and h = o·tanh(c). FlopCounterMode counts 0 here."""
         gates = 2 * 4 * (shape.width + shape.width) * shape.width
         state = 4 * shape.width

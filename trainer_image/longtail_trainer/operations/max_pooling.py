@@ -1,12 +1,13 @@
 """Maximum of each event and its neighbors."""
 
+from typing import ClassVar
+
 from torch import Tensor, nn
 from torch.nn import functional
 
-from longtail_trainer.operations.contract import Shape, keep
-
-LOWEST = -1e30
-"""Below every activation, and finite, so that no 0 × ∞ arises where the result is masked."""
+from longtail_trainer.operations.contract import Operation
+from longtail_trainer.operations.masks import keep, lowest
+from longtail_trainer.operations.shapes import Sequence, Shape
 
 
 class MaxPoolingModule(nn.Module):
@@ -17,24 +18,27 @@ class MaxPoolingModule(nn.Module):
         self.kernel = kernel
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        events = x.masked_fill(~mask.unsqueeze(-1), LOWEST)
+        nothing = lowest(x.dtype)
+        events = x.masked_fill(~mask.unsqueeze(-1), nothing)
         side = (self.kernel - 1) // 2
-        padded = functional.pad(events, (0, 0, side, side), value=LOWEST)
+        padded = functional.pad(events, (0, 0, side, side), value=nothing)
         largest = events
         for shift in (*range(side), *range(side + 1, self.kernel)):
             largest = largest.maximum(padded[:, shift : shift + x.shape[1]])
         return keep(largest, mask)
 
 
-class MaxPooling:
+class MaxPooling(Operation[Sequence]):
     """Max pooling of an odd kernel."""
+
+    takes: ClassVar = (Sequence,)
 
     def __init__(self, kernel: int) -> None:
         self.kernel = kernel
 
-    def build(self, shape: Shape) -> tuple[nn.Module, Shape]:
+    def build(self, shape: Sequence) -> tuple[nn.Module, Shape]:
         return MaxPoolingModule(self.kernel), shape
 
-    def flops(self, shape: Shape) -> int:
+    def flops(self, shape: Sequence) -> int:
         """One comparison for each value of a window, its start included."""
         return self.kernel * shape.width * shape.length

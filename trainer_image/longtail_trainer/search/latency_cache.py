@@ -6,19 +6,22 @@ import logging
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import onnxruntime
+import torch
 from pydantic import ValidationError
 
 import longtail_trainer
 from longtail_api.light_model_search import SearchSpace
+from longtail_api.model_families import LightArchitecture
 from longtail_api.store_objects import Features
-from longtail_trainer.models.alt_light.model import default_heads
+from longtail_trainer.models.alt_light.model import LightModel, default_heads
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.search.budget import NANOSECONDS
-from longtail_trainer.search.latency_table import LatencyParts, LatencyTable, measure_table
+from longtail_trainer.search.latency_table import LatencyTable, ScaledCopies, measure_table
 from longtail_trainer.search.spaces.alt_cell import Costs, any_architecture
 
 log = logging.getLogger(__name__)
@@ -29,7 +32,29 @@ PROCESSORS = Path("/proc/cpuinfo")
 STEP = 100
 """Nanoseconds that predictions are rounded to: far below their error, and sums coincide, so that fewer are compared."""
 
+
+@dataclass(frozen=True)
+class LatencyParts:
+    """What a table is about: light models of these features and names, round layers of these operations.
+
+    architecture: any of the space; its width, number of layers and heads count.
+    """
+
+    features: Features
+    names: Sequence[str]
+    architecture: LightArchitecture
+    operations: tuple[str, ...]
+
+
 Measure = Callable[[LatencyParts], LatencyTable]
+
+
+def measured_table(parts: LatencyParts) -> LatencyTable:
+    """Measure the table; torch's random state is left alone."""
+    layers = len(parts.architecture.layers)
+    with torch.random.fork_rng():
+        model = LightModel(parts.features, parts.architecture, parts.names, lambda _: ScaledCopies(layers))
+    return measure_table(model, layers, [encoder.shape for encoder in model.encoders()], parts.operations)
 
 
 def cache_folder() -> Path:
@@ -49,7 +74,7 @@ def parts_of(features: Features, spec: SearchSpace, names: list[str]) -> Latency
     return LatencyParts(features, names, architecture, operations)
 
 
-def table_of_search(parts: LatencyParts, resume: ResumePoint, measure: Measure = measure_table) -> LatencyTable:
+def table_of_search(parts: LatencyParts, resume: ResumePoint, measure: Measure = measured_table) -> LatencyTable:
     """The table that an earlier attempt at the same search had, else this machine's.
 
     An attempt that resumes on another machine, or after its cache is gone, so ends as it would have uninterrupted.
@@ -62,7 +87,9 @@ def table_of_search(parts: LatencyParts, resume: ResumePoint, measure: Measure =
     return table
 
 
-def table_of_machine(parts: LatencyParts, folder: Path | None = None, measure: Measure = measure_table) -> LatencyTable:
+def table_of_machine(
+    parts: LatencyParts, folder: Path | None = None, measure: Measure = measured_table
+) -> LatencyTable:
     """The table in this machine's cache folder; measured and put there where it isn't.
 
     A file that can't be read or isn't a table is measured anew, one that can't be written is a line of log.

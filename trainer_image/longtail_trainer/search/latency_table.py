@@ -1,24 +1,21 @@
-"""What each part of a light model adds to the time of one prediction, measured on this machine."""
+"""What each part of a model with layers of operations adds to the time of one prediction, measured on this machine."""
 
 import time
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import abc
+from collections.abc import Hashable, Mapping
 from functools import partial
 from typing import Annotated, TypeVar
 
 import numpy as np
-import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from longtail_api.base import ApiModel
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
 from longtail_trainer.export.graph import export
 from longtail_trainer.export.latency import Latency, Timer, prediction_timer
 from longtail_trainer.export.latency_graphs import Chains, operation_graphs
-from longtail_trainer.models.alt_light.model import LightModel
-from longtail_trainer.operations import Shape
+from longtail_trainer.models.contract import ServedModel
+from longtail_trainer.operations import Sequence
 
 ROUNDS = 200
 RUNS = 20
@@ -51,21 +48,24 @@ class LatencyTable(ApiModel):
     """p99 over median of a whole model, in the quietest blocks of each."""
 
 
-@dataclass(frozen=True)
-class LatencyParts:
-    """What a table is about: light models of these features and names, round layers of these operations.
+class ScaledCopies(nn.Module):
+    """A cell whose layers are multiples of its input: different ones, so that the runtime makes each of them."""
 
-    architecture: any of the space; its width, number of layers and heads count.
-    """
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.layers = layers
 
-    features: Features
-    names: Sequence[str]
-    architecture: LightArchitecture
-    operations: tuple[str, ...]
+    def forward(self, x: Tensor, mask: Tensor) -> list[Tensor]:
+        return [x * (number + 0.5) for number in range(self.layers)]
 
 
-def measure_table(parts: LatencyParts) -> LatencyTable:
+def measure_table(
+    model: ServedModel, layers: int, shapes: abc.Sequence[Sequence], operations: abc.Sequence[str]
+) -> LatencyTable:
     """Measure by the runtime that serves, on one thread.
+
+    model: a whole one, with `ScaledCopies` of so many layers as the cell of each sequence. shapes: what those cells
+    work on, of one width; none where the model encodes no sequence.
 
     An operation's own time is a slope: what a chain of four copies takes beyond one copy, by three. So the cost of
     calling the runtime cancels out, and the operation stands between others, as in a model. A residual edge is
@@ -76,12 +76,8 @@ def measure_table(parts: LatencyParts) -> LatencyTable:
     doesn't decide, and all are measured at the processor's same speed. Two exports, and some 7 seconds of runs; at most
     20, where others use the processor or sequences are long.
     """
-    layers = len(parts.architecture.layers)
-    with torch.random.fork_rng():
-        model = LightModel(parts.features, parts.architecture, parts.names, lambda _: _ScaledCopies(layers))
-    shapes = [encoder.shape for encoder in model.encoders()]
     whole = prediction_timer(model, export(model))
-    timers = {WHOLE: whole} | (_chains(parts.operations, shapes) if shapes else {})
+    timers = {WHOLE: whole} | (_chains(operations, shapes) if shapes else {})
     quietest = quietest_blocks(timers, {WHOLE: WHOLE_RUNS})
 
     def slope(name: str, copies: int, length: int) -> float:
@@ -95,7 +91,7 @@ def measure_table(parts: LatencyParts) -> LatencyTable:
     median, p99 = quietest[WHOLE].p50_milliseconds, quietest[WHOLE].p99_milliseconds
     return LatencyTable(
         fixed=max(0.0, median - layers * edge),
-        operations={name: sum(operation(name, shape.length) for shape in shapes) for name in parts.operations},
+        operations={name: sum(operation(name, shape.length) for shape in shapes) for name in operations},
         edge=edge,
         tail=max(1.0, p99 / median),
     )
@@ -107,7 +103,7 @@ MASKS, EDGE = "/masks", "/edge"
 WHOLE: Measured = ("/whole", 1, 0)
 
 
-def _chains(operations: Sequence[str], shapes: Sequence[Shape]) -> dict[Measured, Timer]:
+def _chains(operations: abc.Sequence[str], shapes: abc.Sequence[Sequence]) -> dict[Measured, Timer]:
     graphs = operation_graphs(operations, shapes[0])
     chains = Chains(next(iter(graphs.values())), shapes[0].width)
     makers = {name: partial(chains.of_operation, graph) for name, graph in graphs.items()}
@@ -118,17 +114,6 @@ def _chains(operations: Sequence[str], shapes: Sequence[Shape]) -> dict[Measured
             for copies in (1, EDGES if name == EDGE else COPIES):
                 timers[name, copies, length] = make(copies, length)
     return timers
-
-
-class _ScaledCopies(nn.Module):
-    """A cell whose layers are multiples of its input: different ones, so that the runtime makes each of them."""
-
-    def __init__(self, layers: int) -> None:
-        super().__init__()
-        self.layers = layers
-
-    def forward(self, x: Tensor, mask: Tensor) -> list[Tensor]:
-        return [x * (number + 0.5) for number in range(self.layers)]
 
 
 def quietest_blocks(

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from longtail_trainer.data.encoded import EncodedSplit, batches
-from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import RankingModel
 
 
 @torch.no_grad()
-def scores(model: LightModel, split: EncodedSplit, batch_size: int = 4096) -> Tensor:
+def scores(model: RankingModel, split: EncodedSplit, batch_size: int = 4096) -> Tensor:
     """Logits (samples, labels), in the split's order, in evaluation mode, on the CPU."""
     device = next(model.parameters()).device
     model.eval()

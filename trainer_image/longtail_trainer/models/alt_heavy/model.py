@@ -12,21 +12,19 @@ from longtail_trainer.data.batches import Batch
 from longtail_trainer.data.features.columns import static_columns
 from longtail_trainer.models.alt_heavy.behavior import BehaviorEncoder
 from longtail_trainer.models.alt_heavy.sequence_layers import sequence_layers
-from longtail_trainer.models.blocks.inputs import InputLayer
+from longtail_trainer.models.blocks.input_layer import InputLayer
 from longtail_trainer.models.blocks.interaction import Interaction
 from longtail_trainer.models.blocks.perceptron import Perceptron
-from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.models.contract import RankingModel
 
 
-class HeavyModel(nn.Module):
+class HeavyModel(RankingModel):
     """Scenario-agnostic or scenario-specific, by its weights.
 
     cell: layers of every behavior encoder, where a search has found them; `encoder` is `Searched` then. make_cell:
     what stands in their place, by the sequence's length; by default those very layers.
 
-    `forward` gives logits (batch, labels), in the order of the schema's labels: of a binary label the log-odds, of a
-    regression label the standardized value. Raises `ConfigInvalid` where the heads do not divide the width, or the
-    cell doesn't fit.
+    Raises `ConfigInvalid` where the heads do not divide the width, or the cell doesn't fit.
     """
 
     def __init__(
@@ -38,11 +36,6 @@ class HeavyModel(nn.Module):
         make_cell: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
-        if encoder == "Transformer" and architecture.behavior_width % architecture.behavior_heads:
-            raise ConfigInvalid(
-                f"architecture.behaviorHeads: {architecture.behavior_heads} heads do not divide behaviorWidth "
-                f"{architecture.behavior_width}; choose a divisor of it"
-            )
         layers = sequence_layers(encoder, architecture, cell, make_cell)
         schema = features.data_schema
         dropout = float(architecture.dropout)
@@ -71,20 +64,23 @@ class HeavyModel(nn.Module):
         return [encoder for encoder in self.behaviors.values() if isinstance(encoder, BehaviorEncoder)]
 
     def forward(self, batch: Batch) -> Tensor:
+        return self.logits(self.prediction(self._encoded(batch)))
+
+    def hidden(self, batch: Batch) -> list[Tensor]:
+        """What the prediction module reads, then the output of each of its layers."""
+        encoded = self._encoded(batch)
+        return [encoded, *self.prediction.hidden(encoded)]
+
+    def _encoded(self, batch: Batch) -> Tensor:
         encoded = [self.behaviors[module_name(name)](events) for name, events in batch.sequences.items()]
         if self.profile is not None:
             profile = self.profile(self.static(batch.categorical, batch.numeric))
             if self.interaction is not None:
                 encoded.append(self.interaction(profile, torch.cat(encoded, dim=-1)))
             encoded.append(profile)
-        return self.logits(self.prediction(torch.cat(encoded, dim=-1)))
+        return torch.cat(encoded, dim=-1)
 
     def flops(self) -> int:
-        """Floating-point operations of one prediction with `maxLength` events in each sequence, batch 1.
-
-        Two per multiply-add of matrix products, one per addition, multiplication or comparison of two activations
-        (the convention of `Operation.flops`); biases, activation functions, norms and softmax are not counted.
-        """
         parts = (self.static, self.profile, self.interaction, *self.encoders())
         encoding = sum(part.flops() for part in parts if part is not None)
         return encoding + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features

@@ -11,8 +11,10 @@ from longtail_api.model_families import LightArchitecture
 from longtail_trainer.models.alt_heavy.cell_layers import CellLayers
 from longtail_trainer.models.blocks.cell import FixedCell
 from longtail_trainer.operations.attention import Attention
-from longtail_trainer.operations.contract import Shape, keep
+from longtail_trainer.operations.contract import keeping
 from longtail_trainer.operations.lstm import Lstm
+from longtail_trainer.operations.masks import keep
+from longtail_trainer.operations.shapes import Sequence
 from longtail_trainer.running.errors import ConfigInvalid
 
 
@@ -22,10 +24,10 @@ class LstmLayers(nn.Module):
     Without the way round each layer, six of them learn little from a few thousand samples.
     """
 
-    def __init__(self, shape: Shape, architecture: Architecture) -> None:
+    def __init__(self, shape: Sequence, architecture: Architecture) -> None:
         super().__init__()
         self.shape = shape
-        self.layers = nn.ModuleList(Lstm().build(shape)[0] for _ in range(architecture.behavior_layers))
+        self.layers = nn.ModuleList(keeping(Lstm(), shape) for _ in range(architecture.behavior_layers))
         self.norms = nn.ModuleList(nn.LayerNorm(shape.width) for _ in self.layers)
         self.dropout = nn.Dropout(float(architecture.dropout))
 
@@ -42,9 +44,9 @@ class LstmLayers(nn.Module):
 class TransformerBlock(nn.Module):
     """x + attention(norm(x)), then x + linear(gelu(linear(norm(x)))): the norms stand before, which trains stably."""
 
-    def __init__(self, shape: Shape, intermediate: int, dropout: float) -> None:
+    def __init__(self, shape: Sequence, intermediate: int, dropout: float) -> None:
         super().__init__()
-        self.attention = Attention().build(shape)[0]
+        self.attention = keeping(Attention(), shape)
         self.attention_norm = nn.LayerNorm(shape.width)
         self.forward_norm = nn.LayerNorm(shape.width)
         self.widen = nn.Linear(shape.width, intermediate)
@@ -61,11 +63,16 @@ class TransformerLayers(nn.Module):
     """(batch, length, width) → the same shape: Transformer blocks over events with learned positions.
 
     Positions count back from the newest event, which every sample with events has; so position 0 always means
-    "last", however long the history is.
+    "last", however long the history is. Raises `ConfigInvalid` where the heads do not divide the width.
     """
 
-    def __init__(self, shape: Shape, architecture: Architecture) -> None:
+    def __init__(self, shape: Sequence, architecture: Architecture) -> None:
         super().__init__()
+        if shape.width % shape.heads:
+            raise ConfigInvalid(
+                f"architecture.behaviorHeads: {shape.heads} heads do not divide behaviorWidth {shape.width}; "
+                "choose a divisor of it"
+            )
         self.shape = shape
         self.intermediate = architecture.behavior_intermediate
         self.positions = nn.Embedding(shape.length, shape.width)
@@ -92,11 +99,13 @@ class TransformerLayers(nn.Module):
 
 
 SequenceLayers = LstmLayers | TransformerLayers | CellLayers
-SEQUENCE_LAYERS: dict[str, Callable[[Shape, Architecture], LstmLayers | TransformerLayers]] = {
+SEQUENCE_LAYERS: dict[str, Callable[[Sequence, Architecture], LstmLayers | TransformerLayers]] = {
     "LSTM": LstmLayers,
     "Transformer": TransformerLayers,
 }
 """The pre-designed ones, by `HeavyModel.spec.encoder`."""
+SEARCHED = "Searched"
+"""The encoder whose layers are those of a cell that a search has found."""
 
 
 def sequence_layers(
@@ -104,7 +113,7 @@ def sequence_layers(
     architecture: Architecture,
     cell: LightArchitecture | None,
     make_cell: Callable[[int], nn.Module] | None,
-) -> Callable[[Shape], SequenceLayers]:
+) -> Callable[[Sequence], SequenceLayers]:
     """What makes the layers of each sequence's encoder. make_cell: see `HeavyModel`.
 
     Raises `ConfigInvalid` where a searched encoder has no cell, or one of another width.

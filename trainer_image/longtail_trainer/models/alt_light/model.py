@@ -1,7 +1,7 @@
 """The light model: what a scenario serves (ALT III-D)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import abc
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -14,23 +14,12 @@ from longtail_trainer.models.alt_light.encoder import DROPOUT, SequenceEncoder
 from longtail_trainer.models.blocks.cell import FixedCell
 from longtail_trainer.models.blocks.feature_sum import FeatureSum
 from longtail_trainer.models.blocks.interaction import Interaction
-from longtail_trainer.models.columns import SelectedColumns, light_columns
-from longtail_trainer.operations import Shape
+from longtail_trainer.models.columns import ColumnInputs, batch_inputs, light_columns
+from longtail_trainer.models.contract import ServedModel
+from longtail_trainer.operations import Sequence
 
 
-@dataclass
-class ColumnInputs:
-    """The selected columns of one table: int64 (…) per categorical one, float32 (…, 2 × numeric ones).
-
-    mask: (batch, length) for a sequence, else None.
-    """
-
-    categorical: list[Tensor]
-    numeric: Tensor
-    mask: Tensor | None = None
-
-
-class LightModel(nn.Module):
+class LightModel(ServedModel):
     """Static features and encoded sequences → logits (batch, labels), as the heavy model's.
 
     The architecture is the same for each sequence, with weights of its own (III-D: the behavior encoding module is
@@ -46,7 +35,7 @@ class LightModel(nn.Module):
         self,
         features: Features,
         architecture: LightArchitecture,
-        names: Sequence[str] = (),
+        names: abc.Sequence[str] = (),
         cell: Callable[[int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
@@ -62,7 +51,7 @@ class LightModel(nn.Module):
             SequenceEncoder(
                 self.columns.sequences[sequence.name],
                 features,
-                Shape(sequence.max_length, architecture.width, architecture.attention_heads),
+                Sequence(sequence.max_length, architecture.width, architecture.attention_heads),
                 len(architecture.layers),
                 make_cell(sequence.max_length),
             )
@@ -80,27 +69,36 @@ class LightModel(nn.Module):
         """The sequences' encoders, in the order of `columns.sequences`."""
         return [encoder for encoder in self.sequences if isinstance(encoder, SequenceEncoder)]
 
-    def forward(self, batch: Batch) -> Tensor:
-        static = selected(self.columns.static, batch.categorical, batch.numeric)
-        sequences: list[ColumnInputs] = []
-        for name, columns in self.columns.sequences.items():
-            events = batch.sequences[name]
-            sequences.append(selected(columns, events.categorical, events.numeric, events.mask))
-        return self.predict(static, sequences)
-
-    def predict(self, static: ColumnInputs, sequences: Sequence[ColumnInputs]) -> Tensor:
-        """Logits (batch, labels) from the selected columns alone: what the exported graph computes."""
-        encoded: list[Tensor] = [
+    def predict(self, static: ColumnInputs, sequences: abc.Sequence[ColumnInputs]) -> Tensor:
+        summaries: list[Tensor] = [
             encoder(events.categorical, events.numeric, events.mask)
             for encoder, events in zip(self.sequences, sequences, strict=True)
         ]
+        return self.logits(self._prediction(static, summaries))
+
+    def hidden(self, batch: Batch) -> list[Tensor]:
+        """The mean over the events of each cell layer's output, all sequences side by side, then the prediction
+        module's hidden vector."""
+        static, sequences = batch_inputs(self.columns, batch)
+        summaries: list[Tensor] = []
+        by_sequence: list[list[Tensor]] = []
+        for encoder, events in zip(self.encoders(), sequences, strict=True):
+            assert events.mask is not None, "a sequence has a mask"
+            summary, layers = encoder.with_layers(events.categorical, events.numeric, events.mask)
+            summaries.append(summary)
+            by_sequence.append(layers)
+        by_layer = [torch.cat(layers, dim=-1) for layers in zip(*by_sequence, strict=True)]
+        return [*by_layer, self._prediction(static, summaries)]
+
+    def _prediction(self, static: ColumnInputs, summaries: list[Tensor]) -> Tensor:
+        """(batch, 2 × width): what the logits are read from."""
+        encoded = list(summaries)
         if self.static is not None:
             profile = self.static(static.categorical, static.numeric).relu()
             if self.interaction is not None:
                 encoded.append(self.interaction(profile, torch.cat(encoded, dim=-1)))
             encoded.append(profile)
-        hidden = self.prediction(self.dropout(torch.cat(encoded, dim=-1))).relu()
-        return self.logits(self.dropout(hidden))
+        return self.dropout(self.prediction(self.dropout(torch.cat(encoded, dim=-1))).relu())
 
     def fixed_flops(self) -> int:
         """Of everything but the cells: what no search can save."""
@@ -110,24 +108,7 @@ class LightModel(nn.Module):
         return static + heads + sum(encoder.fixed_flops() for encoder in self.encoders())
 
     def flops(self) -> int:
-        """Floating-point operations of one prediction with `maxLength` events in each sequence, batch 1.
-
-        Counted as `Operation.flops` counts.
-        """
         return self.fixed_flops() + sum(encoder.flops() - encoder.fixed_flops() for encoder in self.encoders())
-
-
-def selected(
-    columns: SelectedColumns, categorical: Tensor, numeric: Tensor, mask: Tensor | None = None
-) -> ColumnInputs:
-    """The selected columns of a batch's table."""
-    inputs = columns.numeric_inputs
-    every = inputs == list(range(numeric.shape[-1]))
-    return ColumnInputs(
-        [categorical[..., position] for position in columns.categorical_positions],
-        numeric if every else numeric[..., inputs],
-        mask,
-    )
 
 
 def predefined_architecture(width: int = 8, layers: int = 3, operation: str = "lstm") -> LightArchitecture:

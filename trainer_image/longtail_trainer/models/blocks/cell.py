@@ -5,7 +5,7 @@ from typing import Protocol
 from torch import Tensor, nn
 
 from longtail_api.model_families import LightArchitecture
-from longtail_trainer.operations import OPERATIONS, Shape
+from longtail_trainer.operations import Sequence, keeping, operations_of
 from longtail_trainer.running.errors import ConfigInvalid
 
 
@@ -17,6 +17,10 @@ class Cell(Protocol):
     def flops(self) -> int: ...
 
 
+CELL_OPERATIONS = operations_of(Sequence)
+"""What a layer may compute: it keeps the shape, so that every layer can read every earlier one."""
+
+
 class FixedCell(nn.Module):
     """The layers of one architecture, with weights of their own."""
 
@@ -24,9 +28,9 @@ class FixedCell(nn.Module):
         super().__init__()
         check(architecture)
         self.architecture = architecture
-        self.shape = Shape(length, architecture.width, architecture.attention_heads)
+        self.shape = Sequence(length, architecture.width, architecture.attention_heads)
         self.operations = nn.ModuleList(
-            OPERATIONS[layer.operation].build(self.shape)[0] for layer in architecture.layers
+            keeping(CELL_OPERATIONS[layer.operation], self.shape) for layer in architecture.layers
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> list[Tensor]:
@@ -41,7 +45,8 @@ class FixedCell(nn.Module):
     def layer_flops(self) -> list[int]:
         """Of one sample, layer by layer: the operation, and one addition per value of a residual input."""
         return [
-            OPERATIONS[layer.operation].flops(self.shape) + len(layer.residuals) * self.shape.length * self.shape.width
+            CELL_OPERATIONS[layer.operation].flops(self.shape)
+            + len(layer.residuals) * self.shape.length * self.shape.width
             for layer in self.architecture.layers
         ]
 
@@ -61,8 +66,9 @@ def check(architecture: LightArchitecture) -> None:
         )
     for number, layer in enumerate(architecture.layers, start=1):
         where = f"architecture.layers[{number - 1}]"
-        if layer.operation not in OPERATIONS:
-            raise ConfigInvalid(f"{where}.operation: no operation {layer.operation!r}; one of {', '.join(OPERATIONS)}")
+        if layer.operation not in CELL_OPERATIONS:
+            names = ", ".join(CELL_OPERATIONS)
+            raise ConfigInvalid(f"{where}.operation: no operation {layer.operation!r} of sequences; one of {names}")
         sources = [layer.input, *layer.residuals]
         if not all(0 <= source < number for source in sources):
             raise ConfigInvalid(f"{where}: reads {sources}; a layer reads outputs 0 to {number - 1}, the earlier ones")

@@ -6,43 +6,33 @@ import torch
 from torch import Tensor, nn
 
 from longtail_api.store_objects import Features
+from longtail_trainer.models.blocks.embeddings import embedding_table, spread
 from longtail_trainer.models.blocks.piecewise_linear import PiecewiseLinear
 from longtail_trainer.models.columns import SelectedColumns
-
-EMBEDDING_SPREAD = 0.1
 
 
 class FeatureSum(nn.Module):
     """bias + Σ embedding(category) + W · (numbers and their bins): (…) per column → (…, width).
 
     The same as embeddings, concatenated and projected, with the projection folded into the embeddings: a look-up
-    costs no FLOPs. The unknown category starts at zero.
+    costs no FLOPs.
     """
 
     def __init__(self, columns: SelectedColumns, features: Features, width: int) -> None:
         super().__init__()
         self.width = width
-        self.embeddings = nn.ModuleList(
-            nn.Embedding(len(features.vocabularies[column]) + 1, width) for column in columns.categorical
-        )
+        self.embeddings = nn.ModuleList(embedding_table(features, column, width) for column in columns.categorical)
         self.bins = PiecewiseLinear.of(features, columns.numeric)
         self.numbers = nn.Linear(self.bins.width, width, bias=False) if columns.numeric else None
         self.bias = nn.Parameter(torch.zeros(width))
-        with torch.no_grad():
-            for table in self.tables():
-                table.weight.normal_(std=EMBEDDING_SPREAD)
-                table.weight[0].zero_()
-
-    def tables(self) -> list[nn.Embedding]:
-        """The embedding tables, in the order of the categorical columns."""
-        return [table for table in self.embeddings if isinstance(table, nn.Embedding)]
+        spread(self.embeddings)
 
     def forward(self, categorical: Sequence[Tensor], numeric: Tensor) -> Tensor:
         """categorical: int64 (…) per column. numeric: float32 (…, 2 × columns), values then null indicators."""
         total = self.bias
         if self.numbers is not None:
             total = total + self.numbers(self.bins(numeric))
-        for table, indices in zip(self.tables(), categorical, strict=True):
+        for table, indices in zip(self.embeddings, categorical, strict=True):
             total = total + table(indices)
         return total
 

@@ -16,9 +16,15 @@ class Perceptron(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.hidden(x)[-1]
+
+    def hidden(self, x: Tensor) -> list[Tensor]:
+        """The output of every layer, the last one's last."""
+        outputs: list[Tensor] = []
         for layer in self.layers:
             x = self.dropout(layer(x).relu())
-        return x
+            outputs.append(x)
+        return outputs
 
     def flops(self) -> int:
         """Multiply-adds × 2 of one sample; biases and activation functions are not counted."""

@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from longtail_trainer.operations import OPERATIONS, Shape
+from longtail_trainer.models.blocks.cell import CELL_OPERATIONS
+from longtail_trainer.operations import Sequence, keeping
 from longtail_trainer.search.evaluators.distribution import Sample
 from longtail_trainer.search.spaces.alt_cell import ON, CellSpace
 
@@ -25,9 +26,9 @@ class SuperCell(nn.Module):
         super().__init__()
         self.space = space
         self.current = current
-        shape = Shape(length, space.width, space.heads)
+        shape = Sequence(length, space.width, space.heads)
         self.layers = nn.ModuleList(
-            nn.ModuleDict({name: OPERATIONS[name].build(shape)[0] for name in space.operations(layer)})
+            nn.ModuleDict({name: keeping(CELL_OPERATIONS[name], shape) for name in space.operations(layer)})
             for layer in space.layer_decisions()
         )
 

@@ -7,7 +7,8 @@ from longtail_api.light_model_search import SearchSpace
 from longtail_api.model_families import Layer, LightArchitecture
 from longtail_api.store_objects import Features
 from longtail_trainer.models.alt_light.model import LightModel, default_heads
-from longtail_trainer.operations import OPERATIONS, Shape
+from longtail_trainer.models.blocks.cell import CELL_OPERATIONS
+from longtail_trainer.operations import Sequence as SequenceShape
 from longtail_trainer.running.errors import ConfigInvalid
 from longtail_trainer.search.budget import FLOPS, LATENCY
 from longtail_trainer.search.spaces.decisions import Choice
@@ -50,11 +51,11 @@ class Costs:
     edge: int
 
     @classmethod
-    def of(cls, fixed: int, shapes: Sequence[Shape], operations: Sequence[str]) -> "Costs":
+    def of(cls, fixed: int, shapes: Sequence[SequenceShape], operations: Sequence[str]) -> "Costs":
         """shapes: of each sequence, at the space's width."""
         return cls(
             fixed,
-            {name: sum(OPERATIONS[name].flops(shape) for shape in shapes) for name in operations},
+            {name: sum(CELL_OPERATIONS[name].flops(shape) for shape in shapes) for name in operations},
             sum(shape.length * shape.width for shape in shapes),
         )
 

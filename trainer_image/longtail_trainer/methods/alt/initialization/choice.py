@@ -21,11 +21,12 @@ from longtail_api.store_layout import way_key
 from longtail_api.store_objects import EncoderSearchResult, Features, HyperparameterSearchResult, Trial
 from longtail_store import ObjectMissing, Store, read_object, write_object_if_absent
 from longtail_trainer.methods.alt.fresh import fresh_heavy
-from longtail_trainer.methods.alt.initialization.encoder_search import SEARCHED, found_cell
+from longtail_trainer.methods.alt.initialization.encoder_search import found_cell
 from longtail_trainer.methods.alt.initialization.heavy_objective import HeavyObjective, best_architecture
 from longtail_trainer.methods.alt.initialization.pool_rows import PoolRows
 from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned, space_of
 from longtail_trainer.methods.alt.initialization.time_limit import TimeLimit
+from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.running.errors import PlatformError, TrainerError
 from longtail_trainer.running.resume import NamedPart
 from longtail_trainer.running.step import StepContext

@@ -16,14 +16,13 @@ from longtail_api.store_objects import Features
 from longtail_trainer.methods.alt.initialization.pool_rows import PoolRows
 from longtail_trainer.models.alt_heavy.cell_layers import CellLayers
 from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, search
 from longtail_trainer.search.spaces.alt_cell import CellSpace, Costs, any_architecture
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.loss import LabelLosses
-
-SEARCHED = "Searched"
 
 
 def found_cell(

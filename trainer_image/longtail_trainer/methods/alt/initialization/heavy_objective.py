@@ -14,6 +14,7 @@ from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned
 from longtail_trainer.methods.alt.teacher import predict
 from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.running.errors import DataInvalid
 from longtail_trainer.running.resume import Forgetful, ResumePoint
 from longtail_trainer.running.stop import Stop
@@ -84,7 +85,7 @@ class HeavyObjective:
 
     def of_cell(self, cell: LightArchitecture, resume: ResumePoint) -> "HeavyObjective":
         """The same with searched layers in the behavior encoders; a single training, which resumes at every epoch."""
-        return replace(self, encoder="Searched", cell=cell, resume=resume)
+        return replace(self, encoder=SEARCHED, cell=cell, resume=resume)
 
     @property
     def figure(self) -> Literal["auc", "rmse"]:

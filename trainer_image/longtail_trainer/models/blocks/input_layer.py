@@ -5,33 +5,25 @@ from torch import Tensor, nn
 
 from longtail_api.store_objects import Features
 from longtail_trainer.data.features.columns import TableColumns
+from longtail_trainer.models.blocks.embeddings import embedding_table, spread
 from longtail_trainer.models.blocks.piecewise_linear import PiecewiseLinear
-
-EMBEDDING_SPREAD = 0.1
 
 
 class InputLayer(nn.Module):
-    """(…, columns) int64 and (…, 2 × columns) float → (…, width). One embedding table per categorical column.
-
-    The unknown category (index 0) starts at zero: what is not known says nothing until training teaches otherwise.
-    """
+    """(…, columns) int64 and (…, 2 × columns) float → (…, width). One embedding table per categorical column."""
 
     def __init__(self, columns: TableColumns, features: Features, embedding_size: int) -> None:
         super().__init__()
         # A dot separates the parts of a parameter's name, so a column's own dots are replaced.
         self.embeddings = nn.ModuleDict(
             {
-                column.replace(".", "/"): nn.Embedding(len(features.vocabularies[column]) + 1, embedding_size)
+                column.replace(".", "/"): embedding_table(features, column, embedding_size)
                 for column in columns.categorical
             }
         )
         self.numbers = PiecewiseLinear.of(features, columns.numeric)
         self.width = embedding_size * len(columns.categorical) + self.numbers.width
-        with torch.no_grad():
-            for embedding in self.embeddings.values():
-                assert isinstance(embedding, nn.Embedding)
-                embedding.weight.normal_(std=EMBEDDING_SPREAD)
-                embedding.weight[0].zero_()
+        spread(self.embeddings.values())
 
     def forward(self, categorical: Tensor, numeric: Tensor) -> Tensor:
         embedded = [

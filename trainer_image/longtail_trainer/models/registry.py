@@ -1,0 +1,26 @@
+"""The families of models. A new one is one folder here and one line."""
+
+from typing import Any
+
+from longtail_trainer.models.alt_heavy.family import AltHeavyFamily
+from longtail_trainer.models.alt_light.family import AltLightFamily
+from longtail_trainer.models.family import Family, ServedFamily
+from longtail_trainer.running.errors import ConfigInvalid
+
+FAMILIES: dict[str, Family[Any]] = {
+    family.name: family
+    for family in (
+        AltHeavyFamily(),
+        AltLightFamily(),
+    )
+}
+"""By name."""
+
+
+def served_family(name: str) -> ServedFamily[Any]:
+    """Raises `ConfigInvalid` for a name of none, or of one that is not served."""
+    family = FAMILIES.get(name)
+    if not isinstance(family, ServedFamily):
+        served = ", ".join(one.name for one in FAMILIES.values() if isinstance(one, ServedFamily))
+        raise ConfigInvalid(f"model.family: {name} is no family that can be served; choose one of {served}")
+    return family
