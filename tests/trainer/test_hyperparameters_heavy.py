@@ -10,14 +10,15 @@ from longtail_api.store_objects import Features
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encode_frame
 from longtail_trainer.methods.alt.initialization.heavy_objective import HeavyObjective, best_architecture
-from longtail_trainer.methods.alt.teacher import predict
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.errors import DataInvalid, Terminated
 from longtail_trainer.search.driver import Limits
 from longtail_trainer.search.spaces.fields import Candidate, Choices, Space
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.loop import TrainingSettings, train
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.settings import TrainingSettings
+from longtail_trainer.training.supervised import train
 from tests.trainer import prepared_data
 
 pytestmark = pytest.mark.slow

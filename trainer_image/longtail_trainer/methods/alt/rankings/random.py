@@ -4,8 +4,6 @@ import json
 import random
 from itertools import islice
 
-import torch
-
 from longtail_api.store_objects import Metric
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.methods.alt.rankings.task import (
@@ -18,15 +16,15 @@ from longtail_trainer.methods.alt.rankings.task import (
     reached,
 )
 from longtail_trainer.models.alt_light.model import LightModel
-from longtail_trainer.running.resume import Forgetful
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.samplers.uniform import UniformSampler, distinct_draws
 from longtail_trainer.search.spaces.cell import Picks
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.loop import TrainingSettings, train
-from longtail_trainer.training.minibatch import minibatch
-from longtail_trainer.training.scoring import scores
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.seeds import seeded
+from longtail_trainer.training.settings import TrainingSettings, minibatch
+from longtail_trainer.training.supervised import train
 
 RESUME_POINT = "trials"
 TRIALS = 8
@@ -74,8 +72,7 @@ def random_ranking(task: SearchTask) -> Ranking:
 def _trial(task: SearchTask, rows: EncodedSplit, picks: Picks, number: int) -> Candidate:
     """Train on these rows for a short time."""
     config = task.config
-    with torch.random.fork_rng():
-        torch.manual_seed(config.seed + number)
+    with seeded(config.seed + number):
         model = LightModel(task.features, task.space.architecture(picks), config.features)
     model.to(training_device(task.context.threads))
     settings = TrainingSettings(
@@ -85,8 +82,8 @@ def _trial(task: SearchTask, rows: EncodedSplit, picks: Picks, number: int) -> C
         seed=config.seed + number,
         patience=config.early_stopping.patience,
     )
-    train(model, rows, task.taught_validation, task.losses, settings, Forgetful(), task.context.stop)
-    return Candidate(picks, None, evaluate(scores(model, task.validation), task.validation, task.features))
+    train(model, rows, task.taught_validation, task.losses, settings, None, task.context.stop)
+    return Candidate(picks, None, evaluate(predict(model, task.validation), task.validation, task.features))
 
 
 def _written(trials: list[Candidate]) -> bytes:
