@@ -61,8 +61,9 @@ class Ours:
         from longtail_trainer.data.batches import Batch
         from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, offsets_of
         from longtail_trainer.running.stop import NeverStops
-        from longtail_trainer.training.loop import TrainingSettings, train
         from longtail_trainer.training.loss import LabelLosses
+        from longtail_trainer.training.settings import TrainingSettings
+        from longtail_trainer.training.supervised import train
 
         self.module = module()
 

@@ -18,12 +18,13 @@ from longtail_store.feedback import FeedbackConflict, RowSparse, read_feedback
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods import run
 from longtail_trainer.methods.alt.feedback import feedback
-from longtail_trainer.methods.alt.teacher import load_heavy, load_version, teacher_logits
+from longtail_trainer.methods.alt.teacher import load_heavy, load_version
 from longtail_trainer.models.weights import weights_bytes
 from longtail_trainer.running.errors import DataInvalid, Terminated
 from longtail_trainer.running.progress import Progress
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.loss import LabelLosses, mean_loss
+from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import mean_loss, predict
 from tests.trainer.prepared_data import SCHEMA, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, adapt_config, initialize_config
 
@@ -93,7 +94,7 @@ def test_the_feedback_is_the_query_gradient_at_the_adapted_weights(store, addres
     expected = feedback(heavy, query, LOSSES)
     metadata, gradients = read_feedback(store, ARRIVAL, 1)
     assert isinstance(metadata, FeedbackMetadata)
-    assert (metadata.base_version, metadata.generation, metadata.examples) == (1, 1, 40)
+    assert (metadata.base_version, metadata.generation, metadata.examples) == (1, 1, expected.examples)
     assert metadata.loss == pytest.approx(mean_loss(heavy, query, LOSSES))
     assert result.outputs["feedbackSha256"] == metadata.payload_sha256
     assert store.exists(result.outputs["feedbackKey"])
@@ -117,9 +118,17 @@ def test_the_heavy_model_is_the_fine_tuned_one_and_its_metrics_are_of_this_scena
     assert result.outputs["agnosticVersion"] == 1
     for split in ("validation", "test"):
         rows = load_split(store, load_manifest(store, manifest), split, heavy.features)
-        assert result.metrics[split] == evaluate(teacher_logits(heavy, rows), rows, heavy.features)
+        assert result.metrics[split] == evaluate(predict(heavy, rows), rows, heavy.features)
         agnostic = result.metrics[f"agnostic{split.capitalize()}"]
-        assert agnostic == evaluate(teacher_logits(base, rows), rows, base.features)
+        assert agnostic == evaluate(predict(base, rows), rows, base.features)
+
+
+def test_without_validation_rows_the_agnostic_model_stays_and_its_feedback_is_still_handed_in(store, address):
+    manifest = a_scenario(store, rows={"validation": 0})
+    result = run("adapt", adapt_config(address, manifest))
+    base, heavy = load_version(store, Chain(store).version(1)), load_heavy(store, RESULT)
+    assert weights_bytes(heavy) == weights_bytes(base)
+    assert result.outputs["feedbackKey"] is not None
 
 
 def test_fine_tuning_never_ends_worse_on_validation_rows_than_it_began(store, address):

@@ -15,7 +15,7 @@ from longtail_trainer.export import check_parity, export, inputs_of, measure_lat
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.errors import ParityFailed
-from longtail_trainer.training.scoring import scores
+from longtail_trainer.training.scoring import predict
 from tests.trainer.prepared_data import FEATURES, samples
 
 pytestmark = pytest.mark.slow
@@ -58,7 +58,7 @@ def test_several_sequences_pass_the_parity_gate(small):
 def test_prepared_rows_get_the_same_answers_from_their_raw_values(small):
     model, content = small
     frame = samples(50)
-    logits = scores(model, encode_frame(frame, FEATURES))
+    logits = predict(model, encode_frame(frame, FEATURES))
     bought, spent = session(content).run(["bought", "spent"], feed_of(frame, inputs_of(model)))
     np.testing.assert_allclose(bought, logits[:, 0].sigmoid().numpy(), atol=1e-5)
     np.testing.assert_allclose(spent, logits[:, 1].numpy() * 3 + 2, atol=1e-4)

@@ -1,6 +1,7 @@
 """Loss and epochs: what counts, when training ends, and which weights remain."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,8 +11,10 @@ from longtail_trainer.data.loading import empty_split, encode_frame
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import weights_bytes
 from longtail_trainer.running.errors import ConfigInvalid
-from longtail_trainer.training.loop import TrainingSettings, learning_rate, train
-from longtail_trainer.training.loss import LabelLosses, mean_loss
+from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import mean_loss
+from longtail_trainer.training.settings import Descent, TrainingSettings
+from longtail_trainer.training.supervised import train
 from tests.trainer.prepared_data import FEATURES, SCHEMA, samples
 from tests.trainer.training_steps import SMALL
 
@@ -65,9 +68,40 @@ def test_the_loss_of_a_sample_is_the_weighted_sum_over_its_observed_labels():
     each = LOSSES.each(logits, labels, observed)  # the second label weighs a half
     expected = [math.log1p(math.exp(-0.7)) + 0.5 * 0.25, math.log1p(math.exp(-0.3)), 0]
     assert each.tolist() == pytest.approx(expected, rel=1e-5)
+
+
+def test_each_label_is_averaged_over_the_rows_that_have_it():
+    logits = torch.tensor([[0.7, 2.0], [-0.3, 1.0], [0.1, 5.0]])
+    labels = torch.tensor([[1.0, 1.5], [0.0, 0.0], [0.0, 0.0]])
+    observed = torch.tensor([[True, True], [True, False], [False, False]])
     weight = torch.tensor([1.0, 3.0, 0.5])
-    mean = LOSSES.mean(logits, labels, observed, weight)
-    assert float(mean) == pytest.approx((expected[0] + 3 * expected[1]) / 4.5, rel=1e-5)
+    bought = (math.log1p(math.exp(-0.7)) + 3 * math.log1p(math.exp(-0.3))) / 4
+    mean = float(LOSSES.mean(logits, labels, observed, weight))
+    assert mean == pytest.approx(bought + 0.5 * 0.25, rel=1e-5)
+
+
+def test_a_label_that_no_row_has_adds_nothing_to_the_loss_or_its_gradient():
+    logits = torch.tensor([[0.7, 2.0], [-0.3, 1.0]], requires_grad=True)
+    observed = torch.tensor([[True, False], [True, False]])
+    loss = LOSSES.mean(logits, torch.zeros(2, 2), observed, torch.ones(2))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx((math.log1p(math.exp(0.7)) + math.log1p(math.exp(-0.3))) / 2)
+    assert logits.grad[:, 1].tolist() == [0, 0]
+    assert bool((logits.grad[:, 0] != 0).all())
+
+
+def test_where_every_row_has_every_label_shares_are_exactly_one():
+    split = rows(101)
+    assert LOSSES.shares(torch.ones_like(split.observed), split.weight).tolist() == [1, 1]
+
+
+def test_the_loss_of_a_split_is_that_of_its_rows_at_once_however_it_is_cut():
+    heavy, split = model().eval(), rows(50)
+    batch = split.select(torch.arange(50))
+    with torch.no_grad():
+        whole = float(LOSSES.mean(heavy(batch), batch.labels, batch.observed, batch.weight))
+    assert not bool(split.observed.all())
+    assert mean_loss(heavy, split, LOSSES, batch_size=7) == pytest.approx(whole, rel=1e-5)
 
 
 def test_samples_that_weigh_nothing_have_a_loss_of_zero_and_no_nan():
@@ -107,6 +141,28 @@ def test_weights_at_the_start_remain_where_fine_tuning_only_harms():
 def test_without_validation_rows_the_last_epoch_remains():
     outcome = trained(model(), rows(40), empty_split(FEATURES))
     assert (outcome.epochs, outcome.best_epoch) == (6, 6)
+
+
+def unlabeled(count: int) -> EncodedSplit:
+    split = rows(count, seed=1)
+    split.observed[:] = False
+    return split
+
+
+def test_validation_rows_without_a_label_have_no_loss_and_judge_nothing():
+    heavy = model()
+    assert math.isnan(mean_loss(heavy, unlabeled(20), LOSSES))
+    outcome = trained(heavy, rows(40), unlabeled(20))
+    assert (outcome.epochs, outcome.best_epoch) == (6, 6)
+
+
+@pytest.mark.parametrize("validation", [None, empty_split(FEATURES), unlabeled(20)], ids=["none", "empty", "unlabeled"])
+def test_fine_tuning_that_nothing_can_judge_stays_where_it_is(validation):
+    heavy = model()
+    before = weights_bytes(heavy)
+    outcome = trained(heavy, rows(40), validation, replace(SETTINGS, keep_start=True))
+    assert (outcome.epochs, outcome.best_epoch) == (0, 0)
+    assert weights_bytes(heavy) == before
 
 
 def test_a_loss_that_is_no_number_ends_training_with_what_to_do():
@@ -151,7 +207,55 @@ def model_without_drawing() -> HeavyModel:
         return model()
 
 
+def test_a_training_may_be_given_steps_and_is_cut_short_in_its_last_pass():
+    taken = []
+    settings = replace(SETTINGS, epochs=None, steps=10)  # 4 steps a pass
+    heavy = model()
+    heavy.register_forward_hook(lambda module, *_: taken.append(1) if module.training else None)
+    assert trained(heavy, rows(100), None, settings).epochs == 3
+    assert len(taken) == 10
+
+
+@pytest.mark.parametrize("length", [{"epochs": None}, {"epochs": 2, "steps": 2}])
+def test_a_training_has_either_epochs_or_steps(length):
+    with pytest.raises(ValueError, match="give one of them"):
+        replace(SETTINGS, **length)
+
+
+def test_without_patience_training_never_ends_early():
+    harmful = TrainingSettings(epochs=9, batch_size=8, learning_rate=0.3, seed=3, patience=None, keep_start=True)
+    wrong = rows(64)
+    wrong.labels[:, 0] = 1 - wrong.labels[:, 0]
+    outcome = trained(model(), wrong, rows(100, seed=1), harmful)
+    assert outcome.epochs == 9
+    assert outcome.best_epoch < 5
+
+
+def test_each_optimizer_takes_its_first_step_as_it_is_defined():
+    def moved(**fields) -> float:
+        weight = torch.nn.Parameter(torch.tensor([2.0]))
+        descent = Descent(learning_rate=0.1, **fields)
+        optimizer = descent.build([weight])
+        weight.grad = torch.tensor([3.0])
+        descent.step(optimizer)
+        return float(weight.detach())
+
+    # Adam's first step is the rate whatever the gradient is; decay is a share of the weight, or enters the gradient.
+    assert moved(weight_decay=0.5) == pytest.approx(2 * (1 - 0.1 * 0.5) - 0.1)
+    assert moved(optimizer="adam", weight_decay=0.5) == pytest.approx(2 - 0.1)
+    assert moved(optimizer="sgd", weight_decay=0.5, clip_norm=None) == pytest.approx(2 - 0.1 * (3 + 0.5 * 2))
+    assert moved(optimizer="sgd", weight_decay=0.0) == pytest.approx(2 - 0.1 * 1)  # clipped to norm 1
+
+
+def test_a_constant_schedule_keeps_the_rate():
+    assert {Descent(learning_rate=0.2, schedule="constant").rate(epoch, 5) for epoch in range(1, 6)} == {0.2}
+
+
+def test_a_cosine_may_fall_to_nothing():
+    assert Descent(learning_rate=0.2, final_share=0.0).rate(5, 5) == pytest.approx(0)
+
+
 def test_the_learning_rate_falls_from_the_full_one_to_a_tenth():
-    rates = [learning_rate(SETTINGS, epoch) for epoch in range(1, 7)]
+    rates = [SETTINGS.rate(epoch, 6) for epoch in range(1, 7)]
     assert rates == sorted(rates, reverse=True)
     assert (rates[0], rates[-1]) == (pytest.approx(0.01), pytest.approx(0.001))

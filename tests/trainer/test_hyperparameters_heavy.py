@@ -12,15 +12,16 @@ from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encode_frame
 from longtail_trainer.methods.alt.initialization.heavy_objective import HeavyObjective, best_architecture
 from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned
-from longtail_trainer.methods.alt.teacher import predict
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.errors import DataInvalid, Terminated
 from longtail_trainer.search.driver import Limits
 from longtail_trainer.search.spaces.decisions import Choice
 from longtail_trainer.search.spaces.fields import FieldSpace
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.loop import TrainingSettings, train
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.settings import TrainingSettings
+from longtail_trainer.training.supervised import train
 from tests.trainer import prepared_data
 
 pytestmark = pytest.mark.slow

@@ -25,10 +25,11 @@ from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods import run
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
-from longtail_trainer.methods.alt.teacher import load_version, predict
+from longtail_trainer.methods.alt.teacher import load_version
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminated, trainer_error
 from longtail_trainer.running.progress import Progress
 from longtail_trainer.training.evaluation import evaluate
+from longtail_trainer.training.scoring import predict
 from tests.trainer.prepared_data import FEATURES, SCHEMA, write_scenario
 from tests.trainer.training_steps import POOL, SMALL, initialize_config, killed_after, started
 

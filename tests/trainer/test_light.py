@@ -180,6 +180,24 @@ def test_the_teacher_term_is_weighted_and_softened():
     torch.testing.assert_close(both, hard + 0.5 * soft)
 
 
+def mean_of(losses: DistillationLosses, logits, labels, observed) -> float:
+    return float(losses.mean(logits, labels, observed, torch.ones(len(logits))))
+
+
+def test_rows_that_the_teacher_alone_labels_do_not_dilute_the_hard_loss():
+    logits = torch.tensor([[0.4], [-0.2], [2.0], [-1.0], [0.5]])
+    labels = torch.tensor([[1.0, 0.3], [0.0, 1.1], [0.0, 0.7], [0.0, -0.1], [0.0, 0.2]])  # hard, teacher
+    observed = torch.tensor([[True, True]] * 2 + [[False, True]] * 3)  # the last three are other scenarios' rows
+    schema = a_schema()
+    hard_alone = DistillationLosses.taught(schema, temperature=1.0, weight=0.0)
+    both = DistillationLosses.taught(schema, temperature=1.0, weight=0.5)
+    hard = mean_of(hard_alone, logits[:2], labels[:2], observed[:2])
+    nothing_hard = torch.stack([torch.zeros(5, dtype=torch.bool), torch.ones(5, dtype=torch.bool)], dim=1)
+    soft = mean_of(both, logits, labels, nothing_hard)
+    assert mean_of(hard_alone, logits, labels, observed) == pytest.approx(hard)
+    assert mean_of(both, logits, labels, observed) == pytest.approx(hard + soft)
+
+
 def test_teacher_logits_stand_behind_the_labels():
     features = features_of(a_schema(labels=2))
     split = samples(features, 5)

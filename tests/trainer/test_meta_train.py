@@ -18,12 +18,15 @@ from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods import run
 from longtail_trainer.methods.alt import meta_train as step
 from longtail_trainer.methods.alt.feedback import feedback
-from longtail_trainer.methods.alt.meta_training import MetaTrainingSettings, Quality, Task, fine_tuned, meta_train
+from longtail_trainer.methods.alt.meta_training import Learner, MetaTrainingSettings, Quality, Task, meta_train, twin_of
 from longtail_trainer.methods.alt.teacher import load_version
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminated
 from longtail_trainer.running.progress import Progress
-from longtail_trainer.training.loop import TrainingSettings, epoch_seed, train
-from longtail_trainer.training.loss import LabelLosses, mean_loss
+from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import mean_loss
+from longtail_trainer.training.seeds import epoch_seed
+from longtail_trainer.training.settings import TrainingSettings
+from longtail_trainer.training.supervised import train
 from tests.trainer.contexts import context_of
 from tests.trainer.prepared_data import SCHEMA, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, initialize_config, killed_after, meta_train_config, started
@@ -116,7 +119,7 @@ def after_one_round(model, tasks, **changes):
     """The weights that one round ends in, whether or not they are better."""
     kept = Kept()
     meta_train(copy.deepcopy(model), tasks, LOSSES, settings(**changes), "here", kept, Nothing())
-    return torch.load(io.BytesIO(kept.payload), weights_only=True)["model"]
+    return torch.load(io.BytesIO(kept.payload), weights_only=True)["parts"]["model"]
 
 
 def test_a_step_is_eta_times_the_sum_of_query_gradients_at_the_adapted_weights(store):
@@ -150,9 +153,17 @@ def test_a_fine_tuned_copy_leaves_the_model_as_it_is(store):
     model = load_version(store, Chain(store).version(1))
     before = copy.deepcopy(model.state_dict())
     task = tasks_of(store, model)[0]
-    adapted = fine_tuned(model, task, LOSSES, settings(), 1, Nothing())
+    adapted = Learner(model, LOSSES, settings()).fine_tuned(task, 1, Nothing())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
     assert mean_loss(adapted, task.support, LOSSES) < mean_loss(model, task.support, LOSSES)
+
+
+def test_a_copy_has_weights_of_its_own_and_shares_the_vocabularies(store):
+    model = load_version(store, Chain(store).version(1))
+    twin = twin_of(model)
+    assert twin.features is model.features
+    own = {parameter.data_ptr() for parameter in model.parameters()}
+    assert own.isdisjoint(parameter.data_ptr() for parameter in twin.parameters())
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,10 @@ from longtail_api.store_objects import Metric, StepResult
 from longtail_operator.metaupdate.fold import fold
 from longtail_store import Chain, Store
 from longtail_trainer.data.loading import load_manifest, load_split
-from longtail_trainer.methods.alt.teacher import load_version, predict
+from longtail_trainer.methods.alt.teacher import load_version
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.training.evaluation import evaluate
+from longtail_trainer.training.scoring import predict
 
 RUN = 1
 ORPHANS_SECONDS = 86_400.0

@@ -10,9 +10,10 @@ from longtail_api.initialization_search import InitializationSearch
 from longtail_api.methods.alt import InitializeConfig
 from longtail_store import Chain
 from longtail_trainer.data.loading import load_manifest, load_split
-from longtail_trainer.methods.alt.teacher import load_version, predict
+from longtail_trainer.methods.alt.teacher import load_version
 from longtail_trainer.models.blocks.cell import one_line
 from longtail_trainer.training.evaluation import evaluate
+from longtail_trainer.training.scoring import predict
 
 
 def _search(unit: Unit, protocol: Protocol) -> InitializationSearch | None:

@@ -2,8 +2,6 @@
 
 import time
 
-import torch
-
 from benchmarks.alt.methods import PROFILE_ONLY, SINGLE_PAPER_SCHEDULE, SINGLE_POOLED_SCHEDULE
 from benchmarks.alt.rows import Outcome, Row, Unit
 from benchmarks.alt.units.workplace import Prepared, Workplace
@@ -15,13 +13,14 @@ from longtail_store import read_object
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.features import fit_features
 from longtail_trainer.data.loading import load_split
-from longtail_trainer.methods.alt.teacher import predict
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.loop import TrainingSettings, train
 from longtail_trainer.training.loss import LabelLosses
-from longtail_trainer.training.minibatch import minibatch
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.seeds import seeded
+from longtail_trainer.training.settings import TrainingSettings, minibatch
+from longtail_trainer.training.supervised import train
 
 
 def run(unit: Unit, workplace: Workplace) -> Outcome:
@@ -44,8 +43,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
 
     rows, validation, test = split("support", "query"), split("validation"), split("test")
     device = training_device(workplace.protocol.threads)
-    with torch.random.fork_rng():
-        torch.manual_seed(unit.seed)
+    with seeded(unit.seed):
         model = HeavyModel(features, unit.encoder or "LSTM", workplace.protocol.heavy).to(device)
     settings = _settings(unit, workplace, len(rows))
     train(model, rows, validation, LabelLosses.of(schema), settings, resume=None, stop=STOPPING)

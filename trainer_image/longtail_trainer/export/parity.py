@@ -17,7 +17,7 @@ from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.export.signature import inputs_of
 from longtail_trainer.models.contract import ServedModel
 from longtail_trainer.running.errors import ParityFailed
-from longtail_trainer.training.scoring import scores
+from longtail_trainer.training.scoring import predict
 
 BATCHES = (1, 7, 64)
 NULL_SHARE = 0.15
@@ -39,7 +39,7 @@ def check_parity(model: ServedModel, content: bytes, tolerance: float, seed: int
     for batch in BATCHES:
         for limit in _length_limits(model.features.data_schema):
             frame = random_samples(model.features, batch, limit, generator)
-            expected = answers(model, scores(model, encode_frame(frame, model.features)))
+            expected = answers(model, predict(model, encode_frame(frame, model.features)))
             given = runtime.run(labels, feed_of(frame, inputs))
             for label, torch_answer, onnx_answer in zip(labels, expected, given, strict=True):
                 difference = _difference(torch_answer, torch.from_numpy(np.asarray(onnx_answer)))

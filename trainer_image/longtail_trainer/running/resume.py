@@ -23,17 +23,6 @@ class ResumePoint(Protocol):
     def load(self, name: str) -> bytes | None: ...
 
 
-class Forgetful:
-    """A resume point that keeps nothing: what is interrupted starts over."""
-
-    def save(self, name: str, payload: bytes) -> None:
-        """Keep nothing."""
-
-    def load(self, name: str) -> bytes | None:
-        """Nothing."""
-        return None
-
-
 class NamedPart:
     """A part of a step's work that has resume points of its own, called `<part>-<name>`."""
 

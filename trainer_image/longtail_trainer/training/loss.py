@@ -1,18 +1,22 @@
 """The loss of all labels: cross entropy for binary ones, squared error for (standardized) regressions."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from longtail_api.data_schema import DataSchema
-from longtail_trainer.data.encoded import EncodedSplit, batches
 
 
 @dataclass(frozen=True)
 class LabelLosses:
-    """Type and weight of each label, in the order of the schema."""
+    """Type and weight of each label, in the order of the schema.
+
+    The loss is a weighted sum of terms, one for each label: each is a mean over the rows on which the label is
+    observed, by their weights. So a label that few rows have counts as much as one that all have.
+    """
 
     binary: tuple[bool, ...]
     weights: tuple[float, ...]
@@ -24,29 +28,47 @@ class LabelLosses:
             tuple(float(label.weight) for label in schema.labels),
         )
 
-    def each(self, logits: Tensor, labels: Tensor, observed: Tensor) -> Tensor:
-        """(batch,) loss of each sample: the weighted sum over its observed labels; 0 where none is observed."""
-        binary = torch.tensor(self.binary, device=logits.device)
-        weights = torch.tensor(self.weights, dtype=logits.dtype, device=logits.device)
+    @property
+    def term_weights(self) -> tuple[float, ...]:
+        """How much each term counts."""
+        return self.weights
+
+    def terms(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(batch, terms): the loss of each sample in each term, whether or not it is observed."""
         entropy = functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-        losses = torch.where(binary, entropy, (logits - labels) ** 2)
-        return (losses * weights * observed).sum(-1)
+        return torch.where(constant(self.binary, logits.device), entropy, (logits - labels) ** 2)
+
+    def each(self, logits: Tensor, labels: Tensor, observed: Tensor, shares: Tensor | None = None) -> Tensor:
+        """(batch,) loss of each sample: the weighted sum over its observed terms; 0 where none is observed.
+
+        shares: (terms,) what `shares` gives for the rows over which the mean is to be taken; 1 each by default.
+        """
+        weights = constant(self.term_weights, logits.device, logits.dtype)
+        if shares is not None:
+            weights = weights * shares.to(weights)
+        return (self.terms(logits, labels) * weights * observed).sum(-1)
+
+    def shares(self, observed: Tensor, weight: Tensor) -> Tensor:
+        """(terms,) by how much fewer rows observe a term than there are: all rows' weight ÷ the observed rows'.
+
+        With it, the mean of `each` over all rows is a mean over observed rows in every term. 0 for a term that no row
+        observes, exactly 1 for one that all do.
+        """
+        rows = weight.double()
+        weights = (rows[:, None] * observed).sum(0)
+        # In double precision, so that the same sum in another order still gives 1.
+        ratio = rows.sum() / weights.clamp(min=1e-300)
+        return torch.where(weights > 0, ratio, 0).to(weight.dtype)
 
     def mean(self, logits: Tensor, labels: Tensor, observed: Tensor, weight: Tensor) -> Tensor:
-        """Mean over samples by their weights; 0 where all weigh nothing."""
-        return (self.each(logits, labels, observed) * weight).sum() / weight.sum().clamp(min=1e-12)
+        """The loss of these samples: of each term the mean over its observed rows; 0 where nothing is observed."""
+        each = self.each(logits, labels, observed, self.shares(observed, weight))
+        return (each * weight).sum() / weight.sum().clamp(min=1e-12)
 
 
-@torch.no_grad()
-def mean_loss(model: nn.Module, split: EncodedSplit, losses: LabelLosses, batch_size: int = 4096) -> float:
-    """Loss of a whole split, in evaluation mode; NaN where it has no sample that weighs anything."""
-    parameter = next(model.parameters())
-    model.eval()
-    total = 0.0
-    weight = 0.0
-    for batch in batches(split, batch_size):
-        batch = batch.to(parameter.device, parameter.dtype)
-        each = losses.each(model(batch), batch.labels, batch.observed)
-        total += float((each * batch.weight).sum())
-        weight += float(batch.weight.sum())
-    return total / weight if weight > 0 else float("nan")
+@lru_cache(maxsize=64)
+def constant(
+    values: tuple[bool, ...] | tuple[float, ...], device: torch.device, dtype: torch.dtype | None = None
+) -> Tensor:
+    """These values as a tensor, made once: a copy to an accelerator in every step would be waited for."""
+    return torch.tensor(values, device=device, dtype=dtype)

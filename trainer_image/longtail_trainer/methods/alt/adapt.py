@@ -27,7 +27,7 @@ from longtail_trainer.data.rows import one_class
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
 from longtail_trainer.methods.alt.gradients import stored_gradients
 from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
-from longtail_trainer.methods.alt.teacher import load_version, predict
+from longtail_trainer.methods.alt.teacher import load_version
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import set_weights, weights_bytes
 from longtail_trainer.pictures import Kept, learning_curves, publish, published
@@ -35,8 +35,10 @@ from longtail_trainer.running.errors import DataInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.loop import TrainingSettings, train
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.settings import TrainingSettings
+from longtail_trainer.training.supervised import train
 
 log = logging.getLogger(__name__)
 
@@ -100,7 +102,10 @@ def _fine_tune(
     config: AdaptConfig,
     context: StepContext,
 ) -> None:
-    """θu from θ0 (ALT Eq. 1), in place. The epoch of the lowest validation loss counts, θ0 being epoch 0."""
+    """θu from θ0 (ALT Eq. 1), in place. The epoch of the lowest validation loss counts, θ0 being epoch 0.
+
+    Without validation rows no epoch can be shown to be better than θ0, so θ0 it is.
+    """
     support = load_split(context.store, manifest, "support", model.features)
     if not len(support):
         log.warning("%s has no support row; the agnostic model is kept as it is", manifest.scenario)
@@ -115,8 +120,11 @@ def _fine_tune(
         seed=config.seed + config.training.seed,
         keep_start=True,
     )
-    report = epoch_report(context.progress, settings.epochs)
+    report = epoch_report(context.progress, config.training.fine_tune_epochs)
     outcome = train(model, support, validation, losses, settings, context.resume, context.stop, report)
+    if not outcome.epochs:
+        log.warning("%s has no labeled validation row to judge by; the agnostic model is kept", manifest.scenario)
+        return
 
     def curves() -> str:
         kept = Kept(outcome.best_epoch, outcome.best_loss)

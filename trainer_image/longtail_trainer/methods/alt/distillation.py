@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from longtail_api.data_schema import DataSchema
 from longtail_trainer.data.encoded import EncodedSplit
-from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.loss import LabelLosses, constant
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,8 @@ class DistillationLosses(LabelLosses):
 
     The soft loss is the cross entropy of student and teacher at the temperature, times its square, so that its
     gradients don't shrink with it; of a regression the squared difference. It also counts where the hard label is
-    not observed.
+    not observed. Hard and soft loss are terms of their own, each a mean over its own rows: δ is their ratio however
+    many rows the teacher alone has labeled.
     """
 
     temperature: float = 1.0
@@ -29,17 +30,20 @@ class DistillationLosses(LabelLosses):
         losses = LabelLosses.of(schema)
         return cls(losses.binary, losses.weights, temperature, weight)
 
-    def each(self, logits: Tensor, labels: Tensor, observed: Tensor) -> Tensor:
-        """(batch,) loss of each sample. labels, observed: (batch, 2 × labels)."""
+    @property
+    def term_weights(self) -> tuple[float, ...]:
+        """Of the hard terms, then of the soft ones."""
+        return (*self.weights, *(self.weight * one for one in self.weights))
+
+    def terms(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """(batch, 2 × labels): hard terms, then soft ones. labels: (batch, 2 × labels)."""
         hard, teacher = labels.chunk(2, dim=-1)
-        hard_loss = super().each(logits, hard, observed.chunk(2, dim=-1)[0])
-        binary = torch.tensor(self.binary, device=logits.device)
-        weights = torch.tensor(self.weights, dtype=logits.dtype, device=logits.device)
         entropy = functional.binary_cross_entropy_with_logits(
             logits / self.temperature, (teacher / self.temperature).sigmoid(), reduction="none"
         )
+        binary = constant(self.binary, logits.device)
         soft = torch.where(binary, entropy * self.temperature**2, (logits - teacher) ** 2)
-        return hard_loss + self.weight * (soft * weights).sum(-1)
+        return torch.cat([super().terms(logits, hard), soft], dim=-1)
 
 
 def with_teacher(split: EncodedSplit, logits: Tensor) -> EncodedSplit:

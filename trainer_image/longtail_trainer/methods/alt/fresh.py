@@ -1,13 +1,12 @@
 """How a heavy model begins: fresh weights of a seed, and the settings of its pooled training."""
 
-import torch
-
 from longtail_api.architecture import Architecture, Training
 from longtail_api.model_families import LightArchitecture
 from longtail_api.store_objects import Features
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.training.device import training_device
-from longtail_trainer.training.loop import TrainingSettings
+from longtail_trainer.training.seeds import seeded
+from longtail_trainer.training.settings import TrainingSettings
 
 
 def fresh_heavy(
@@ -19,8 +18,7 @@ def fresh_heavy(
     threads: int,
 ) -> HeavyModel:
     """A heavy model whose weights follow from the seed, where it is trained; torch's own state is left alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         model = HeavyModel(features, encoder, architecture, cell)
     return model.to(training_device(threads))
 

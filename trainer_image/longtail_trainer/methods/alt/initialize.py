@@ -37,15 +37,15 @@ from longtail_trainer.methods.alt.first_version import commit_first, first_of_ge
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization import PoolRows, as_given, choose
 from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
-from longtail_trainer.methods.alt.teacher import predict
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import save_weights
 from longtail_trainer.pictures import Kept, learning_curves, publish, published
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.evaluation import evaluate, primary_metric
-from longtail_trainer.training.loop import train
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.supervised import train
 
 SCENARIO_AVERAGE = "scenarioAverageAuc"
 
@@ -99,16 +99,15 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
     chosen = choose(config, config.search, context, features, rows) if config.search else as_given(config)
     seed = config.seed + chosen.training.seed
     model = fresh_heavy(features, chosen.encoder, chosen.architecture, chosen.cell, seed, context.threads)
-    settings = pooled_training(chosen.training, seed)
     outcome = train(
         model,
         rows.training,
         concatenate(rows.validations),
         LabelLosses.of(config.data_schema),
-        settings,
+        pooled_training(chosen.training, seed),
         context.resume,
         context.stop,
-        epoch_report(context.progress, settings.epochs),
+        epoch_report(context.progress, chosen.training.epochs),
     )
 
     def curves() -> str:

@@ -2,8 +2,6 @@
 
 from collections.abc import Callable
 
-import torch
-
 from longtail_api.methods.alt import LightTraining
 from longtail_api.model_families import LightArchitecture
 from longtail_api.store_objects import Features
@@ -12,14 +10,14 @@ from longtail_trainer.methods.alt.distillation import DistillationLosses
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
-from longtail_trainer.training.loop import TrainingOutcome, TrainingSettings, train
-from longtail_trainer.training.minibatch import minibatch
+from longtail_trainer.training.seeds import seeded
+from longtail_trainer.training.settings import TrainingSettings, minibatch
+from longtail_trainer.training.supervised import TrainingOutcome, train
 
 
 def fresh(features: Features, architecture: LightArchitecture, names: list[str], seed: int) -> LightModel:
     """A light model whose weights follow from the seed; torch's own state is left alone."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(seed):
         return LightModel(features, architecture, names)
 
 

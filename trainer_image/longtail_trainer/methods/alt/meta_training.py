@@ -6,23 +6,28 @@ agnostic model; of U episodes at once, their sum (Eq. 3).
 """
 
 import copy
-import io
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
-from typing import Any, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from longtail_api.store_objects import Features
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
-from longtail_trainer.training.loop import TrainingSettings, epoch_seed, train
-from longtail_trainer.training.loss import LabelLosses, mean_loss
+from longtail_trainer.training.checkpoint import Best, Stateful
+from longtail_trainer.training.fit import fit
+from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import can_judge, mean_loss
+from longtail_trainer.training.seeds import epoch_seed
+from longtail_trainer.training.settings import TrainingSettings
+from longtail_trainer.training.supervised import train
 
 RESUME_POINT = "meta-training"
 
@@ -99,91 +104,128 @@ def meta_train(
     Raises `DataInvalid` where no scenario has query rows, or none has validation rows, and `ConfigInvalid`
     (TrainingDiverged).
     """
-    if all(float(task.validation.weight.sum()) <= 0 for task in tasks):
+    if not any(can_judge(task.validation) for task in tasks):
         raise DataInvalid("no scenario has validation rows to judge the result by; set split.validation above 0")
-    state = _resumed(model, resume, origin)
-    if state is None:
-        quality = measured(model, tasks, losses, settings, stop)
-        state = _State(0, 0, quality, quality, _copy(model))
-        resume.save(RESUME_POINT, _serialized(state, model, origin))
-    while state.round < settings.rounds and state.round - state.best_round < settings.patience:
-        state.round += 1
-        query_loss = _round(model, tasks, losses, settings, state.round, stop)
-        quality = measured(model, tasks, losses, settings, stop)
-        if quality.betters(state.start, state.best):
-            state.best_round, state.best, state.weights = state.round, quality, _copy(model)
-        resume.save(RESUME_POINT, _serialized(state, model, origin))
-        report(state.round, query_loss, quality)
-        stop.raise_if_requested()
-    model.load_state_dict(state.weights)
-    model.eval()
-    return MetaTrainingOutcome(state.round, state.best_round, state.start, state.best)
+    program = _Episodes(model, tasks, losses, settings)
+    rounds = fit(program, resume, stop, report, origin)
+    best = program.best
+    return MetaTrainingOutcome(rounds, best.epoch, Quality(**best.start), Quality(**best.figures))
 
 
-def fine_tuned(
-    model: nn.Module, task: Task, losses: LabelLosses, settings: MetaTrainingSettings, seed: int, stop: Stop
-) -> nn.Module:
-    """θu: a copy of `model`, fine-tuned on the task's support rows (Eq. 1) for a fixed number of epochs.
+class _Episodes:
+    """The program of `meta_train`; an epoch is a round."""
 
-    No epoch is chosen by validation rows: those judge the copy.
-    """
-    copied = copy.deepcopy(model)
-    if len(task.support):
-        inner = TrainingSettings(
-            epochs=settings.episode_epochs,
-            batch_size=settings.episode_batch_size,
-            learning_rate=settings.episode_learning_rate,
-            seed=seed,
-        )
-        train(copied, task.support, None, losses, inner, None, stop)
-    return copied
+    name = RESUME_POINT
+    remedy = "lower training.fineTuneLearningRate"
 
+    def __init__(
+        self, model: nn.Module, tasks: Sequence[Task], losses: LabelLosses, settings: MetaTrainingSettings
+    ) -> None:
+        self._model = model
+        self._tasks = tasks
+        self._judging = [task for task in tasks if can_judge(task.validation)]
+        self._losses = losses
+        self._settings = settings
+        self._learner = Learner(model, losses, settings)
+        self.best = Best(model)
+        self.seed = settings.seed
+        self.epochs = settings.rounds
+        self.parts: dict[str, Stateful] = {"model": model, "best": self.best}
 
-def measured(
-    model: nn.Module, tasks: Sequence[Task], losses: LabelLosses, settings: MetaTrainingSettings, stop: Stop
-) -> Quality:
-    """The quality of `model`. Its fine-tunings have the same seeds in every round, so that rounds can be compared."""
-    judging = [task for task in tasks if float(task.validation.weight.sum()) > 0]
-    agnostic = [mean_loss(model, task.validation, losses) for task in judging]
-    adapted = [
-        mean_loss(fine_tuned(model, task, losses, settings, _seed(settings, 0, task), stop), task.validation, losses)
-        for task in judging
-    ]
-    return Quality(fmean(agnostic), fmean(adapted))
+    def start(self, stop: Stop) -> None:
+        """What the rounds' results must be better than."""
+        self.best.begin(asdict(self._measured(stop)))
 
+    def train(self, epoch: int, stop: Stop) -> float:
+        """An episode of every scenario, in random order; the mean of their query losses."""
+        shuffle = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
+        order = cast(list[int], torch.randperm(len(self._tasks), generator=shuffle).tolist())
+        together = self._settings.scenarios_per_step
+        query_losses: list[float] = []
+        for first in range(0, len(order), together):
+            tasks = [self._tasks[index] for index in order[first : first + together]]
+            query_losses += self._step(tasks, epoch, stop)
+        if not query_losses:
+            raise EmptyQuerySet("no scenario has a query row with an observed label; raise queryShare, or add samples")
+        return fmean(query_losses)
 
-def _round(
-    model: nn.Module,
-    tasks: Sequence[Task],
-    losses: LabelLosses,
-    settings: MetaTrainingSettings,
-    number: int,
-    stop: Stop,
-) -> float:
-    """An episode of every scenario, in random order; the mean of their query losses."""
-    shuffle = torch.Generator().manual_seed(epoch_seed(settings.seed, number))
-    order = cast(list[int], torch.randperm(len(tasks), generator=shuffle).tolist())
-    query_losses: list[float] = []
-    for first in range(0, len(order), settings.scenarios_per_step):
-        together = [tasks[index] for index in order[first : first + settings.scenarios_per_step]]
+    def judge(self, epoch: int, stop: Stop) -> Quality:
+        """On all scenarios' validation rows."""
+        quality = self._measured(stop)
+        if quality.betters(Quality(**self.best.start), Quality(**self.best.figures)):
+            self.best.take(epoch, asdict(quality))
+        return quality
+
+    def is_over(self, epoch: int) -> bool:
+        """Where patience is at its end."""
+        return self.best.is_stale(epoch, self._settings.patience)
+
+    def end(self) -> None:
+        """The best round's weights, in evaluation mode."""
+        self.best.restore()
+        self._model.eval()
+
+    def _step(self, tasks: Sequence[Task], round_: int, stop: Stop) -> list[float]:
+        """One step along the sum of their feedback (Eq. 3); the query losses of those that have query rows."""
         total: dict[str, Tensor] = {}
-        for task in together:
-            adapted = fine_tuned(model, task, losses, settings, _seed(settings, number, task), stop)
+        query_losses: list[float] = []
+        for task in tasks:
+            adapted = self._learner.fine_tuned(task, round_, stop)
             try:
-                found = feedback(adapted, task.query, losses)
+                found = feedback(adapted, task.query, self._losses)
             except EmptyQuerySet:
                 continue  # it is judged by, and teaches nothing
             query_losses.append(found.loss)
-            scale = _clip_scale(found.gradients, settings.clip_norm, task.scenario)
+            scale = _clip_scale(found.gradients, self._settings.clip_norm, task.scenario)
             for name, gradient in found.gradients.items():
                 total[name] = total[name] + scale * gradient if name in total else scale * gradient
         with torch.no_grad():
-            for name, parameter in model.named_parameters():
+            for name, parameter in self._model.named_parameters():
                 if name in total:
-                    parameter -= settings.learning_rate * total[name]
-    if not query_losses:
-        raise EmptyQuerySet("no scenario has a query row with an observed label; raise queryShare, or add samples")
-    return fmean(query_losses)
+                    parameter -= self._settings.learning_rate * total[name]
+        return query_losses
+
+    def _measured(self, stop: Stop) -> Quality:
+        """The fine-tunings have the same seeds in every round, so that rounds can be compared."""
+        agnostic = [mean_loss(self._model, task.validation, self._losses) for task in self._judging]
+        adapted = [
+            mean_loss(self._learner.fine_tuned(task, 0, stop), task.validation, self._losses) for task in self._judging
+        ]
+        return Quality(fmean(agnostic), fmean(adapted))
+
+
+class Learner:
+    """Fine-tunes copies of `model`, one at a time, and leaves it as it is."""
+
+    def __init__(self, model: nn.Module, losses: LabelLosses, settings: MetaTrainingSettings) -> None:
+        self._model = model
+        self._losses = losses
+        self._settings = settings
+        self._twin = twin_of(model)
+
+    def fine_tuned(self, task: Task, round_: int, stop: Stop) -> nn.Module:
+        """θu: the model's weights of now, fine-tuned on the task's support rows (Eq. 1) for a fixed number of epochs.
+
+        No epoch is chosen by validation rows: those judge what is returned, which the next call overwrites. Random
+        choices follow from the round and the scenario.
+        """
+        self._twin.load_state_dict(self._model.state_dict())
+        if len(task.support):
+            inner = TrainingSettings(
+                epochs=self._settings.episode_epochs,
+                patience=None,
+                batch_size=self._settings.episode_batch_size,
+                learning_rate=self._settings.episode_learning_rate,
+                seed=epoch_seed(self._settings.seed, f"{round_}:{task.scenario}"),
+            )
+            train(self._twin, task.support, None, self._losses, inner, None, stop)
+        return self._twin
+
+
+def twin_of(model: nn.Module) -> nn.Module:
+    """Another module with weights of its own. Features are shared: their vocabularies may outweigh the weights."""
+    features = [value for module in model.modules() for value in vars(module).values() if isinstance(value, Features)]
+    return copy.deepcopy(model, {id(one): one for one in features})
 
 
 def _clip_scale(gradients: dict[str, Tensor], clip_norm: float, scenario: str) -> float:
@@ -195,42 +237,3 @@ def _clip_scale(gradients: dict[str, Tensor], clip_norm: float, scenario: str) -
             reason="TrainingDiverged",
         )
     return 1.0 if norm <= clip_norm else clip_norm / norm
-
-
-def _seed(settings: MetaTrainingSettings, round_: int, task: Task) -> int:
-    return epoch_seed(settings.seed, f"{round_}:{task.scenario}")
-
-
-@dataclass
-class _State:
-    round: int
-    best_round: int
-    start: Quality
-    best: Quality
-    weights: dict[str, Tensor]
-    """Those of the best round."""
-
-
-def _copy(model: nn.Module) -> dict[str, Tensor]:
-    return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-
-
-def _serialized(state: _State, model: nn.Module, origin: str) -> bytes:
-    stream = io.BytesIO()
-    figures = {"start": asdict(state.start), "best": asdict(state.best)}
-    numbers = {"round": state.round, "best_round": state.best_round}
-    torch.save({"origin": origin, **figures, **numbers, "weights": state.weights, "model": model.state_dict()}, stream)
-    return stream.getvalue()
-
-
-def _resumed(model: nn.Module, resume: ResumePoint, origin: str) -> _State | None:
-    payload = resume.load(RESUME_POINT)
-    if payload is None:
-        return None
-    device = next(model.parameters()).device
-    saved: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=device, weights_only=True)
-    if saved["origin"] != origin:
-        return None
-    model.load_state_dict(saved["model"])
-    start, best = Quality(**saved["start"]), Quality(**saved["best"])
-    return _State(saved["round"], saved["best_round"], start, best, saved["weights"])

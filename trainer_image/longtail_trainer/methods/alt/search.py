@@ -28,7 +28,7 @@ from longtail_trainer.methods.alt.light_training import fresh
 from longtail_trainer.methods.alt.rankings import ALGORITHMS, SearchTask
 from longtail_trainer.methods.alt.rankings.history import distributions
 from longtail_trainer.methods.alt.rankings.latency_gate import fast_enough
-from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
+from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.methods.alt.transfer import transfer_rows
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.layer_figures import layer_flops
@@ -41,6 +41,7 @@ from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.latency_cache import parts_of, predicted_costs, table_of_search
 from longtail_trainer.search.spaces.alt_cell import CellSpace, space_of
 from longtail_trainer.training.device import training_device
+from longtail_trainer.training.scoring import predict
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +111,7 @@ def _task(teacher: HeavyModel, space: CellSpace, config: SearchConfig, context: 
 
     support, query = load(for_weights, others[0]), load(for_architecture, others[1])
     validation = load("validation")
-    taught = [with_teacher(split, teacher_logits(teacher, split)) for split in (support, query, validation)]
+    taught = [with_teacher(split, predict(teacher, split)) for split in (support, query, validation)]
     losses = DistillationLosses.taught(
         features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
     )

@@ -1,14 +1,10 @@
-"""Heavy models out of the store, and what they predict."""
+"""Heavy models out of the store."""
 
 import tempfile
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from longtail_api.store_objects import StepResult, Version
 from longtail_store import Chain, Store, read_object
-from longtail_trainer.data.encoded import EncodedSplit, batches
 from longtail_trainer.data.loading import checked_content, load_features
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import set_weights
@@ -41,17 +37,3 @@ def model_of(store: Store, version: Version) -> HeavyModel:
     features = load_features(store, version.features_sha256)
     known = version.model
     return HeavyModel(features, known.encoder, known.architecture, known.cell)
-
-
-@torch.no_grad()
-def predict(model: HeavyModel, split: EncodedSplit, batch_size: int = 4096) -> Tensor:
-    """Logits (samples, labels) of a whole split, in its order, on the CPU."""
-    parameter = next(model.parameters())
-    model.eval()
-    logits = [model(batch.to(parameter.device, parameter.dtype)).cpu() for batch in batches(split, batch_size)]
-    return torch.cat(logits) if logits else torch.zeros(0, len(model.features.data_schema.labels))
-
-
-def teacher_logits(model: HeavyModel, split: EncodedSplit) -> Tensor:
-    """What a light model is distilled from: the heavy model's logits (samples, labels), in the split's order."""
-    return predict(model, split)

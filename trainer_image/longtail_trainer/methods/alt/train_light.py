@@ -33,7 +33,7 @@ from longtail_trainer.methods.alt.distillation import DistillationLosses, with_t
 from longtail_trainer.methods.alt.light_training import fresh, train_light
 from longtail_trainer.methods.alt.rankings.history import considered
 from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
-from longtail_trainer.methods.alt.teacher import load_heavy, teacher_logits
+from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.methods.alt.transfer import transfer_rows
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.family import AltLightFamily
@@ -55,8 +55,8 @@ from longtail_trainer.running.progress import parsed_records
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.evaluation import evaluate, primary_metric
-from longtail_trainer.training.loop import TrainingOutcome
-from longtail_trainer.training.scoring import scores
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.supervised import TrainingOutcome
 
 FAMILY = AltLightFamily()
 """What ALT serves."""
@@ -189,13 +189,13 @@ def _taught_rows(
         raise DataInvalid(f"{config.manifest}: the scenario has no training row; add samples, or lower the test share")
     # Asked apart, since who else is in a batch may change the last bit of an answer.
     asked = (slice_of(rows, 0, own), slice_of(rows, own, len(rows)))
-    return with_teacher(rows, torch.cat([teacher_logits(teacher, part) for part in asked]))
+    return with_teacher(rows, torch.cat([predict(teacher, part) for part in asked]))
 
 
 def _validation(teacher: HeavyModel, manifest: Manifest, context: StepContext) -> EncodedSplit:
     """The scenario's validation rows, with the teacher's logits."""
     validation = load_split(context.store, manifest, "validation", teacher.features)
-    return with_teacher(validation, teacher_logits(teacher, validation))
+    return with_teacher(validation, predict(teacher, validation))
 
 
 def _adopt_saved_weights(model: LightModel, context: StepContext) -> None:
@@ -212,7 +212,7 @@ def _metrics(
     result: dict[str, dict[str, Metric]] = {}
     for name in evaluated:
         split = load_split(context.store, manifest, name, model.features)
-        result[name] = evaluate(scores(model, split), split, model.features)
+        result[name] = evaluate(predict(model, split), split, model.features)
     heavy = read_object(context.store, config.heavy_result, StepResult).metrics
     return result | ({"heavyTest": heavy["test"]} if "test" in heavy else {})
 
@@ -224,7 +224,7 @@ def _draw(
     """Before anything is published, so that an attempt that finds the model published finds its pictures, too."""
 
     def curves() -> str:
-        # Transfer rows have no labels, so the two losses have other parts.
+        # The teacher's part of the two losses is over other rows.
         rows = "training and transfer rows" if config.teacher.transfer_rows else "training rows"
         kept = Kept(outcome.best_epoch, outcome.best_loss)
         return learning_curves("Learning curves of the light model", recorded_curves(context.progress, rows), kept)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.models.blocks.cell import FixedCell
-from longtail_trainer.training.scoring import scores
+from longtail_trainer.training.scoring import predict
 
 
 def layer_weights(model: LightModel, split: EncodedSplit) -> dict[str, list[float]]:
@@ -29,7 +29,7 @@ def layer_weights(model: LightModel, split: EncodedSplit) -> dict[str, list[floa
     # `attend` gives what the weights are the softmax of, (samples, layers, 1); with one layer it isn't asked.
     handles = [encoder.attend.register_forward_hook(adds(name)) for name, encoder in encoders.items()]
     try:
-        scores(model, split)
+        predict(model, split)
     finally:
         for handle in handles:
             handle.remove()

@@ -1,13 +1,12 @@
 """The differentiable search (ALT III-D, Eq. 4 to 8): bilevel, sampled by Gumbel-softmax, FLOPs in its loss."""
 
-import io
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from longtail_api.light_model_search import GdasParameters, SearchSpace
 from longtail_api.store_objects import Features
@@ -21,8 +20,12 @@ from longtail_trainer.search.evaluators.distribution import ArchitectureDistribu
 from longtail_trainer.search.evaluators.super_cell import CurrentSample, SuperCell
 from longtail_trainer.search.spaces.alt_cell import CellSpace, any_architecture, space_of
 from longtail_trainer.search.spaces.picks import Picks
-from longtail_trainer.training.loop import CLIP_NORM, WEIGHT_DECAY, epoch_seed
+from longtail_trainer.training.checkpoint import Stateful
+from longtail_trainer.training.endless import endless
+from longtail_trainer.training.fit import fit
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.seeds import epoch_seed
+from longtail_trainer.training.settings import Descent
 
 RESUME_POINT = "search"
 ARCHITECTURE_BETAS = (0.5, 0.999)
@@ -48,13 +51,26 @@ class SuperModel(nn.Module, Generic[Model]):
             self.model = build(lambda length: SuperCell(space, length, self.current))
         self.distribution = ArchitectureDistribution(space)
 
+    def to_device(self, device: torch.device) -> None:
+        """Move the model. The distribution stays on the CPU: there a sample is drawn without waiting for the device."""
+        self.model.to(device)
+
+    def draw(self, temperature: float, noise: torch.Generator) -> None:
+        """The next pass is with an architecture drawn from the distribution."""
+        sample = self.distribution.sample(temperature, noise)
+        # All gates in one copy there, and one copy of their gradients back.
+        gates = torch.split(torch.cat(sample.gates).to(self.device), [len(gate) for gate in sample.gates])
+        self.current.value = replace(sample, gates=list(gates))
+
     @property
     def device(self) -> torch.device:
-        return next(self.parameters()).device
+        """Where the model is."""
+        return next(self.model.parameters()).device
 
     def use(self, picks: Picks) -> Model:
         """The model with this architecture and the shared weights."""
-        self.current.value = self.distribution.fixed(picks)
+        sample = self.distribution.fixed(picks)
+        self.current.value = replace(sample, gates=[gate.to(self.device) for gate in sample.gates])
         return self.model
 
 
@@ -75,6 +91,23 @@ class GdasSettings:
     batch_size: int
     seed: int
     budget: Budget = UNLIMITED
+
+    @property
+    def weights(self) -> Descent:
+        """Of the shared weights."""
+        return Descent(learning_rate=float(self.parameters.learning_rate), schedule="constant")
+
+    @property
+    def architecture(self) -> Descent:
+        """Of the distributions."""
+        return Descent(
+            learning_rate=float(self.parameters.architecture_learning_rate),
+            optimizer="adam",
+            betas=ARCHITECTURE_BETAS,
+            weight_decay=0.0,
+            schedule="constant",
+            fused=False,  # few numbers, and a fused step would round otherwise than earlier searches did
+        )
 
     def is_warm_up(self, epoch: int) -> bool:
         """Whether the epoch (from 1) trains weights alone."""
@@ -101,133 +134,117 @@ def search(
 
     Weights: one gradient step on a support minibatch, with a sampled architecture (Eq. 6). Architecture: one step of
     the distributions on a query minibatch, with another sample, on loss + λ · expected cost (Eq. 4): FLOPs, or latency
-    where that is the stricter limit of the budget. The splits play the paper's train and validation split (`query`
-    must not be empty); validation rows are never seen. The paper takes both steps from the start; here the first
-    epochs take that of the weights alone (`warmUp`).
+    where that is the stricter limit of the budget. The splits play the paper's train and validation split; validation
+    rows are never seen. The paper takes both steps from the start; here the first epochs take that of the weights alone
+    (`warmUp`).
 
     `after_epoch(epoch, figures)` ends the search by returning true, once it is warm. After each epoch the state is
-    saved: a search that is killed and resumed ends as an uninterrupted one, bit for bit.
+    saved: a search that is killed and resumed ends as an uninterrupted one, bit for bit. Raises as `fit` does, and
+    `DataInvalid` where `query` is empty.
     """
-    weights = torch.optim.AdamW(
-        super_model.model.parameters(),
-        lr=float(settings.parameters.learning_rate),
-        weight_decay=WEIGHT_DECAY,
-        fused=True,
-    )
-    architecture = torch.optim.Adam(
-        super_model.distribution.parameters(),
-        lr=float(settings.parameters.architecture_learning_rate),
-        betas=ARCHITECTURE_BETAS,
-    )
-    optimizers: dict[str, torch.optim.Optimizer] = {"weights": weights, "architecture": architecture}
-    epoch, done = _resumed(super_model, optimizers, resume)
-    while epoch < settings.parameters.epochs and not done:
-        epoch += 1
-        figures = _epoch(super_model, weights, architecture, support, query, losses, settings, epoch, stop)
-        done = after_epoch(epoch, figures) and not settings.is_warm_up(epoch)
-        resume.save(RESUME_POINT, _serialized(epoch, done, super_model, optimizers))
-        stop.raise_if_requested()
+    fit(_Bilevel(super_model, support, query, losses, settings, after_epoch), resume, stop)
 
 
-def _epoch(
-    super_model: SuperModel[Model],
-    weights: torch.optim.Optimizer,
-    architecture: torch.optim.Optimizer,
-    support: EncodedSplit,
-    query: EncodedSplit,
-    losses: LabelLosses,
-    settings: GdasSettings,
-    epoch: int,
-    stop: Stop,
-) -> dict[str, float | str]:
-    model, distribution = super_model.model, super_model.distribution
-    temperature, warm_up = settings.temperature(epoch), settings.is_warm_up(epoch)
-    penalty = _Penalty(float(settings.parameters.flops_weight), settings.budget)
-    seed = epoch_seed(settings.seed, epoch)
-    noise, support_order, query_order = (torch.Generator().manual_seed(seed + part) for part in range(3))
-    support_total = query_total = 0.0
-    steps = 0
-    model.train()
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)  # dropout
-        query_batches = _endless(query, settings.batch_size, query_order)
-        for batch in batches(support, settings.batch_size, support_order):
+class _Bilevel(Generic[Model]):
+    """The program of `search`."""
+
+    name = RESUME_POINT
+    remedy = "lower learningRate or architectureLearningRate of the search"
+
+    def __init__(
+        self,
+        super_model: SuperModel[Model],
+        support: EncodedSplit,
+        query: EncodedSplit,
+        losses: LabelLosses,
+        settings: GdasSettings,
+        after_epoch: Callable[[int, dict[str, float | str]], bool],
+    ) -> None:
+        self._super_model = super_model
+        self._support, self._query = support, query
+        self._losses = losses
+        self._settings = settings
+        self._after_epoch = after_epoch
+        self._weights = settings.weights.build(super_model.model.parameters())
+        self._architecture = settings.architecture.build(super_model.distribution.parameters())
+        self._figures: dict[str, float | str] = {}
+        self._reached = False
+        self.seed = settings.seed
+        self.epochs = settings.parameters.epochs
+        self.parts: dict[str, Stateful] = {
+            "model": super_model,
+            "weights": self._weights,
+            "architecture": self._architecture,
+        }
+
+    def start(self, stop: Stop) -> None:
+        """There is nothing to judge."""
+
+    def train(self, epoch: int, stop: Stop) -> float:
+        """A step of the weights on each support minibatch, each followed by one of the distributions, once warm."""
+        super_model, settings = self._super_model, self._settings
+        temperature, warm_up = settings.temperature(epoch), settings.is_warm_up(epoch)
+        seed = epoch_seed(self.seed, epoch)
+        noise, support_order, query_order = (torch.Generator().manual_seed(seed + part) for part in range(3))
+        support_total, query_total = (torch.zeros((), dtype=torch.float64, device=super_model.device) for _ in "sq")
+        steps = 0
+        super_model.train()
+        query_batches = endless(self._query, settings.batch_size, query_order)
+        for batch in batches(self._support, settings.batch_size, support_order):
             stop.raise_if_requested()
-            support_total += _step(super_model, batch, losses, temperature, noise, weights, None)
+            super_model.draw(temperature, noise)
+            loss = self._loss(batch)
+            self._descend(loss, settings.weights, self._weights)
+            support_total += loss.detach()
             if not warm_up:
-                batch = next(query_batches)
-                query_total += _step(super_model, batch, losses, temperature, noise, architecture, penalty)
+                super_model.draw(temperature, noise)
+                loss = self._loss(next(query_batches))
+                self._descend(self._with_cost(loss), settings.architecture, self._architecture)
+                query_total += loss.detach()
             steps += 1
-    expected = float(distribution.expected_flops().detach())
-    latency: dict[str, float | str] = {}
+        support_loss, query_loss = (float(total) / max(1, steps) for total in (support_total, query_total))
+        self._figures = {
+            "temperature": temperature,
+            "supportLoss": support_loss,
+            **({} if warm_up else {"queryLoss": query_loss}),
+            **_expected(super_model.distribution),
+        }
+        return support_loss + query_loss  # no number where either isn't
+
+    def judge(self, epoch: int, stop: Stop) -> dict[str, float | str]:
+        """Whether it may end here is the caller's judgement."""
+        self._reached = self._after_epoch(epoch, self._figures) and not self._settings.is_warm_up(epoch)
+        return self._figures
+
+    def is_over(self, epoch: int) -> bool:
+        """As `after_epoch` said."""
+        return self._reached
+
+    def end(self) -> None:
+        """The last epoch's distribution is the result."""
+
+    def _loss(self, batch: Batch) -> Tensor:
+        batch = batch.to(self._super_model.device)
+        logits = self._super_model.model(batch)
+        return self._losses.mean(logits, batch.labels, batch.observed, batch.weight)
+
+    def _with_cost(self, loss: Tensor) -> Tensor:
+        """loss + λ · expected cost (Eq. 4)."""
+        weight = float(self._settings.parameters.flops_weight)
+        if not weight:
+            return loss
+        cost = self._super_model.distribution.expected_cost(self._settings.budget)
+        return loss + (weight * cost).to(self._super_model.device)
+
+    def _descend(self, loss: Tensor, descent: Descent, optimizer: torch.optim.Optimizer) -> None:
+        """One step of the parameters that `optimizer` holds."""
+        self._super_model.zero_grad()
+        loss.backward()
+        descent.step(optimizer)
+
+
+def _expected(distribution: ArchitectureDistribution) -> dict[str, float | str]:
+    figures: dict[str, float | str] = {"expectedFlopsShare": float(distribution.expected_flops().detach())}
     if distribution.space.fixed_nanoseconds is not None:
-        latency["expectedLatencyShare"] = float(distribution.expected_latency().detach())
-    return {
-        "temperature": temperature,
-        "supportLoss": support_total / max(1, steps),
-        **({} if warm_up else {"queryLoss": query_total / max(1, steps)}),
-        "expectedFlopsShare": expected,
-        **latency,
-        "probabilities": json.dumps(distribution.probabilities(), separators=(",", ":")),
-    }
-
-
-@dataclass(frozen=True)
-class _Penalty:
-    """λ, and the budget of which the stricter limit is the term that it weighs."""
-
-    weight: float
-    budget: Budget
-
-
-def _step(
-    super_model: SuperModel[Model],
-    batch: Batch,
-    losses: LabelLosses,
-    temperature: float,
-    noise: torch.Generator,
-    optimizer: torch.optim.Optimizer,
-    penalty: _Penalty | None,
-) -> float:
-    """One step of the parameters that `optimizer` holds; the data's loss before it."""
-    super_model.current.value = super_model.distribution.sample(temperature, noise)
-    super_model.zero_grad()
-    batch = batch.to(super_model.device)
-    data_loss = losses.mean(super_model.model(batch), batch.labels, batch.observed, batch.weight)
-    loss = data_loss
-    if penalty is not None and penalty.weight:
-        loss = loss + penalty.weight * super_model.distribution.expected_cost(penalty.budget)
-    loss.backward()
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    nn.utils.clip_grad_norm_(parameters, CLIP_NORM)
-    optimizer.step()
-    return float(data_loss.detach())
-
-
-def _endless(split: EncodedSplit, size: int, generator: torch.Generator) -> Iterator[Batch]:
-    """Minibatches, shuffled anew after each pass."""
-    while True:
-        yield from batches(split, size, generator)
-
-
-def _serialized(
-    epoch: int, done: bool, super_model: SuperModel[Model], optimizers: dict[str, torch.optim.Optimizer]
-) -> bytes:
-    stream = io.BytesIO()
-    states = {name: optimizer.state_dict() for name, optimizer in optimizers.items()}
-    torch.save({"epoch": epoch, "done": done, "model": super_model.state_dict(), "optimizers": states}, stream)
-    return stream.getvalue()
-
-
-def _resumed(
-    super_model: SuperModel[Model], optimizers: dict[str, torch.optim.Optimizer], resume: ResumePoint
-) -> tuple[int, bool]:
-    """The epoch that was saved last and whether it was to be the last, with its state loaded; 0 where there is none."""
-    payload = resume.load(RESUME_POINT)
-    if payload is None:
-        return 0, False
-    saved: dict[str, Any] = torch.load(io.BytesIO(payload), map_location=super_model.device, weights_only=True)
-    super_model.load_state_dict(saved["model"])
-    for name, optimizer in optimizers.items():
-        optimizer.load_state_dict(saved["optimizers"][name])
-    return saved["epoch"], saved["done"]
+        figures["expectedLatencyShare"] = float(distribution.expected_latency().detach())
+    return figures | {"probabilities": json.dumps(distribution.probabilities(), separators=(",", ":"))}

@@ -6,14 +6,14 @@ from typing import Generic
 
 from longtail_api.store_objects import Features, Metric
 from longtail_trainer.data.encoded import EncodedSplit
-from longtail_trainer.models.alt_light.model import LightModel
-from longtail_trainer.running.resume import Forgetful
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.search.spaces.space import Decoded
 from longtail_trainer.search.trial import Judgement, Report
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.loop import TrainingSettings, train
 from longtail_trainer.training.loss import LabelLosses
-from longtail_trainer.training.scoring import scores
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.settings import TrainingSettings
+from longtail_trainer.training.supervised import train
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class ShortTraining(Generic[Decoded]):
     that is compared, so that more is better. A trial's seed is that of the settings and its number.
     """
 
-    build: Callable[[Decoded, int], LightModel]
+    build: Callable[[Decoded, int], RankingModel]
     rows: EncodedSplit
     stopping: EncodedSplit
     validation: EncodedSplit
@@ -37,6 +37,6 @@ class ShortTraining(Generic[Decoded]):
     def __call__(self, candidate: Decoded, report: Report) -> Judgement:
         settings = replace(self.settings, seed=self.settings.seed + report.number)
         model = self.build(candidate, settings.seed)
-        train(model, self.rows, self.stopping, self.losses, settings, Forgetful(), report)
-        figures = evaluate(scores(model, self.validation), self.validation, self.features)
+        train(model, self.rows, self.stopping, self.losses, settings, None, report)
+        figures = evaluate(predict(model, self.validation), self.validation, self.features)
         return Judgement(self.goodness(figures), figures)

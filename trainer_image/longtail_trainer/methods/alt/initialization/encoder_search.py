@@ -43,7 +43,7 @@ def found_cell(
     Killed and resumed, it ends as it would have ended uninterrupted.
     """
     super_model = heavy_super_model(features, architecture, spec, seed)
-    super_model.to(training_device(threads))
+    super_model.to_device(training_device(threads))
     parameters = GdasParameters.model_validate({**spec.gdas.model_dump(), "flops_weight": 0})
 
     def told(epoch: int, figures: dict[str, float | str]) -> bool:

@@ -1,7 +1,7 @@
 """The search of the pre-designed heavy model, by training each candidate (ALT III-B)."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
@@ -12,19 +12,19 @@ from longtail_api.store_objects import Features
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned
-from longtail_trainer.methods.alt.teacher import predict
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.running.errors import DataInvalid
-from longtail_trainer.running.resume import Forgetful, ResumePoint
+from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.driver import Direction, Limits, Result, search
 from longtail_trainer.search.journal import ResumeJournal, TrialAttempts
 from longtail_trainer.search.spaces.fields import FieldSpace
 from longtail_trainer.search.trial import Report, TrialRecord
 from longtail_trainer.training.evaluation import evaluate, primary_metric
-from longtail_trainer.training.loop import train
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.supervised import train
 
 
 def best_architecture(
@@ -81,7 +81,8 @@ class HeavyObjective:
     seed: int = 0
     threads: int = 1
     cell: LightArchitecture | None = None
-    resume: ResumePoint = field(default_factory=Forgetful)
+    resume: ResumePoint | None = None
+    """Of a training; None: what is interrupted starts over."""
 
     def of_cell(self, cell: LightArchitecture, resume: ResumePoint) -> "HeavyObjective":
         """The same with searched layers in the behavior encoders; a single training, which resumes at every epoch."""

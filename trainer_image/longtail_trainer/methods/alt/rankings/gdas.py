@@ -14,8 +14,8 @@ from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.evaluators.gdas import GdasSettings, light_super_model, search
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.evaluation import evaluate
-from longtail_trainer.training.minibatch import minibatch
-from longtail_trainer.training.scoring import scores
+from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.settings import minibatch
 
 SEARCH_STARTS, SEARCH_ENDS = 0.05, 0.9
 
@@ -25,14 +25,14 @@ def gdas_ranking(task: SearchTask) -> Ranking:
     config, context = task.config, task.context
     parameters = config.algorithm.gdas
     super_model = light_super_model(task.features, config.search_space, config.features, config.seed, task.space)
-    super_model.to(training_device(context.threads))
+    super_model.to_device(training_device(context.threads))
     figure = objective_name(config.objective, task.features.data_schema)
     goal = None if config.objective.goal is None else float(config.objective.goal)
 
     def best(budget: Budget) -> Candidate:
         limits = task.space.limits(task.space.attainable(budget))
         picks, log_probability = next(most_probable(super_model.distribution.log_probabilities(), *limits))
-        logits = scores(super_model.use(picks), task.validation)
+        logits = predict(super_model.use(picks), task.validation)
         figures = evaluate(logits, task.validation, task.features)
         return Candidate(task.space.point(picks), figures, log_probability)
 

@@ -19,8 +19,7 @@ from longtail_trainer.search.journal import ResumeJournal, TrialAttempts
 from longtail_trainer.search.samplers.uniform import UniformSampler
 from longtail_trainer.search.trial import TrialRecord
 from longtail_trainer.training.device import training_device
-from longtail_trainer.training.loop import TrainingSettings
-from longtail_trainer.training.minibatch import minibatch
+from longtail_trainer.training.settings import TrainingSettings, minibatch
 
 TRIALS = 8
 """Where the search's budget names none."""

@@ -1,0 +1,128 @@
+"""Training of one model on one split, judged by another: gradient descent on minibatches with early stopping."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import nn
+
+from longtail_trainer.data.encoded import EncodedSplit, batches
+from longtail_trainer.running.resume import ResumePoint
+from longtail_trainer.running.stop import Stop
+from longtail_trainer.training.checkpoint import Best, Stateful
+from longtail_trainer.training.fit import fit
+from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.scoring import can_judge, mean_loss
+from longtail_trainer.training.seeds import epoch_seed
+from longtail_trainer.training.settings import TrainingSettings
+
+RESUME_POINT = "training"
+
+
+@dataclass(frozen=True)
+class TrainingOutcome:
+    """What training came to; the model holds the weights of `best_epoch` (0: those at the start)."""
+
+    epochs: int
+    best_epoch: int
+    best_loss: float
+    """On validation rows; NaN where there are none to judge by."""
+
+
+def train(
+    model: nn.Module,
+    training: EncodedSplit,
+    validation: EncodedSplit | None,
+    losses: LabelLosses,
+    settings: TrainingSettings,
+    resume: ResumePoint | None,
+    stop: Stop,
+    report: Callable[[int, float, float], None] = lambda epoch, training_loss, validation_loss: None,
+) -> TrainingOutcome:
+    """Train `model` in place; it ends with the weights of the epoch whose validation loss is lowest.
+
+    Where no validation row has a label, nothing can be judged: the last epoch's weights are kept, or, with
+    `keep_start`, those at the start, and no epoch is run. `report(epoch, training loss, validation loss)` is called
+    after each epoch. Resumes, and raises, as `fit` does.
+    """
+    program = Supervised(model, training, validation, losses, settings)
+    epochs = fit(program, resume, stop, report)
+    return TrainingOutcome(epochs, program.best.epoch, program.best.figures["loss"])
+
+
+class Supervised:
+    """The program of `train`."""
+
+    name = RESUME_POINT
+    remedy = "lower the learning rate under training"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        training: EncodedSplit,
+        validation: EncodedSplit | None,
+        losses: LabelLosses,
+        settings: TrainingSettings,
+    ) -> None:
+        self._model = model
+        self._training = training
+        self._validation = validation if can_judge(validation) else None
+        self._losses = losses
+        self._settings = settings
+        self._optimizer = settings.build(model.parameters())
+        self.best = Best(model)
+        self.seed = settings.seed
+        self.epochs = settings.epochs_over(len(training))
+        self.parts: dict[str, Stateful] = {"model": model, "optimizer": self._optimizer, "best": self.best}
+
+    def start(self, stop: Stop) -> None:
+        """With `keep_start`, the weights at the start compete; else whatever comes first is better."""
+        self.best.begin({"loss": self._validation_loss() if self._settings.keep_start else math.inf})
+
+    def train(self, epoch: int, stop: Stop) -> float:
+        """One pass over shuffled minibatches; the mean of their losses."""
+        model, settings = self._model, self._settings
+        parameter = next(model.parameters())
+        settings.set_rate(self._optimizer, epoch, self.epochs)
+        model.train()
+        # Read once an epoch: to read a loss is to wait for the device.
+        total = torch.zeros((), dtype=torch.float64, device=parameter.device)
+        count = 0
+        shuffle = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
+        steps = settings.steps_in(epoch, len(self._training))
+        for batch in islice(batches(self._training, settings.batch_size, shuffle), steps):
+            stop.raise_if_requested()
+            batch = batch.to(parameter.device, parameter.dtype)
+            self._optimizer.zero_grad()
+            loss = self._losses.mean(model(batch), batch.labels, batch.observed, batch.weight)
+            loss.backward()
+            settings.step(self._optimizer)
+            total += loss.detach()
+            count += 1
+        return float(total) / max(1, count)
+
+    def judge(self, epoch: int, stop: Stop) -> float:
+        """The validation loss; NaN where there is none to be had, and then the last epoch counts."""
+        loss = self._validation_loss()
+        if self._validation is None or loss < self.best.figures["loss"]:
+            self.best.take(epoch, {"loss": loss})
+        return loss
+
+    def is_over(self, epoch: int) -> bool:
+        """Where patience is at its end; and from the start, where that is kept unless something is shown to be better.
+
+        For without validation rows nothing can be shown.
+        """
+        if self._settings.keep_start and self._validation is None:
+            return True
+        return self.best.is_stale(epoch, self._settings.patience)
+
+    def end(self) -> None:
+        """The best epoch's weights, in evaluation mode."""
+        self.best.restore()
+        self._model.eval()
+
+    def _validation_loss(self) -> float:
+        return math.nan if self._validation is None else mean_loss(self._model, self._validation, self._losses)
