@@ -412,10 +412,12 @@ class ModelCard(StoreObject):
     labels: list[str]
     """Outputs are one per label, named as the label: a probability, or a value for a regression."""
     data_version: str
-    agnostic_version: int
+    agnostic_version: int | None = None
+    """The version of the shared model that it comes from, where the method has one."""
     model: LightFamily
     flops: int
-    heavy_flops: int
+    heavy_flops: int | None = None
+    """Of the scenario-specific heavy model, where there is one."""
     metrics: dict[str, dict[str, Metric]] = {}
     p50_milliseconds: float | None = None
     p99_milliseconds: float | None = None

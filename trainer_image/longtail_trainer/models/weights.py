@@ -1,10 +1,11 @@
-"""Weights of a heavy model as a safetensors file: named as in `state_dict()`, float32."""
+"""Weights of a model as a safetensors file: named as in `state_dict()`, float32."""
 
 from pathlib import Path
 
 import safetensors.torch
 from torch import nn
 
+from longtail_store import Store
 from longtail_trainer.running.errors import DataInvalid
 
 
@@ -25,8 +26,15 @@ def set_weights(model: nn.Module, content: bytes) -> None:
     own = {name: tensor.shape for name, tensor in model.state_dict().items()}
     if {name: tensor.shape for name, tensor in weights.items()} != own:
         raise DataInvalid(
-            f"{len(weights)} stored weights don't fit the {len(own)} of the heavy model that this trainer builds: "
+            f"{len(weights)} stored weights don't fit the {len(own)} of the model that this trainer builds: "
             "another release made them, or for other features; let its next generation begin, then run again",
             reason="WeightsOfAnotherModel",
         )
     model.load_state_dict(weights)
+
+
+def adopt_weights(store: Store, key: str, model: nn.Module) -> None:
+    """Save the model's weights; where an earlier attempt did, those stand and the model gets them: what follows is
+    theirs."""
+    if not store.put_if_absent(key, weights_bytes(model)):
+        set_weights(model, store.get(key))

@@ -5,7 +5,7 @@ would add 70 MB to the trainer image for four kinds of picture. `publication` pu
 """
 
 from longtail_trainer.pictures.cell import CellParts, cell
-from longtail_trainer.pictures.learning_curves import Curve, Kept, learning_curves
+from longtail_trainer.pictures.learning_curves import Curve, Kept, learning_curves, loss_curves
 from longtail_trainer.pictures.probabilities import Distribution, probabilities
 from longtail_trainer.pictures.publication import publish, published
 from longtail_trainer.pictures.quality_cost import Candidates, Model, quality_cost
@@ -19,6 +19,7 @@ __all__ = [
     "Model",
     "cell",
     "learning_curves",
+    "loss_curves",
     "probabilities",
     "publish",
     "published",

@@ -34,6 +34,14 @@ class Curve:
         return cls(name, sorted(values.items()))
 
 
+def loss_curves(records: Sequence[Mapping[str, Any]], rows: str = "training rows") -> list[Curve]:
+    """The losses that a training reported after each epoch. rows: that it went over."""
+    return [
+        Curve.recorded(rows, records, "trainingLoss"),
+        Curve.recorded("validation rows", records, "validationLoss"),
+    ]
+
+
 @dataclass(frozen=True)
 class Kept:
     """The epoch whose weights are the result, 0 being the weights at the start, and its validation loss."""

@@ -26,11 +26,11 @@ from longtail_trainer.data.loading import load_manifest, load_split, load_statis
 from longtail_trainer.data.rows import one_class
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
 from longtail_trainer.methods.alt.gradients import stored_gradients
-from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
 from longtail_trainer.methods.alt.teacher import load_version
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import set_weights, weights_bytes
-from longtail_trainer.pictures import Kept, learning_curves, publish, published
+from longtail_trainer.pictures import Kept, learning_curves, loss_curves, publish, published
+from longtail_trainer.running.epochs import epoch_report
 from longtail_trainer.running.errors import DataInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.device import training_device
@@ -128,7 +128,7 @@ def _fine_tune(
 
     def curves() -> str:
         kept = Kept(outcome.best_epoch, outcome.best_loss)
-        return learning_curves("Learning curves of fine-tuning", recorded_curves(context.progress), kept)
+        return learning_curves("Learning curves of fine-tuning", loss_curves(context.progress.records()), kept)
 
     publish(context.store, context.prefix, "learning-curves", curves)
 

@@ -36,10 +36,10 @@ from longtail_trainer.data.prepare.statistics import merge
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization import PoolRows, as_given, choose
-from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import save_weights
-from longtail_trainer.pictures import Kept, learning_curves, publish, published
+from longtail_trainer.pictures import Kept, learning_curves, loss_curves, publish, published
+from longtail_trainer.running.epochs import epoch_report
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.evaluation import evaluate, primary_metric
@@ -112,7 +112,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
 
     def curves() -> str:
         kept = Kept(outcome.best_epoch, outcome.best_loss)
-        return learning_curves("Learning curves of the agnostic model", recorded_curves(context.progress), kept)
+        return learning_curves("Learning curves of the agnostic model", loss_curves(context.progress.records()), kept)
 
     publish(context.store, context.prefix, "learning-curves", curves)
     metrics = pool_metrics(model, features, [one.scenario for one in manifests], rows.validations)

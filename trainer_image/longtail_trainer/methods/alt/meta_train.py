@@ -30,10 +30,10 @@ from longtail_trainer.methods.alt.meta_training import (
     Task,
     meta_train,
 )
-from longtail_trainer.methods.alt.reporting import TRAINING_ENDS, TRAINING_STARTS
 from longtail_trainer.methods.alt.teacher import load_version
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import save_weights
+from longtail_trainer.running.epochs import TRAINING_ENDS, TRAINING_STARTS
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.device import training_device

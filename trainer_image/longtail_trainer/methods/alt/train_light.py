@@ -19,26 +19,29 @@ import torch
 
 from longtail_api.methods.alt import TrainLightConfig
 from longtail_api.model_families import AltLight, LightArchitecture
-from longtail_api.store_layout import metrics_key, model_card_key, model_key, requests_key
+from longtail_api.store_layout import metrics_key
 from longtail_api.store_objects import TRAINING_SPLITS, Manifest, Metric, ModelCard, SearchResult, Split, StepResult
 from longtail_store import ObjectMissing, read_object
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split
 from longtail_trainer.data.rows import slice_of
 from longtail_trainer.data.seen_categories import SeenCategories
-from longtail_trainer.export import Latency, export, inputs_of, measure_latency, outputs_of
-from longtail_trainer.export.latency import MEASUREMENTS, latency_within
-from longtail_trainer.export.publication import publish_card, publish_graph, published_card
+from longtail_trainer.export.publication import (
+    Release,
+    metrics_of_card,
+    outputs_of_card,
+    publish_model,
+    published_card,
+)
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
 from longtail_trainer.methods.alt.light_training import fresh, train_light
 from longtail_trainer.methods.alt.rankings.history import considered
-from longtail_trainer.methods.alt.reporting import epoch_report, recorded_curves
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.methods.alt.transfer import transfer_rows
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.family import AltLightFamily
 from longtail_trainer.models.alt_light.model import LightModel
-from longtail_trainer.models.weights import set_weights, weights_bytes
+from longtail_trainer.models.weights import adopt_weights
 from longtail_trainer.pictures import (
     Candidates,
     CellParts,
@@ -46,10 +49,12 @@ from longtail_trainer.pictures import (
     Model,
     cell,
     learning_curves,
+    loss_curves,
     publish,
     published,
     quality_cost,
 )
+from longtail_trainer.running.epochs import epoch_report
 from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid, DataInvalid
 from longtail_trainer.running.progress import parsed_records
 from longtail_trainer.running.step import StepContext
@@ -82,40 +87,28 @@ def run(config: TrainLightConfig, context: StepContext) -> StepResult:
     seen = SeenCategories.of(teacher.features, rows)
     model = fresh(seen.features, architecture, config.features, seed)
     outcome = _train(model, seen.encoded(rows), seen.encoded(_validation(teacher, manifest, context)), config, context)
-    _adopt_saved_weights(model, context)
+    adopt_weights(context.store, f"{context.prefix}/weights.safetensors", model)
     metrics = _metrics(model, manifest, config, context)
     _draw(model, teacher, manifest, metrics, outcome, config, context)
 
     context.progress.update(0.96, "exporting to ONNX")
-    content = export(model)
-    latency = latency_within(config.max_latency_milliseconds, lambda: measure_latency(model, content))
-    _check_latency(latency, config.max_latency_milliseconds)
-    graph = publish_graph(context.store, config.owner, config.light_version, model, content, config.parity_tolerance)
-    card = ModelCard(
+    release = Release(
         scenario=config.owner,
         version=config.light_version,
-        sha256=graph.sha256,
-        bytes=len(graph.content),
-        inputs=inputs_of(model),
-        outputs=outputs_of(model),
-        max_lengths={
-            f"behaviors.{sequence.name}": sequence.max_length
-            for sequence in teacher.features.data_schema.behaviors
-            if sequence.name in model.columns.sequences
-        },
-        labels=[label.name for label in teacher.features.data_schema.labels],
-        data_version=manifest.version,
-        agnostic_version=config.base_version,
-        model=AltLight.of(architecture),
-        flops=model.flops(),
-        heavy_flops=teacher.flops(),
+        spec=AltLight.of(architecture),
+        manifest=manifest,
         metrics=metrics,
-        p50_milliseconds=latency.p50_milliseconds,
-        p99_milliseconds=latency.p99_milliseconds,
-        parity=graph.parity,
-        requests_key=requests_key(manifest.scenario, manifest.version),
+        agnostic_version=config.base_version,
+        heavy_flops=teacher.flops(),
     )
-    return _finished(publish_card(context.store, card), context)
+    card = publish_model(
+        context.store,
+        model,
+        release,
+        max_latency_milliseconds=config.max_latency_milliseconds,
+        parity_tolerance=config.parity_tolerance,
+    )
+    return _finished(card, context)
 
 
 def _architecture(config: TrainLightConfig, context: StepContext) -> LightArchitecture:
@@ -136,15 +129,6 @@ def _check_flops(model: LightModel, limit: int | None) -> None:
         raise BudgetUnreachable(
             f"budget.maxFlops: the architecture ({FAMILY.words(model.architecture)}) needs {model.flops()} FLOPs, "
             f"above {limit}: raise the budget to at least that, or search again within it"
-        )
-
-
-def _check_latency(latency: Latency, limit: float | None) -> None:
-    if limit is not None and latency.p99_milliseconds > limit:
-        raise BudgetUnreachable(
-            f"budget.maxLatencyMilliseconds: one prediction takes {latency.p99_milliseconds:.3f} ms (p99, one thread, "
-            f"batch 1, on this machine, the lowest of {MEASUREMENTS} measurements), above {limit:g} ms: raise the "
-            "limit, or search again with a lower maxFlops"
         )
 
 
@@ -198,13 +182,6 @@ def _validation(teacher: HeavyModel, manifest: Manifest, context: StepContext) -
     return with_teacher(validation, predict(teacher, validation))
 
 
-def _adopt_saved_weights(model: LightModel, context: StepContext) -> None:
-    """Save the weights; where an earlier attempt did, those stand and the model gets them: what follows is theirs."""
-    key = f"{context.prefix}/weights.safetensors"
-    if not context.store.put_if_absent(key, weights_bytes(model)):
-        set_weights(model, context.store.get(key))
-
-
 def _metrics(
     model: LightModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
 ) -> dict[str, dict[str, Metric]]:
@@ -227,7 +204,9 @@ def _draw(
         # The teacher's part of the two losses is over other rows.
         rows = "training and transfer rows" if config.teacher.transfer_rows else "training rows"
         kept = Kept(outcome.best_epoch, outcome.best_loss)
-        return learning_curves("Learning curves of the light model", recorded_curves(context.progress, rows), kept)
+        return learning_curves(
+            "Learning curves of the light model", loss_curves(context.progress.records(), rows), kept
+        )
 
     def cell_picture() -> str:
         validation = load_split(context.store, manifest, "validation", model.features)
@@ -262,18 +241,9 @@ def _considered(figure: str, config: TrainLightConfig, context: StepContext) -> 
 
 
 def _finished(card: ModelCard, context: StepContext) -> StepResult:
-    latency = {"p50Milliseconds": card.p50_milliseconds, "p99Milliseconds": card.p99_milliseconds}
     return context.result(
-        outputs={
-            "lightVersion": card.version,
-            "modelKey": model_key(card.scenario, card.version),
-            "modelSha256": card.sha256,
-            "cardKey": model_card_key(card.scenario, card.version),
-            "flops": card.flops,
-            "heavyFlops": card.heavy_flops,
-            "architecture": FAMILY.words(card.model),
-        },
-        metrics={**card.metrics, "latency": {name: Metric(value=value) for name, value in latency.items()}},
+        outputs={**outputs_of_card(card), "architecture": FAMILY.words(card.model)},
+        metrics=metrics_of_card(card),
         flops=card.flops,
         pictures=published(context.store, context.prefix),
     )

@@ -73,7 +73,7 @@ def random_ranking(task: SearchTask) -> Ranking:
         evaluate,
         space,
         "uniform",
-        Limits(count, goal=goal if goal is None or figure.endswith("auc") else -goal),
+        Limits(count, config.trial_deadline_seconds, goal=goal if goal is None or figure.endswith("auc") else -goal),
         budget=task.budget,
         seed=config.seed,
         journal=ResumeJournal(context.resume),

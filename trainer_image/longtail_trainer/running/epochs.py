@@ -1,8 +1,7 @@
-"""An epoch's figures to progress and metrics, and back from there for a picture."""
+"""What is told of a training's epochs while it runs."""
 
 from collections.abc import Callable
 
-from longtail_trainer.pictures import Curve
 from longtail_trainer.running.progress import Progress
 
 TRAINING_STARTS, TRAINING_ENDS = 0.1, 0.95
@@ -17,12 +16,3 @@ def epoch_report(progress: Progress, epochs: int) -> Callable[[int, float, float
         progress.update(TRAINING_STARTS + (TRAINING_ENDS - TRAINING_STARTS) * epoch / epochs, f"epoch {epoch}")
 
     return report
-
-
-def recorded_curves(progress: Progress, rows: str = "training rows") -> list[Curve]:
-    """The losses that `epoch_report` left there, in this attempt and in earlier ones. rows: that training went over."""
-    records = progress.records()
-    return [
-        Curve.recorded(rows, records, "trainingLoss"),
-        Curve.recorded("validation rows", records, "validationLoss"),
-    ]
