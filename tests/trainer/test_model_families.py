@@ -1,15 +1,13 @@
 """What every family of models keeps, whatever it is made of."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 import torch
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import LightArchitecture
+from longtail_api.model_families import AltHeavy, AltLight
 from longtail_trainer.data.batches import Batch
-from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.models.alt_light.model import predefined_architecture
 from longtail_trainer.models.contract import RankingModel, ServedModel
 from longtail_trainer.models.family import ServedFamily
@@ -22,30 +20,22 @@ torch.set_num_threads(1)
 FEATURES = features_of(a_schema(sequences=2, labels=2))
 
 
-@dataclass(frozen=True)
-class Heavy:
-    """What the store says of ALT's heavy model."""
-
-    encoder: str
-    architecture: Architecture
-    cell: LightArchitecture | None = None
-
-
 SIZES = Architecture(behavior_width=4, profile_layers=[8], prediction_layers=[6, 5], embedding_size=3)
 CELL = predefined_architecture(width=4, layers=3, operation="conv3")
-SPECS: dict[str, list[Any]] = {
-    "alt-heavy": [Heavy("LSTM", SIZES), Heavy("Transformer", SIZES), Heavy(SEARCHED, SIZES, CELL)],
-    "alt-light": [CELL, predefined_architecture(width=6, layers=1, operation="attention")],
-}
-every_model = pytest.mark.parametrize(
-    ("name", "spec"), [(name, spec) for name, specs in SPECS.items() for spec in specs]
-)
+SPECS: list[AltHeavy | AltLight] = [
+    AltHeavy(encoder="LSTM", architecture=SIZES),
+    AltHeavy(encoder="Transformer", architecture=SIZES),
+    AltHeavy(encoder="Searched", architecture=SIZES, cell=CELL),
+    AltLight.of(CELL),
+    AltLight.of(predefined_architecture(width=6, layers=1, operation="attention")),
+]
+every_model = pytest.mark.parametrize("spec", SPECS, ids=[spec.family for spec in SPECS])
 half_precision = pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 
 
-def built(name: str, spec: Any) -> RankingModel:
+def built(spec: Any) -> RankingModel:
     torch.manual_seed(0)
-    return FAMILIES[name].build(spec, FEATURES).eval()
+    return FAMILIES[spec.family].build(spec, FEATURES).eval()
 
 
 def a_batch(rows: int = 40) -> Batch:
@@ -53,17 +43,17 @@ def a_batch(rows: int = 40) -> Batch:
 
 
 def test_every_family_has_specs_here():
-    assert set(SPECS) == set(FAMILIES)
+    assert {spec.family for spec in SPECS} == set(FAMILIES)
 
 
 @every_model
-def test_there_is_a_logit_for_each_label(name: str, spec: Any):
-    assert built(name, spec)(a_batch()).shape == (40, 2)
+def test_there_is_a_logit_for_each_label(spec: Any):
+    assert built(spec)(a_batch()).shape == (40, 2)
 
 
 @every_model
-def test_the_layers_are_handed_out_in_the_order_of_depth(name: str, spec: Any):
-    model, batch = built(name, spec), a_batch()
+def test_the_layers_are_handed_out_in_the_order_of_depth(spec: Any):
+    model, batch = built(spec), a_batch()
     hidden = model.hidden(batch)
     assert all(layer.shape[0] == 40 and layer.dim() == 2 and layer.isfinite().all() for layer in hidden)
     # The logits are a linear layer of the last one, and each layer has to do with what comes in.
@@ -77,23 +67,21 @@ def test_the_layers_are_handed_out_in_the_order_of_depth(name: str, spec: Any):
 
 
 def test_alts_models_hand_out_the_layers_of_their_cells_and_modules():
-    assert [one.shape[1] for one in built("alt-light", CELL).hidden(a_batch())] == [8, 8, 8, 8]
-    heavy = built("alt-heavy", Heavy("LSTM", SIZES)).hidden(a_batch())
+    assert [one.shape[1] for one in built(AltLight.of(CELL)).hidden(a_batch())] == [8, 8, 8, 8]
+    heavy = built(AltHeavy(encoder="LSTM", architecture=SIZES)).hidden(a_batch())
     # Two summaries of 5 × 4 + 1; the profile, and its product with them.
     assert [one.shape[1] for one in heavy] == [2 * 21 + 2 * 8, 6, 5]
 
 
 @every_model
-def test_flops_are_counted(name: str, spec: Any):
-    assert built(name, spec).flops() > 0
+def test_flops_are_counted(spec: Any):
+    assert built(spec).flops() > 0
 
 
 @every_model
 @half_precision
-def test_in_half_precision_samples_without_events_have_finite_answers_and_gradients(
-    name: str, spec: Any, dtype: torch.dtype
-):
-    model = built(name, spec).to(dtype)
+def test_in_half_precision_samples_without_events_have_finite_answers_and_gradients(spec: Any, dtype: torch.dtype):
+    model = built(spec).to(dtype)
     batch = a_batch().to(torch.device("cpu"), dtype)
     assert any(not bool(events.mask.any(1).all()) for events in batch.sequences.values())
     logits = model(batch)
@@ -103,8 +91,8 @@ def test_in_half_precision_samples_without_events_have_finite_answers_and_gradie
 
 
 @every_model
-def test_a_served_family_describes_its_models(name: str, spec: Any):
-    family, model = FAMILIES[name], built(name, spec)
+def test_a_served_family_describes_its_models(spec: Any):
+    family, model = FAMILIES[spec.family], built(spec)
     if not isinstance(family, ServedFamily):
         assert not isinstance(model, ServedModel)
         return
@@ -123,4 +111,4 @@ def test_a_family_that_is_not_served_is_refused_by_name():
 
 def test_heavy_models_read_every_feature():
     with pytest.raises(ConfigInvalid, match="alt-heavy models read all of them"):
-        FAMILIES["alt-heavy"].build(Heavy("LSTM", SIZES), FEATURES, ["age"])
+        FAMILIES["alt-heavy"].build(AltHeavy(encoder="LSTM", architecture=SIZES), FEATURES, ["age"])

@@ -10,13 +10,13 @@ from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.models.contract import RankingModel, ServedModel
 
 Spec = TypeVar("Spec")
-"""What the store keeps of a family's models, weights aside."""
+"""What the store keeps of a family's models, weights aside: a member of its unions."""
 
 
 class Family(ABC, Generic[Spec]):
     """Models of one kind, that differ by their specs.
 
-    name: as the store tells families apart.
+    name: as `longtail_api.model_families` tells them apart.
     """
 
     name: str

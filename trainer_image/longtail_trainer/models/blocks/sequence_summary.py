@@ -22,16 +22,15 @@ def sequence_summary(
     share = event_share(mask, states.dtype)
     last_index = (count - 1).clamp(min=0).unsqueeze(-1).expand(-1, 1, states.shape[-1])
     nothing = lowest(states.dtype)
-    parts = [
-        states.gather(1, last_index).squeeze(1),
-        states.sum(1) * share,
-        states.masked_fill(~mask.unsqueeze(-1), nothing).amax(1) * some,
-    ]
+    # In this order: gradients of `states` add up in the reverse one, and stored weights follow from their last bits.
+    last = states.gather(1, last_index).squeeze(1)
+    maximum = states.masked_fill(~mask.unsqueeze(-1), nothing).amax(1) * some
+    attentive: list[Tensor] = []
     if scores is not None:
         weights = scores.masked_fill(~mask, nothing).softmax(-1)
-        parts.append((states * weights.unsqueeze(-1)).sum(1))
+        attentive = [(states * weights.unsqueeze(-1)).sum(1)]
     events = torch.log1p(count.to(states.dtype)) / math.log1p(longest)
-    return torch.cat([*parts, embedded.sum(1) * share, events], dim=-1)
+    return torch.cat([last, states.sum(1) * share, maximum, *attentive, embedded.sum(1) * share, events], dim=-1)
 
 
 def event_share(mask: Tensor, dtype: torch.dtype) -> Tensor:
