@@ -114,6 +114,7 @@ class Runner(Generic[WorkType, OutcomeType]):
             gathered.add(work, outcome)
         self._progress.cached(found)
         left = [work for work in every if work not in found]
+        gathered.interrupted |= STOPPING.requested()
         if self.only_cached or gathered.interrupted:
             gathered.missing += len(left)
         elif self._pool is None:
@@ -125,6 +126,7 @@ class Runner(Generic[WorkType, OutcomeType]):
             }
             for future in as_completed(futures):
                 self._settle(futures[future], future.result, gathered)
+                gathered.interrupted |= STOPPING.requested()  # whatever became of the signal in the other processes
                 if gathered.interrupted:
                     for other in futures:
                         other.cancel()

@@ -34,13 +34,16 @@ from benchmarks.alt.rows import OTHER_SEED, Row, Unit
 from benchmarks.alt.tables import tables
 from benchmarks.alt.targets import Targets, read_targets
 from benchmarks.alt.units.arrivals import Event, Fold, Start, events
-from benchmarks.alt.units.light import VARIANTS, teacher_of
+from benchmarks.alt.units.light import VARIANTS, teacher_of, version_name
 from benchmarks.alt.units.repetition import arrival_order
+from benchmarks.alt.units.workplace import owner
 from benchmarks.comparison.dataset import UnusableDataset
 from benchmarks.comparison.plots import draw
 from benchmarks.comparison.results import Claim
 from benchmarks.datasets.__main__ import CONVERTERS
 from longtail_api.data_schema import DataSchema
+from longtail_api.store_layout import model_key
+from longtail_store.store import checked_key
 from tests.trainer import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,6 +173,9 @@ def test_without_a_teacher_no_unlabelled_rows_are_left_to_dilute_the_batches():
 
 def test_no_two_variants_share_a_place_in_the_store():
     assert len({variant.run for variant in VARIANTS.values()}) == len(VARIANTS)
+    keys = {model_key(owner("s0"), version_name(name)) for name in VARIANTS}
+    assert len(keys) == len(VARIANTS)
+    assert all(checked_key(key) == key for key in keys)
     assert set(VARIANTS) == {*LIGHT_METHODS, PREDEFINED_AGAIN, *LIGHT_ABLATIONS}
 
 

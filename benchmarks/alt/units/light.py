@@ -50,6 +50,11 @@ VARIANTS = {
 """By method. All but MeL stay within MeL's FLOPs (ALT V-A)."""
 
 
+def version_name(method: str) -> str:
+    """Of its light models, in the store."""
+    return method.replace(",", "").replace(" ", "-")
+
+
 def chain_unit(unit: Unit) -> Unit:
     """The chain whose heavy models teach; light models are made in its store."""
     return unit.model_copy(update={"kind": "chain", "scenario": "", "variant": ""})
@@ -135,7 +140,7 @@ def _trained(unit: Unit, workplace: Workplace, features: Features, inputs: dict[
     else:
         source = {"architecture": predefined(protocol, unit.encoder or "LSTM")}
     config = TrainLightConfig(
-        light_version=unit.variant,
+        light_version=version_name(unit.variant),
         training=protocol.training,
         light_training=protocol.light_training,
         **source,

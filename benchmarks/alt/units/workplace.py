@@ -12,7 +12,7 @@ from benchmarks.alt.protocol import Protocol
 from benchmarks.alt.rows import Outcome, Unit
 from benchmarks.comparison.cache import Cache
 from benchmarks.comparison.dataset import Dataset
-from benchmarks.comparison.stopping import Interrupted
+from benchmarks.comparison.stopping import STOPPING, Interrupted
 from longtail_api.run_config import StepConfig, StoreAddress
 from longtail_api.store_objects import Manifest, StepResult
 from longtail_store import Store, open_store
@@ -56,6 +56,7 @@ class Workplace:
 
         Raises `Interrupted` where SIGTERM ended the step: the next attempt goes on from what it saved.
         """
+        STOPPING.raise_if_requested()
         try:
             with quiet(self.cache.log(unit)):
                 return run(step_name(config), config)
