@@ -31,8 +31,8 @@ from longtail_operator.snapshot import Snapshot
 from longtail_operator.store_hub import StoreHub
 from longtail_operator.work_queue import WorkQueue
 from longtail_store import open_store, write_object_if_absent
+from tests.methods.alone.plan import Alone
 from tests.unit.operator_builders import MODEL_KEY, NOON, SETTINGS, SHA, Story, a_heavy_model, a_pod, initialized
-from tests.unit.test_operator_methods import Solo
 
 OWN = "shop.spring.01234567"
 MANIFEST = f"data/{OWN}/d1/manifest.json"
@@ -47,7 +47,7 @@ class Together(GroupStep):
         context.run.light_sha256 = str(said.outputs["modelSha256"])
 
 
-class Joint(Solo):
+class Joint(Alone):
     name = "Joint"
     every_step: tuple[Step, ...] = (PREPARE, Together())
 
