@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.data.batches import Batch
 from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.models.alt_light.model import predefined_architecture

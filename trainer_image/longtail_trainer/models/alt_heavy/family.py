@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.family import Family
 from longtail_trainer.running.errors import ConfigInvalid
