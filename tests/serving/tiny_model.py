@@ -7,9 +7,8 @@ from pathlib import Path
 import onnx
 import onnx.parser
 
-from longtail_api.model_families import AltLight
 from longtail_api.store_layout import model_card_key, model_key, requests_key
-from longtail_api.store_objects import InferenceTensor, ModelCard, RecordedRequest, TensorSpec
+from longtail_api.store_objects import AltLight, InferenceTensor, ModelCard, RecordedRequest, TensorSpec
 from longtail_store import write_object_if_absent
 from longtail_store.file_store import FileStore
 

@@ -9,9 +9,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import feedback_key
-from longtail_api.store_objects import MetaUpdateParameters, Version
+from longtail_api.store_objects import AltHeavy, MetaUpdateParameters, Version
 from longtail_store import Chain, Committed, Lost, Store, new_nonce
 from longtail_store.feedback import Gradient, RowSparse, write_feedback
 from longtail_store.file_store import FileStore

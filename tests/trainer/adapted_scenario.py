@@ -9,9 +9,9 @@ import polars as pl
 from longtail_api.architecture import Training
 from longtail_api.light_model_search import Algorithm, GdasParameters, SearchSpace
 from longtail_api.methods.alt import LightTraining, SearchConfig, TrainLightConfig
-from longtail_api.model_families import Layer, LightArchitecture
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import manifest_key, result_key
+from longtail_api.store_objects import Layer, LightArchitecture
 from longtail_store import open_store
 from longtail_trainer.methods import run
 from tests.trainer.prepared_data import write_scenario

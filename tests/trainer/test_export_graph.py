@@ -8,8 +8,7 @@ import pytest
 import torch
 
 from longtail_api.light_model_search import OPERATION_NAMES
-from longtail_api.model_families import Layer, LightArchitecture
-from longtail_api.store_objects import TensorSpec
+from longtail_api.store_objects import Layer, LightArchitecture, TensorSpec
 from longtail_trainer.data.loading import encode_frame
 from longtail_trainer.export import check_parity, export, inputs_of, measure_latency, outputs_of
 from longtail_trainer.export.runtime import feed_of, session

@@ -8,8 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from longtail_api.architecture import Architecture
 from longtail_api.data_schema import BehaviorSequence, DataSchema, FeatureColumns, LabelColumn
-from longtail_api.model_families import Layer, LightArchitecture
-from longtail_api.store_objects import Features, NumericEncoding
+from longtail_api.store_objects import Features, Layer, LightArchitecture, NumericEncoding
 from longtail_trainer.data.batches import Batch, SequenceBatch
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.data.loading import encode_frame

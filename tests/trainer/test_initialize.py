@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from longtail_api.architecture import Training
-from longtail_api.model_families import AltHeavy
 from longtail_api.run_config import ExitCode, StoreAddress
 from longtail_api.store_layout import (
     CHECKPOINTS_PREFIX,
@@ -19,7 +18,7 @@ from longtail_api.store_layout import (
     resume_key,
     step_prefix,
 )
-from longtail_api.store_objects import Version
+from longtail_api.store_objects import AltHeavy, Version
 from longtail_store import AttemptExpired, Chain, StoreUnreachable, open_store
 from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.data.loading import load_manifest, load_split

@@ -11,10 +11,14 @@ from longtail_api.initialization_search import (
     InitializationSearch,
 )
 from longtail_api.light_model_search import DifferentiableParameters
-from longtail_api.model_families import LightArchitecture
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import feedback_key, result_key, step_prefix, way_key
-from longtail_api.store_objects import EncoderSearchResult, HyperparameterSearchResult, MetaUpdateParameters
+from longtail_api.store_objects import (
+    EncoderSearchResult,
+    HyperparameterSearchResult,
+    LightArchitecture,
+    MetaUpdateParameters,
+)
 from longtail_operator.metaupdate.fold import fold
 from longtail_store import Chain, open_store, read_object
 from longtail_trainer.methods import run

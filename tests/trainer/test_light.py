@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from longtail_api.light_model_search import OPERATION_NAMES
-from longtail_api.model_families import Layer, LightArchitecture
+from longtail_api.store_objects import Layer, LightArchitecture
 from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
 from longtail_trainer.models.alt_light.layer_figures import layer_flops, layer_weights

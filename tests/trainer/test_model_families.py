@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import AltHeavy, AltLight
+from longtail_api.store_objects import AltHeavy, AltLight
 from longtail_trainer.data.batches import Batch
 from longtail_trainer.models.alt_light.model import predefined_architecture
 from longtail_trainer.models.contract import RankingModel, ServedModel

@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_api.model_families import Layer, LightArchitecture
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import picture_key, picture_name
-from longtail_api.store_objects import Metric
+from longtail_api.store_objects import Layer, LightArchitecture, Metric
 from longtail_store import Store, StoreUnreachable, open_store
 from longtail_trainer.pictures import (
     Candidates,

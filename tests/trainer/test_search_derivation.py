@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtail_api.light_model_search import OPERATION_NAMES, SearchSpace
-from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.derivation import most_probable

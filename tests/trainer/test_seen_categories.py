@@ -6,8 +6,7 @@ import polars as pl
 import pytest
 import torch
 
-from longtail_api.model_families import Layer, LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.data.loading import encode_frame
 from longtail_trainer.data.seen_categories import SeenCategories

@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from longtail_api.methods.alt import LightTraining
-from longtail_api.model_families import AltLight
 from longtail_api.store_layout import model_card_key, model_key, requests_key, result_key
-from longtail_api.store_objects import ModelCard, SearchResult, StepResult
+from longtail_api.store_objects import AltLight, ModelCard, SearchResult, StepResult
 from longtail_store import Store, open_store, read_object, write_object_if_absent
 from longtail_trainer.export.runtime import feed_of, session
 from longtail_trainer.methods import run

@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import manifest_key, version_key
-from longtail_api.store_objects import TRAINING_SPLITS, Checkpoint, Version
+from longtail_api.store_objects import TRAINING_SPLITS, AltHeavy, Checkpoint, Version
 from longtail_store.file_store import FileStore
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import load_manifest, load_split

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import AltHeavy
-from longtail_api.store_objects import Checkpoint, FeedbackMetadata, Version
+from longtail_api.store_objects import AltHeavy, Checkpoint, FeedbackMetadata, Version
 from longtail_operator.metaupdate.rules import (
     Due,
     PendingFeedback,

@@ -8,8 +8,7 @@ from typing import Any
 from longtail_api.architecture import Architecture
 from longtail_api.heavy_model import MODEL_REVISION, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
-from longtail_api.model_families import AltHeavy
-from longtail_api.store_objects import Checkpoint, Termination, Version
+from longtail_api.store_objects import AltHeavy, Checkpoint, Termination, Version
 from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
 from longtail_operator.jobs import judge
 from longtail_operator.objects import Json, Key, key_of

@@ -25,8 +25,7 @@ from benchmarks.comparison.results import Claim
 from benchmarks.comparison.rows import figures
 from benchmarks.comparison.statistics import difference
 from longtail_api.methods.alt import TrainLightConfig
-from longtail_api.model_families import Layer, LightArchitecture
-from longtail_api.store_objects import ModelCard, StepResult
+from longtail_api.store_objects import Layer, LightArchitecture, ModelCard, StepResult
 from longtail_store import read_object
 
 MODULE = "benchmarks.alt.experiments.fixed_lights"

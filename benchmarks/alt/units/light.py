@@ -14,9 +14,8 @@ from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
 from benchmarks.comparison.rows import figures
 from longtail_api.light_model_search import Algorithm, Teacher
 from longtail_api.methods.alt import SearchConfig, TrainLightConfig
-from longtail_api.model_families import LightArchitecture
 from longtail_api.store_layout import architecture_key, step_prefix
-from longtail_api.store_objects import Features, ModelCard, StepResult
+from longtail_api.store_objects import Features, LightArchitecture, ModelCard, StepResult
 from longtail_store import read_object
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.models.alt_light.model import LightModel, predefined_architecture

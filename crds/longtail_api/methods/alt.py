@@ -10,9 +10,8 @@ from longtail_api.data_schema import DataSchema
 from longtail_api.initialization_search import InitializationSearch
 from longtail_api.light_model_search import Algorithm, EarlyStopping, Objective, SearchSpace, Teacher
 from longtail_api.methods.method import MethodApi
-from longtail_api.model_families import LightArchitecture
 from longtail_api.run_config import StepConfig
-from longtail_api.store_objects import MetaUpdateParameters
+from longtail_api.store_objects import LightArchitecture, MetaUpdateParameters
 
 
 class InitializeConfig(StepConfig):

@@ -1,8 +1,7 @@
 """train-alone: a light model from the scenario's own training rows, exported and published."""
 
-from longtail_api.model_families import AltLight
 from longtail_api.store_layout import statistics_key
-from longtail_api.store_objects import TRAINING_SPLITS, Metric, Split, Statistics, StepResult
+from longtail_api.store_objects import TRAINING_SPLITS, AltLight, Metric, Split, Statistics, StepResult
 from longtail_store import parse_object
 from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.data.features import fit_features

@@ -4,9 +4,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from longtail_api.model_families import LightFamily
 from longtail_api.store_layout import model_card_key, model_key, requests_key
-from longtail_api.store_objects import Manifest, Metric, ModelCard
+from longtail_api.store_objects import LightFamily, Manifest, Metric, ModelCard
 from longtail_store import ObjectMissing, Store, read_object, write_object_if_absent
 from longtail_trainer.export.graph import export
 from longtail_trainer.export.latency import MEASUREMENTS, latency_within, measure_latency

@@ -16,7 +16,7 @@ Spec = TypeVar("Spec")
 class Family(ABC, Generic[Spec]):
     """Models of one kind, that differ by their specs.
 
-    name: as `longtail_api.model_families` tells them apart.
+    name: as `longtail_api.store_objects.families` tells them apart.
     """
 
     name: str

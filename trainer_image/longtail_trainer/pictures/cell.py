@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.pictures.axes import large
 from longtail_trainer.pictures.drawing import BLUE, GRAY, GREEN, INK, VERMILLION, Drawing, shortened
 

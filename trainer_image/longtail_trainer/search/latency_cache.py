@@ -16,8 +16,7 @@ from pydantic import ValidationError
 
 import longtail_trainer
 from longtail_api.light_model_search import SearchSpace
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.models.alt_light.model import LightModel, default_heads
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.search.budget import NANOSECONDS

@@ -1,8 +1,7 @@
 """How a heavy model begins: fresh weights of a seed, and the settings of its pooled training."""
 
 from longtail_api.architecture import Architecture, Training
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.seeds import seeded

@@ -15,10 +15,10 @@ from statistics import fmean
 import torch
 
 from longtail_api.methods.alt import InitializeConfig
-from longtail_api.model_families import AltHeavy
 from longtail_api.store_layout import features_key
 from longtail_api.store_objects import (
     TRAINING_SPLITS,
+    AltHeavy,
     Checkpoint,
     Features,
     Manifest,

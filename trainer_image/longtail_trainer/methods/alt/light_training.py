@@ -3,8 +3,7 @@
 from collections.abc import Callable
 
 from longtail_api.methods.alt import LightTraining
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.methods.alt.distillation import DistillationLosses
 from longtail_trainer.models.alt_light.model import LightModel

@@ -16,9 +16,8 @@ import logging
 from itertools import chain
 
 from longtail_api.methods.alt import SearchConfig
-from longtail_api.model_families import AltLight
 from longtail_api.store_layout import architecture_key
-from longtail_api.store_objects import TRAINING_SPLITS, Manifest, SearchResult, Split, StepResult
+from longtail_api.store_objects import TRAINING_SPLITS, AltLight, Manifest, SearchResult, Split, StepResult
 from longtail_store import read_object, write_object_if_absent
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest

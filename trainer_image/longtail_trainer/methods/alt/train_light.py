@@ -18,9 +18,18 @@ from itertools import chain
 import torch
 
 from longtail_api.methods.alt import TrainLightConfig
-from longtail_api.model_families import AltLight, LightArchitecture
 from longtail_api.store_layout import metrics_key
-from longtail_api.store_objects import TRAINING_SPLITS, Manifest, Metric, ModelCard, SearchResult, Split, StepResult
+from longtail_api.store_objects import (
+    TRAINING_SPLITS,
+    AltLight,
+    LightArchitecture,
+    Manifest,
+    Metric,
+    ModelCard,
+    SearchResult,
+    Split,
+    StepResult,
+)
 from longtail_store import ObjectMissing, read_object
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split

@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from longtail_api.model_families import AltHeavy
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import AltHeavy, Features
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.family import Family
 from longtail_trainer.running.errors import ConfigInvalid

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.data.batches import Batch
 from longtail_trainer.data.features.columns import static_columns
 from longtail_trainer.models.alt_heavy.behavior import BehaviorEncoder

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail_api.architecture import Architecture
-from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.models.alt_heavy.cell_layers import CellLayers
 from longtail_trainer.models.blocks.cell import FixedCell
 from longtail_trainer.operations.attention import Attention

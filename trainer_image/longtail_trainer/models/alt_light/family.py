@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.models.alt_light.layer_figures import layer_flops, layer_weights
 from longtail_trainer.models.alt_light.model import LightModel

@@ -7,8 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from longtail_api.model_families import Layer, LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.data.batches import Batch
 from longtail_trainer.models.alt_light.encoder import DROPOUT, SequenceEncoder
 from longtail_trainer.models.blocks.cell import FixedCell

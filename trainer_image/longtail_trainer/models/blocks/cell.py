@@ -4,7 +4,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.operations import Sequence, keeping, operations_of
 from longtail_trainer.running.errors import ConfigInvalid
 

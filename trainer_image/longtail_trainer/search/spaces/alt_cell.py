@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from longtail_api.light_model_search import SearchSpace
-from longtail_api.model_families import Layer, LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.models.alt_light.model import LightModel, default_heads
 from longtail_trainer.models.blocks.cell import CELL_OPERATIONS
 from longtail_trainer.operations import Sequence as SequenceShape

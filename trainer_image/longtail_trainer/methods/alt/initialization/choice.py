@@ -16,9 +16,14 @@ from longtail_api.initialization_search import (
     WayOutcome,
 )
 from longtail_api.methods.alt import InitializeConfig
-from longtail_api.model_families import LightArchitecture
 from longtail_api.store_layout import way_key
-from longtail_api.store_objects import EncoderSearchResult, Features, HyperparameterSearchResult, Trial
+from longtail_api.store_objects import (
+    EncoderSearchResult,
+    Features,
+    HyperparameterSearchResult,
+    LightArchitecture,
+    Trial,
+)
 from longtail_store import ObjectMissing, Store, read_object, write_object_if_absent
 from longtail_trainer.methods.alt.fresh import fresh_heavy
 from longtail_trainer.methods.alt.initialization.encoder_search import found_cell

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from longtail_api.architecture import Architecture
 from longtail_api.initialization_search import EncoderSearch
 from longtail_api.light_model_search import GdasParameters
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.methods.alt.initialization.pool_rows import PoolRows
 from longtail_trainer.models.alt_heavy.cell_layers import CellLayers
 from longtail_trainer.models.alt_heavy.model import HeavyModel

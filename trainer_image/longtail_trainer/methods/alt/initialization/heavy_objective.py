@@ -7,8 +7,7 @@ from typing import Literal
 
 import torch
 
-from longtail_api.model_families import LightArchitecture
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned

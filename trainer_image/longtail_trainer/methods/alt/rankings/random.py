@@ -1,6 +1,6 @@
 """random: architectures drawn uniformly inside the budget, each trained for a short time."""
 
-from longtail_api.model_families import LightArchitecture
+from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.methods.alt.light_training import fresh
 from longtail_trainer.methods.alt.rankings.task import (
