@@ -231,6 +231,15 @@ def test_without_patience_training_never_ends_early():
     assert outcome.best_epoch < 5
 
 
+def test_a_training_that_ends_after_an_epoch_is_what_a_whole_one_was_then():
+    heavy, weights = model(), {}
+    trained(heavy, rows(64), None, report=lambda epoch, *_: weights.update({epoch: weights_bytes(heavy)}))
+    short = model()
+    outcome = trained(short, rows(64), None, replace(SETTINGS, last_epoch=2))
+    assert (outcome.epochs, outcome.best_epoch) == (2, 2)
+    assert weights_bytes(short) == weights[2] != weights[6]
+
+
 def test_each_optimizer_takes_its_first_step_as_it_is_defined():
     def moved(**fields) -> float:
         weight = torch.nn.Parameter(torch.tensor([2.0]))

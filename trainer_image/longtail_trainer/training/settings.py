@@ -83,6 +83,8 @@ class TrainingSettings(Descent):
     """Gradient steps, in place of epochs: as many passes as that takes, the last one cut short."""
     patience: int | None = 4
     """Epochs without a better validation loss, after which training ends; None: it never ends early."""
+    last_epoch: int | None = None
+    """The epoch after which training ends, whatever comes of it; rates fall as if it went on. None: all are run."""
     keep_start: bool = False
     """The weights at the start are the result unless an epoch is shown to be better (fine-tuning)."""
 

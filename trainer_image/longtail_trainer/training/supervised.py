@@ -111,11 +111,13 @@ class Supervised:
         return loss
 
     def is_over(self, epoch: int) -> bool:
-        """Where patience is at its end; and from the start, where that is kept unless something is shown to be better.
+        """After the last epoch that is wanted, and where patience is at its end.
 
-        For without validation rows nothing can be shown.
+        From the start, where that is kept unless something is shown to be better, and no validation row can show it.
         """
         if self._settings.keep_start and self._validation is None:
+            return True
+        if epoch == self._settings.last_epoch:
             return True
         return self.best.is_stale(epoch, self._settings.patience)
 
