@@ -117,7 +117,11 @@ def bilevel(resume: ResumePoint | None, stop: Stop, broken: bool = False) -> nn.
 
 def episodes(resume: ResumePoint | None, stop: Stop, broken: bool = False) -> nn.Module:
     model = heavy()
-    tasks = [Task(f"s{one}", rows(32, one, broken), rows(16, 9 + one), rows(16, 19 + one)) for one in range(2)]
+    splits = [
+        {"support": rows(32, one, broken), "query": rows(16, 9 + one), "validation": rows(16, 19 + one)}
+        for one in range(2)
+    ]
+    tasks = [Task(f"s{one}", split.__getitem__) for one, split in enumerate(splits)]
     settings = MetaTrainingSettings(
         rounds=3, patience=3, scenarios_per_step=1, learning_rate=0.1, clip_norm=1.0, seed=3,
         episode_epochs=1, episode_batch_size=16, episode_learning_rate=0.01,
