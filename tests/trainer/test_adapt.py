@@ -3,6 +3,7 @@
 import hashlib
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -15,21 +16,27 @@ from longtail_api.store_layout import result_key
 from longtail_api.store_objects import FeedbackMetadata
 from longtail_store import Chain, open_store
 from longtail_store.feedback import FeedbackConflict, RowSparse, read_feedback
+from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods import run
+from longtail_trainer.methods.alt.adaptation import Rows
 from longtail_trainer.methods.alt.feedback import feedback
 from longtail_trainer.methods.alt.teacher import load_heavy, load_version
 from longtail_trainer.models.weights import weights_bytes
 from longtail_trainer.running.errors import DataInvalid, Terminated
 from longtail_trainer.running.progress import Progress
+from longtail_trainer.running.stop import StopSignal
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.loss import LabelLosses
-from longtail_trainer.training.scoring import mean_loss, predict
+from longtail_trainer.training.scoring import mean_loss, predict, row_losses
+from longtail_trainer.training.settings import TrainingSettings
+from longtail_trainer.training.supervised import train
 from tests.trainer.prepared_data import SCHEMA, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, adapt_config, initialize_config
 
 RESULT = result_key(ARRIVAL, 1, "adapt")
 LOSSES = LabelLosses.of(SCHEMA)
+ADAPTED_ON = ("support", "query", "validation")
 
 
 @pytest.fixture(scope="module")
@@ -62,13 +69,37 @@ def copied(folder, target):
     return StoreAddress(uri=f"file://{target}")
 
 
+def kept(result):
+    return tuple(result.outputs[name] for name in ("interpolation", "adaptReason", "fineTuneEpochs"))
+
+
 def a_scenario(store, **options):
     return write_scenario(store, ARRIVAL, seed=7, **options)
+
+
+def rows_of(store, manifest, features):
+    found = {name: load_split(store, load_manifest(store, manifest), name, features) for name in ADAPTED_ON}
+    return Rows(**found)
+
+
+def fine_tuned(store, address, manifest):
+    """θ0 with what leads on from there, and θu: the model holds it."""
+    training = adapt_config(address, manifest).training
+    settings = TrainingSettings(
+        epochs=training.fine_tune_epochs, batch_size=training.fine_tune_batch_size,
+        learning_rate=float(training.fine_tune_learning_rate), seed=training.seed,
+    )  # fmt: skip
+    torch.set_num_threads(1)
+    model = load_version(store, Chain(store).version(1))
+    rows = rows_of(store, manifest, model.features)
+    train(model, rows.support, rows.validation, LOSSES, replace(settings, keep_start=True), None, StopSignal())
+    return model, rows, settings
 
 
 def test_of_one_class_nothing_is_learned_and_the_agnostic_model_is_kept(store, address):
     manifest = a_scenario(store, changed=lambda frame: frame.with_columns(bought=pl.lit(1.0)))
     result = run("adapt", adapt_config(address, manifest))
+    assert kept(result) == (0, "OneClass", 0)
     base = load_version(store, Chain(store).version(1))
     assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(base)
     assert result.metrics["test"]["auc"].reason == "MetricNotEstimable"
@@ -86,16 +117,15 @@ def test_a_scenario_like_the_pool_has_no_uncovered_column(store, address):
     assert run("adapt", adapt_config(address, a_scenario(store))).outputs["uncovered"] == {}
 
 
-def test_the_feedback_is_the_query_gradient_at_the_adapted_weights(store, address):
+def test_the_feedback_is_the_query_gradient_at_the_weights_fine_tuned_on_support_rows_alone(store, address):
     manifest = a_scenario(store)
     result = run("adapt", adapt_config(address, manifest))
-    heavy = load_heavy(store, RESULT)
-    query = load_split(store, load_manifest(store, manifest), "query", heavy.features)
-    expected = feedback(heavy, query, LOSSES)
+    theta_u, rows, _ = fine_tuned(store, address, manifest)
+    expected = feedback(theta_u, rows.query, LOSSES)
     metadata, gradients = read_feedback(store, ARRIVAL, 1)
     assert isinstance(metadata, FeedbackMetadata)
     assert (metadata.base_version, metadata.generation, metadata.examples) == (1, 1, expected.examples)
-    assert metadata.loss == pytest.approx(mean_loss(heavy, query, LOSSES))
+    assert metadata.loss == pytest.approx(mean_loss(theta_u, rows.query, LOSSES))
     assert result.outputs["feedbackSha256"] == metadata.payload_sha256
     assert store.exists(result.outputs["feedbackKey"])
     assert set(gradients) == set(expected.gradients)
@@ -108,7 +138,48 @@ def test_the_feedback_is_the_query_gradient_at_the_adapted_weights(store, addres
         np.testing.assert_array_equal(gradient, dense)
 
 
-def test_the_heavy_model_is_the_fine_tuned_one_and_its_metrics_are_of_this_scenario(store, address):
+def test_the_heavy_model_lies_on_the_way_to_one_that_was_refitted_with_the_query_rows(store, address):
+    manifest = a_scenario(store)
+    outputs = run("adapt", adapt_config(address, manifest)).outputs
+    share, epochs = outputs["interpolation"], outputs["fineTuneEpochs"]
+    assert 0 < share <= 1
+    assert outputs["adaptReason"] is None
+    base = load_version(store, Chain(store).version(1))
+    _, rows, settings = fine_tuned(store, address, manifest)
+    refitted = load_version(store, Chain(store).version(1))
+    both = concatenate([rows.support, rows.query])
+    train(refitted, both, None, LOSSES, replace(settings, last_epoch=epochs), None, StopSignal())
+    heavy, start, end = (dict(one.named_parameters()) for one in (load_heavy(store, RESULT), base, refitted))
+    for name, weight in heavy.items():
+        torch.testing.assert_close(weight, start[name] + share * (end[name] - start[name]))
+    assert outputs["agnosticLoss"] == pytest.approx(mean_loss(base, rows.validation, LOSSES))
+    assert outputs["adaptedLoss"] == pytest.approx(mean_loss(refitted, rows.validation, LOSSES))
+
+
+def test_without_query_rows_the_fine_tuned_model_needs_no_refit(store, address):
+    manifest = a_scenario(store, rows={"query": 0})
+    outputs = run("adapt", adapt_config(address, manifest)).outputs
+    theta_u, rows, _ = fine_tuned(store, address, manifest)
+    assert outputs["adaptedLoss"] == pytest.approx(mean_loss(theta_u, rows.validation, LOSSES))
+
+
+def test_where_fine_tuning_only_harms_the_agnostic_model_is_kept(store, address):
+    manifest = a_scenario(store)
+    config = adapt_config(address, manifest, training=Training(fine_tune_epochs=2, fine_tune_learning_rate="1"))
+    assert kept(run("adapt", config)) == (0, "NotBetter", 0)
+    base = load_version(store, Chain(store).version(1))
+    assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(base)
+
+
+def test_losses_of_rows_average_to_the_loss_of_all(store, address):
+    base = load_version(store, Chain(store).version(1))
+    rows = rows_of(store, a_scenario(store), base.features).validation
+    rows.observed[::3, 0] = False
+    average = (row_losses(base, rows, LOSSES) * rows.weight).sum() / rows.weight.sum()
+    assert float(average) == pytest.approx(mean_loss(base, rows, LOSSES))
+
+
+def test_the_metrics_are_of_the_heavy_model_and_of_this_scenario(store, address):
     manifest = a_scenario(store)
     result = run("adapt", adapt_config(address, manifest))
     assert hashlib.sha256(store.get(result.outputs["heavyKey"])).hexdigest() == result.outputs["heavySha256"]
@@ -128,12 +199,15 @@ def test_without_validation_rows_the_agnostic_model_stays_and_its_feedback_is_st
     result = run("adapt", adapt_config(address, manifest))
     base, heavy = load_version(store, Chain(store).version(1)), load_heavy(store, RESULT)
     assert weights_bytes(heavy) == weights_bytes(base)
+    assert kept(result) == (0, "NoValidationRows", 0)
+    assert result.outputs["agnosticLoss"] is result.outputs["adaptedLoss"] is None
     assert result.outputs["feedbackKey"] is not None
 
 
-def test_fine_tuning_never_ends_worse_on_validation_rows_than_it_began(store, address):
+@pytest.mark.parametrize("rate", ["0.05", "1"])
+def test_fine_tuning_never_ends_worse_on_validation_rows_than_it_began(store, address, rate):
     manifest = a_scenario(store)
-    run("adapt", adapt_config(address, manifest, training=Training(fine_tune_epochs=2, fine_tune_learning_rate="1")))
+    run("adapt", adapt_config(address, manifest, training=Training(fine_tune_epochs=2, fine_tune_learning_rate=rate)))
     base, heavy = load_version(store, Chain(store).version(1)), load_heavy(store, RESULT)
     validation = load_split(store, load_manifest(store, manifest), "validation", heavy.features)
     assert mean_loss(heavy, validation, LOSSES) <= mean_loss(base, validation, LOSSES)
@@ -165,6 +239,7 @@ def test_the_losses_of_fine_tuning_are_drawn(store, address):
 def test_without_support_rows_the_agnostic_model_is_kept(store, address):
     result = run("adapt", adapt_config(address, a_scenario(store, rows={"support": 0})))
     assert result.pictures == {}
+    assert kept(result) == (0, "NoSupportRows", 0)
     assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(load_version(store, Chain(store).version(1)))
 
 
@@ -174,14 +249,19 @@ def test_test_rows_of_one_class_are_not_estimable_and_the_run_goes_on(store, add
     assert result.outputs["feedbackKey"]
 
 
-def test_a_stopped_fine_tuning_resumes_and_ends_in_the_same_feedback(initialized, tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["epoch 2", "refit on support and query rows, epoch 1"])
+def test_a_stopped_step_resumes_and_ends_alike(initialized, tmp_path, monkeypatch, where):
+    def stop(self, fraction, message=""):
+        if message == where:
+            os.kill(os.getpid(), signal.SIGTERM)
+
     results = {}
     for name in ("stopped", "whole"):
         address = copied(initialized, tmp_path / name)
         config = adapt_config(address, a_scenario(open_store(address)))
         if name == "stopped":
             with monkeypatch.context() as patch:
-                patch.setattr(Progress, "metric", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM))
+                patch.setattr(Progress, "update", stop)
                 with pytest.raises(Terminated):
                     run("adapt", config)
         results[name] = run("adapt", config)
@@ -200,16 +280,16 @@ def test_an_attempt_that_died_after_a_write_is_taken_up_where_it_was(store, addr
     assert (second.outputs, second.metrics) == (first.outputs, first.metrics)
 
 
-def test_weights_that_an_earlier_attempt_saved_stand_and_the_feedback_is_theirs(store, address):
+def test_weights_that_an_earlier_attempt_saved_stand_and_the_metrics_are_theirs(store, address):
     manifest = a_scenario(store)
     earlier = load_version(store, Chain(store).version(1))
     with torch.no_grad():
         earlier.logits.bias.add_(0.25)  # what another machine might have come to
     store.put_if_absent(f"runs/{ARRIVAL}/1/adapt/heavy.safetensors", weights_bytes(earlier))
-    run("adapt", adapt_config(address, manifest))
+    result = run("adapt", adapt_config(address, manifest))
     assert weights_bytes(load_heavy(store, RESULT)) == weights_bytes(earlier)
-    query = load_split(store, load_manifest(store, manifest), "query", earlier.features)
-    assert read_feedback(store, ARRIVAL, 1)[0].loss == pytest.approx(mean_loss(earlier, query, LOSSES))
+    validation = rows_of(store, manifest, earlier.features).validation
+    assert result.metrics["validation"] == evaluate(predict(earlier, validation), validation, earlier.features)
 
 
 def test_a_feedback_that_stands_from_an_earlier_attempt_is_never_replaced(store, address, tmp_path):

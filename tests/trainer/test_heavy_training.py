@@ -11,6 +11,7 @@ from longtail_trainer.data.loading import empty_split, encode_frame
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import weights_bytes
 from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.training.cool_down import CoolDown
 from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.scoring import mean_loss
 from longtail_trainer.training.settings import Descent, TrainingSettings
@@ -229,6 +230,58 @@ def test_without_patience_training_never_ends_early():
     outcome = trained(model(), wrong, rows(100, seed=1), harmful)
     assert outcome.epochs == 9
     assert outcome.best_epoch < 5
+
+
+def test_a_training_that_ends_after_an_epoch_is_what_a_whole_one_was_then():
+    heavy, weights = model(), {}
+    trained(heavy, rows(64), None, report=lambda epoch, *_: weights.update({epoch: weights_bytes(heavy)}))
+    short = model()
+    outcome = trained(short, rows(64), None, replace(SETTINGS, last_epoch=2))
+    assert (outcome.epochs, outcome.best_epoch) == (2, 2)
+    assert weights_bytes(short) == weights[2] != weights[6]
+
+
+# 20 samples and a fast rate: it learns them by heart, and gets worse on others.
+OVERFITTING = TrainingSettings(epochs=40, batch_size=4, learning_rate=0.05, seed=3, patience=3, cool_down=True)
+
+
+def test_a_training_that_ends_early_cools_down_from_its_best_epochs_rate(monkeypatch):
+    rates, take_a_step = [], Descent.step
+
+    def recorded(self, optimizer):
+        rates.append(optimizer.param_groups[0]["lr"])
+        take_a_step(self, optimizer)
+
+    monkeypatch.setattr(Descent, "step", recorded)
+    seen = []
+    outcome = trained(
+        model(), rows(20), rows(200, seed=1), OVERFITTING, report=lambda epoch, _, loss: seen.append(loss)
+    )
+    best = min(range(1, outcome.epochs + 1), key=lambda epoch: seen[: outcome.epochs][epoch - 1])
+    assert (outcome.best_epoch, outcome.best_loss) == (best, min(seen))
+    of_epochs = rates[::5]
+    planned = [OVERFITTING.rate(epoch, 40) for epoch in range(1, 41)]
+    ended = next(number for number, rate in enumerate(of_epochs) if rate != planned[number])
+    start = ended - OVERFITTING.patience
+    cooled = of_epochs[ended:]
+    assert len(cooled) == max(2, start // 2)
+    assert planned[start - 1] > cooled[0] > cooled[-1] == pytest.approx(0.1 * planned[start - 1])
+
+
+def test_a_cool_down_starts_from_the_best_weights_and_they_stay_where_it_is_no_better(monkeypatch):
+    monkeypatch.setattr(CoolDown, "share", lambda *_: 0.0)  # steps of no length
+    heavy, weights = model(), {}
+    outcome = trained(
+        heavy, rows(20), rows(200, seed=1), OVERFITTING,
+        report=lambda epoch, *_: weights.update({epoch: weights_bytes(heavy)}),
+    )  # fmt: skip
+    assert outcome.epochs > outcome.best_epoch + OVERFITTING.patience
+    assert weights[outcome.epochs] == weights[outcome.best_epoch] == weights_bytes(heavy)
+
+
+def test_a_training_that_goes_to_its_end_does_not_cool_down():
+    settings = replace(SETTINGS, cool_down=True, patience=6)
+    assert trained(model(), rows(64), rows(100, seed=1), settings).epochs == 6
 
 
 def test_each_optimizer_takes_its_first_step_as_it_is_defined():

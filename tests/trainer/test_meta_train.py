@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import signal
+import weakref
 
 import pytest
 import torch
@@ -35,6 +36,7 @@ pytestmark = pytest.mark.slow
 
 LOSSES = LabelLosses.of(SCHEMA)
 RESULT = result_key("agnostic", 1, "meta-train")
+USED = ("support", "query", "validation")
 MANIFESTS = [f"data/{name}/v1/manifest.json" for name in (*POOL, ARRIVAL)]
 
 
@@ -79,14 +81,12 @@ def a_fold_of(store, number, runs=None):
 
 
 def tasks_of(store, model, names=MANIFESTS):
-    manifests = [load_manifest(store, name) for name in names]
-    return [
-        Task(
-            manifest.scenario,
-            *(load_split(store, manifest, split, model.features) for split in ("support", "query", "validation")),
-        )
-        for manifest in manifests
-    ]
+    """With their rows in memory."""
+    tasks = []
+    for manifest in (load_manifest(store, name) for name in names):
+        rows = {split: load_split(store, manifest, split, model.features) for split in USED}
+        tasks.append(Task(manifest.scenario, rows.__getitem__))
+    return tasks
 
 
 def settings(**changes):
@@ -132,11 +132,31 @@ def test_a_step_is_eta_times_the_sum_of_query_gradients_at_the_adapted_weights(s
         adapted = copy.deepcopy(model)
         seed = epoch_seed(3, f"1:{task.scenario}")
         inner = TrainingSettings(epochs=1, batch_size=32, learning_rate=0.003, seed=seed)
-        train(adapted, task.support, None, LOSSES, inner, None, Nothing())
-        gradients.append(feedback(adapted, task.query, LOSSES).gradients)
+        train(adapted, task.load("support"), None, LOSSES, inner, None, Nothing())
+        gradients.append(feedback(adapted, task.load("query"), LOSSES).gradients)
     for name, parameter in model.named_parameters():
         expected = parameter - 0.1 * (gradients[0][name] + gradients[1][name])
         torch.testing.assert_close(moved[name], expected.detach(), rtol=1e-5, atol=1e-7)
+
+
+def test_rows_that_are_read_when_needed_teach_the_same_and_are_those_of_one_scenario_at_a_time(store):
+    model = load_version(store, Chain(store).version(1))
+    alive = []
+
+    def task(manifest):
+        def load(split):
+            others = [scenario for scenario, rows in alive if rows() is not None and scenario != manifest.scenario]
+            assert not others
+            rows = load_split(store, manifest, split, model.features)
+            alive.append((manifest.scenario, weakref.ref(rows)))
+            return rows
+
+        return Task(manifest.scenario, load)
+
+    moved = after_one_round(model, [task(load_manifest(store, name)) for name in MANIFESTS])
+    expected = after_one_round(model, tasks_of(store, model))
+    assert len(alive) > len(MANIFESTS) * len(USED)
+    assert all(torch.equal(moved[name], weight) for name, weight in expected.items())
 
 
 def test_each_gradient_is_clipped_by_itself(store):
@@ -155,7 +175,7 @@ def test_a_fine_tuned_copy_leaves_the_model_as_it_is(store):
     task = tasks_of(store, model)[0]
     adapted = Learner(model, LOSSES, settings()).fine_tuned(task, 1, Nothing())
     assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
-    assert mean_loss(adapted, task.support, LOSSES) < mean_loss(model, task.support, LOSSES)
+    assert mean_loss(adapted, task.load("support"), LOSSES) < mean_loss(model, task.load("support"), LOSSES)
 
 
 def test_a_copy_has_weights_of_its_own_and_shares_the_vocabularies(store):
@@ -189,7 +209,7 @@ def test_the_version_follows_its_base_and_is_better_on_validation_rows(store, ad
     base, model = load_version(store, Chain(store).version(1)), load_version(store, version)
     tasks = tasks_of(store, model)
     for trained, said in ((base, before), (model, after)):
-        losses = [mean_loss(trained, task.validation, LOSSES) for task in tasks]
+        losses = [mean_loss(trained, task.load("validation"), LOSSES) for task in tasks]
         assert said["loss"].value == pytest.approx(sum(losses) / 3)
 
 

@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from longtail_api.architecture import Architecture
 from longtail_api.heavy_model import MODEL_REVISION, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
@@ -356,6 +358,28 @@ def test_a_run_without_query_rows_has_no_feedback_to_wait_for():
     assert story.status["run"]["noFeedback"] == "EmptyQuerySet"
     assert feedback_of(raw, "adapt", NOON) is None
     assert runs_ahead_of_feedback([raw], "adapt", {"shop"}) == 0
+
+
+@pytest.mark.parametrize(
+    ("outputs", "said"),
+    [
+        ({"interpolation": 0.5, "adaptReason": None}, "run 1: adapted, α = 0.5"),
+        (
+            {"interpolation": 0, "adaptReason": "NotBetter"},
+            "run 1: the agnostic model is kept: validation rows show nothing to be better",
+        ),
+        ({"interpolation": 0, "adaptReason": "Later"}, "run 1: the agnostic model is kept: Later"),
+        ({}, "run 1"),
+    ],
+)
+def test_the_condition_says_how_far_a_scenario_was_adapted(outputs: Json, said: str):
+    story = a_serving_scenario()
+    story.settle()
+    story.succeeds("prepare").settle()
+    story.succeeds("adapt", **outputs).settle()
+    assert story.message("Adapted") == said
+    story.later(60).settle()
+    assert story.message("Adapted") == said
 
 
 def test_feedback_comes_from_runs_that_have_adapted():

@@ -13,6 +13,7 @@ from longtail_store import read_object
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.features import fit_features
 from longtail_trainer.data.loading import load_split
+from longtail_trainer.methods.alt.fresh import pooled_training
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.training.device import training_device
 from longtail_trainer.training.evaluation import evaluate
@@ -63,14 +64,9 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
 
 
 def _settings(unit: Unit, workplace: Workplace, rows: int) -> TrainingSettings:
-    pooled, single = workplace.protocol.training, workplace.protocol.single
+    single = workplace.protocol.single
     if unit.variant == SINGLE_POOLED_SCHEDULE:
-        return TrainingSettings(
-            epochs=pooled.epochs,
-            batch_size=pooled.batch_size,
-            learning_rate=float(pooled.learning_rate),
-            seed=unit.seed,
-        )
+        return pooled_training(workplace.protocol.training, unit.seed)
     if unit.variant == SINGLE_PAPER_SCHEDULE:
         return TrainingSettings(epochs=5, batch_size=512, learning_rate=0.001, seed=unit.seed)
     return TrainingSettings(

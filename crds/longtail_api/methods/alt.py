@@ -32,6 +32,10 @@ class InitializeConfig(StepConfig):
     """`retention.orphansSeconds`: the commit gives up after half of it."""
 
 
+AdaptReason = Literal["NoSupportRows", "OneClass", "NoValidationRows", "NotBetter"]
+"""Why a scenario's heavy model is the agnostic model itself."""
+
+
 class AdaptConfig(StepConfig):
     """adapt: fine-tune the agnostic model on one scenario's support set, give feedback from its query set."""
 

@@ -147,7 +147,7 @@ def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Condit
     for step in method.steps_of(context):
         recorded = next((known for known in run.steps if known.name == step.name), None)
         if (recorded is not None and recorded.result is not None) or _given(context, step):
-            conditions.set(step.condition, True, Reason.SUCCEEDED, f"run {run.number}")
+            conditions.set(step.condition, True, Reason.SUCCEEDED, _done(run, step))
             continue
         if not _enter(context, step, recorded, status, conditions, draft):
             return
@@ -233,7 +233,12 @@ def _record(
     others = [known for known in run.steps if known.name != step.name]
     run.steps = [*others, StepStatus(name=step.name, identity=digest, result=said.result_sha256)]
     step.record(context, digest, status, said)
-    conditions.set(step.condition, True, Reason.SUCCEEDED, f"run {run.number}")
+    conditions.set(step.condition, True, Reason.SUCCEEDED, _done(run, step))
+
+
+def _done(run: RunStatus, step: Step) -> str:
+    note = next((known.note for known in run.steps if known.name == step.name), None)
+    return f"run {run.number}" + (f": {note}" if note else "")
 
 
 def _pin(context: RunContext) -> Trouble | None:

@@ -52,6 +52,14 @@ def without_labels(rows: EncodedSplit) -> EncodedSplit:
     return replace(rows, labels=torch.zeros_like(rows.labels), observed=torch.zeros_like(rows.observed))
 
 
+def labels_alone(rows: EncodedSplit) -> EncodedSplit:
+    """The samples without their features, whose memory is no longer needed for it."""
+    empty = (len(rows), 0)
+    return replace(
+        rows, categorical=rows.categorical.new_zeros(empty), numeric=rows.numeric.new_zeros(empty), sequences={}
+    )
+
+
 def one_class(rows: EncodedSplit, schema: DataSchema) -> bool:
     """Whether the primary label is binary, observed, and the same in all samples that observe it."""
     if schema.labels[0].type != "binary":

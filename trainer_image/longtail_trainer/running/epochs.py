@@ -13,6 +13,7 @@ def epoch_report(progress: Progress, epochs: int) -> Callable[[int, float, float
 
     def report(epoch: int, training_loss: float, validation_loss: float) -> None:
         progress.metric(epoch=epoch, trainingLoss=training_loss, validationLoss=validation_loss)
-        progress.update(TRAINING_STARTS + (TRAINING_ENDS - TRAINING_STARTS) * epoch / epochs, f"epoch {epoch}")
+        share = min(1.0, epoch / epochs)  # a cool-down may go on beyond
+        progress.update(TRAINING_STARTS + (TRAINING_ENDS - TRAINING_STARTS) * share, f"epoch {epoch}")
 
     return report

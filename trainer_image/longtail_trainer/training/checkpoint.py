@@ -13,7 +13,7 @@ from longtail_trainer.running.resume import ResumePoint
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Of what is saved; a state of another one is ignored, and training starts over."""
 
 

@@ -44,6 +44,17 @@ def mean_loss(model: nn.Module, split: EncodedSplit, losses: LabelLosses, batch_
     return float(total) / float(split.weight.double().sum())
 
 
+@torch.no_grad()
+def row_losses(model: nn.Module, split: EncodedSplit, losses: LabelLosses, batch_size: int = BATCH_SIZE) -> Tensor:
+    """(samples,) loss of each row, on the CPU, in double precision: their mean by weight is `mean_loss`."""
+    shares = losses.shares(split.observed, split.weight)
+    each = [
+        losses.each(logits, batch.labels, batch.observed, shares).double().cpu()
+        for batch, logits in answers(model, split, batch_size)
+    ]
+    return torch.cat(each) if each else torch.zeros(0, dtype=torch.float64)
+
+
 def can_judge(split: EncodedSplit | None) -> bool:
     """Whether a loss can be taken on it: some row that weighs something has a label."""
     return split is not None and bool((split.observed & (split.weight > 0)[:, None]).any())

@@ -58,10 +58,10 @@ class Descent:
         falling = (1 - self.final_share) * 0.5 * (1 + math.cos(math.pi * share))
         return self.learning_rate * (self.final_share + falling)
 
-    def set_rate(self, optimizer: torch.optim.Optimizer, epoch: int, epochs: int) -> None:
-        """Give the optimizer the rate of this epoch."""
+    def set_rate(self, optimizer: torch.optim.Optimizer, epoch: int, epochs: int, share: float = 1.0) -> None:
+        """Give the optimizer the rate of this epoch, or a share of it."""
         for group in optimizer.param_groups:
-            group["lr"] = self.rate(epoch, epochs)
+            group["lr"] = share * self.rate(epoch, epochs)
 
     def step(self, optimizer: torch.optim.Optimizer) -> None:
         """One step along the gradients that its parameters hold, clipped."""
@@ -83,6 +83,11 @@ class TrainingSettings(Descent):
     """Gradient steps, in place of epochs: as many passes as that takes, the last one cut short."""
     patience: int | None = 4
     """Epochs without a better validation loss, after which training ends; None: it never ends early."""
+    cool_down: bool = False
+    """Where patience ends training early, some more epochs start from the best weights, with its epoch's rate falling
+    to `final_share` of itself (`cool_down.CoolDown`); they count if they are better."""
+    last_epoch: int | None = None
+    """The epoch after which training ends, whatever comes of it; rates fall as if it went on. None: all are run."""
     keep_start: bool = False
     """The weights at the start are the result unless an epoch is shown to be better (fine-tuning)."""
 

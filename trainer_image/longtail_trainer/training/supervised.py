@@ -12,6 +12,7 @@ from longtail_trainer.data.encoded import EncodedSplit, batches
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.training.checkpoint import Best, Stateful
+from longtail_trainer.training.cool_down import CoolDown
 from longtail_trainer.training.fit import fit
 from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.scoring import can_judge, mean_loss
@@ -23,7 +24,10 @@ RESUME_POINT = "training"
 
 @dataclass(frozen=True)
 class TrainingOutcome:
-    """What training came to; the model holds the weights of `best_epoch` (0: those at the start)."""
+    """What training came to; the model holds the weights of `best_epoch` (0: those at the start).
+
+    Those of a cool-down count on where training had ended.
+    """
 
     epochs: int
     best_epoch: int
@@ -74,8 +78,19 @@ class Supervised:
         self._optimizer = settings.build(model.parameters())
         self.best = Best(model)
         self.seed = settings.seed
-        self.epochs = settings.epochs_over(len(training))
-        self.parts: dict[str, Stateful] = {"model": model, "optimizer": self._optimizer, "best": self.best}
+        self._planned = settings.epochs_over(len(training))
+        self._cool_down = CoolDown()
+        self.parts: dict[str, Stateful] = {
+            "model": model,
+            "optimizer": self._optimizer,
+            "best": self.best,
+            "cool-down": self._cool_down,
+        }
+
+    @property
+    def epochs(self) -> int:
+        """Those planned; once it has begun, until the end of the cool-down."""
+        return self._cool_down.end if self._cool_down.begun else self._planned
 
     def start(self, stop: Stop) -> None:
         """With `keep_start`, the weights at the start compete; else whatever comes first is better."""
@@ -85,13 +100,13 @@ class Supervised:
         """One pass over shuffled minibatches; the mean of their losses."""
         model, settings = self._model, self._settings
         parameter = next(model.parameters())
-        settings.set_rate(self._optimizer, epoch, self.epochs)
+        self._set_pace(epoch)
         model.train()
         # Read once an epoch: to read a loss is to wait for the device.
         total = torch.zeros((), dtype=torch.float64, device=parameter.device)
         count = 0
         shuffle = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
-        steps = settings.steps_in(epoch, len(self._training))
+        steps = settings.steps_in(1 if self._cool_down.begun else epoch, len(self._training))
         for batch in islice(batches(self._training, settings.batch_size, shuffle), steps):
             stop.raise_if_requested()
             batch = batch.to(parameter.device, parameter.dtype)
@@ -108,21 +123,42 @@ class Supervised:
         loss = self._validation_loss()
         if self._validation is None or loss < self.best.figures["loss"]:
             self.best.take(epoch, {"loss": loss})
+        if self._settings.cool_down and not self._cool_down.begun and self.best.epoch and self._is_early(epoch):
+            self._cool_down.begin(epoch, self.best.epoch)
         return loss
 
     def is_over(self, epoch: int) -> bool:
-        """Where patience is at its end; and from the start, where that is kept unless something is shown to be better.
+        """After the last epoch that is wanted, and where patience is at its end and no cool-down follows.
 
-        For without validation rows nothing can be shown.
+        From the start, where that is kept unless something is shown to be better, and no validation row can show it.
         """
         if self._settings.keep_start and self._validation is None:
             return True
+        if epoch == self._settings.last_epoch:
+            return True
+        if self._cool_down.begun:
+            return epoch >= self._cool_down.end
         return self.best.is_stale(epoch, self._settings.patience)
 
     def end(self) -> None:
         """The best epoch's weights, in evaluation mode."""
         self.best.restore()
         self._model.eval()
+
+    def _is_early(self, epoch: int) -> bool:
+        return epoch < self._planned and self.best.is_stale(epoch, self._settings.patience)
+
+    def _set_pace(self, epoch: int) -> None:
+        """This epoch's rate. A cool-down begins at the best weights, and remembers no gradient of those after."""
+        cool_down, settings = self._cool_down, self._settings
+        if not cool_down.begun:
+            settings.set_rate(self._optimizer, epoch, self._planned)
+            return
+        if epoch == cool_down.after + 1:
+            self.best.restore()
+            self._optimizer.state.clear()
+        share = cool_down.share(epoch, settings.final_share)
+        settings.set_rate(self._optimizer, cool_down.best, self._planned, share)
 
     def _validation_loss(self) -> float:
         return math.nan if self._validation is None else mean_loss(self._model, self._validation, self._losses)

@@ -29,4 +29,5 @@ def pooled_training(training: Training, seed: int) -> TrainingSettings:
         batch_size=training.batch_size,
         learning_rate=float(training.learning_rate),
         seed=seed,
+        cool_down=True,
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean
 
 import torch
+from torch import Tensor
 
 from longtail_api.methods.alt import InitializeConfig
 from longtail_api.store_layout import features_key
@@ -33,6 +34,7 @@ from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.features import fit_features
 from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split, load_statistics
 from longtail_trainer.data.prepare.statistics import merge
+from longtail_trainer.data.rows import labels_alone
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization import PoolRows, as_given, choose
@@ -115,7 +117,10 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
         return learning_curves("Learning curves of the agnostic model", loss_curves(context.progress.records()), kept)
 
     publish(context.store, context.prefix, "learning-curves", curves)
-    metrics = pool_metrics(model, features, [one.scenario for one in manifests], rows.validations)
+    figures = {
+        manifest.scenario: judged(model, split) for manifest, split in zip(manifests, rows.validations, strict=True)
+    }
+    metrics = pool_metrics(features, figures)
     weights = Path(context.workdir, "weights.safetensors")
     save_weights(model, weights)
     context.progress.update(0.97, "committing the version")
@@ -153,16 +158,23 @@ def _rows(store: Store, manifests: list[Manifest], features: Features) -> PoolRo
     return PoolRows(training, validations, load)
 
 
-def pool_metrics(
-    model: HeavyModel, features: Features, scenarios: list[str], validations: list[EncodedSplit]
-) -> dict[str, float]:
+Judged = tuple[EncodedSplit, Tensor]
+"""Validation rows without their features, and a model's logits for them."""
+
+
+def judged(model: HeavyModel, validation: EncodedSplit) -> Judged:
+    """What `pool_metrics` keeps of a scenario's validation rows."""
+    return labels_alone(validation), predict(model, validation)
+
+
+def pool_metrics(features: Features, validations: dict[str, Judged]) -> dict[str, float]:
     """Pooled metrics by name, the primary metric of each scenario as `<metric>/<scenario>`, and the average AUC."""
-    logits = [predict(model, split) for split in validations]
-    pooled = evaluate(torch.cat(logits), concatenate(validations), features)
+    together = concatenate(split for split, _ in validations.values())
+    pooled = evaluate(torch.cat([logits for _, logits in validations.values()]), together, features)
     primary = primary_metric(features.data_schema)
     by_scenario: dict[str, float] = {}
-    for scenario, split, answers in zip(scenarios, validations, logits, strict=True):
-        value = evaluate(answers, split, features)[primary].value
+    for scenario, (split, logits) in validations.items():
+        value = evaluate(logits, split, features)[primary].value
         if value is not None:
             by_scenario[f"{primary}/{scenario}"] = value
     result = {name: metric.value for name, metric in pooled.items() if metric.value is not None} | by_scenario

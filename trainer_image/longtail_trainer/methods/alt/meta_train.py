@@ -22,7 +22,7 @@ from longtail_api.store_objects import Metric, StepResult, Version
 from longtail_store import Chain, Committed
 from longtail_store.replacement import committed_by, replace
 from longtail_trainer.data.loading import load_manifest, load_split
-from longtail_trainer.methods.alt.initialize import pool_metrics
+from longtail_trainer.methods.alt.initialize import judged, pool_metrics
 from longtail_trainer.methods.alt.meta_training import (
     MetaTrainingOutcome,
     MetaTrainingSettings,
@@ -112,8 +112,7 @@ def _must_be_current(head: Version, config: MetaTrainConfig) -> None:
 def _trained(model: HeavyModel, base: Version, config: MetaTrainConfig, context: StepContext) -> Trained:
     """Meta-train `model`, which holds the weights of `base`, in place."""
     tasks = [_task(context, key, model) for key in config.manifests]
-    scenarios, validations = [task.scenario for task in tasks], [task.validation for task in tasks]
-    before = pool_metrics(model, model.features, scenarios, validations)
+    before = _pool_metrics(model, tasks)
     settings = MetaTrainingSettings(
         rounds=config.rounds,
         patience=config.patience,
@@ -135,7 +134,7 @@ def _trained(model: HeavyModel, base: Version, config: MetaTrainConfig, context:
         context.stop,
         _report(context, config.rounds),
     )
-    after = pool_metrics(model, model.features, scenarios, validations)
+    after = _pool_metrics(model, tasks)
     return Trained(
         outcome,
         before | {"loss": outcome.start.agnostic, "adaptedLoss": outcome.start.adapted},
@@ -153,10 +152,11 @@ def _task(context: StepContext, key: str, model: HeavyModel) -> Task:
         ours.behaviors,
     ):
         raise ConfigInvalid(f"{key}: was prepared with another schema; prepare the scenario again")
-    support, query, validation = (
-        load_split(context.store, manifest, split, model.features) for split in ("support", "query", "validation")
-    )
-    return Task(manifest.scenario, support, query, validation)
+    return Task(manifest.scenario, lambda split: load_split(context.store, manifest, split, model.features))
+
+
+def _pool_metrics(model: HeavyModel, tasks: list[Task]) -> Figures:
+    return pool_metrics(model.features, {task.scenario: judged(model, task.load("validation")) for task in tasks})
 
 
 def _origin(base: Version, config: MetaTrainConfig) -> str:

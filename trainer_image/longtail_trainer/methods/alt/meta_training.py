@@ -15,7 +15,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from longtail_api.store_objects import Features
+from longtail_api.store_objects import Features, Split
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
@@ -34,12 +34,11 @@ RESUME_POINT = "meta-training"
 
 @dataclass(frozen=True)
 class Task:
-    """One scenario's rows."""
+    """One scenario. `load` gives the rows of a split, read anew each time, and nobody keeps them after they were used:
+    so memory follows the largest scenario, however many there are."""
 
     scenario: str
-    support: EncodedSplit
-    query: EncodedSplit
-    validation: EncodedSplit
+    load: Callable[[Split], EncodedSplit]
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,6 @@ def meta_train(
     Raises `DataInvalid` where no scenario has query rows, or none has validation rows, and `ConfigInvalid`
     (TrainingDiverged).
     """
-    if not any(can_judge(task.validation) for task in tasks):
-        raise DataInvalid("no scenario has validation rows to judge the result by; set split.validation above 0")
     program = _Episodes(model, tasks, losses, settings)
     rounds = fit(program, resume, stop, report, origin)
     best = program.best
@@ -123,7 +120,9 @@ class _Episodes:
     ) -> None:
         self._model = model
         self._tasks = tasks
-        self._judging = [task for task in tasks if can_judge(task.validation)]
+        self._judging = [task for task in tasks if can_judge(task.load("validation"))]
+        if not self._judging:
+            raise DataInvalid("no scenario has validation rows to judge the result by; set split.validation above 0")
         self._losses = losses
         self._settings = settings
         self._learner = Learner(model, losses, settings)
@@ -172,7 +171,7 @@ class _Episodes:
         for task in tasks:
             adapted = self._learner.fine_tuned(task, round_, stop)
             try:
-                found = feedback(adapted, task.query, self._losses)
+                found = feedback(adapted, task.load("query"), self._losses)
             except EmptyQuerySet:
                 continue  # it is judged by, and teaches nothing
             query_losses.append(found.loss)
@@ -187,11 +186,14 @@ class _Episodes:
 
     def _measured(self, stop: Stop) -> Quality:
         """The fine-tunings have the same seeds in every round, so that rounds can be compared."""
-        agnostic = [mean_loss(self._model, task.validation, self._losses) for task in self._judging]
-        adapted = [
-            mean_loss(self._learner.fine_tuned(task, 0, stop), task.validation, self._losses) for task in self._judging
-        ]
-        return Quality(fmean(agnostic), fmean(adapted))
+        both = [self._judged(task, stop) for task in self._judging]
+        return Quality(fmean(one.agnostic for one in both), fmean(one.adapted for one in both))
+
+    def _judged(self, task: Task, stop: Stop) -> Quality:
+        """On one scenario's validation rows."""
+        validation = task.load("validation")
+        agnostic = mean_loss(self._model, validation, self._losses)
+        return Quality(agnostic, mean_loss(self._learner.fine_tuned(task, 0, stop), validation, self._losses))
 
 
 class Learner:
@@ -210,7 +212,8 @@ class Learner:
         choices follow from the round and the scenario.
         """
         self._twin.load_state_dict(self._model.state_dict())
-        if len(task.support):
+        support = task.load("support")
+        if len(support):
             inner = TrainingSettings(
                 epochs=self._settings.episode_epochs,
                 patience=None,
@@ -218,7 +221,7 @@ class Learner:
                 learning_rate=self._settings.episode_learning_rate,
                 seed=epoch_seed(self._settings.seed, f"{round_}:{task.scenario}"),
             )
-            train(self._twin, task.support, None, self._losses, inner, None, stop)
+            train(self._twin, support, None, self._losses, inner, None, stop)
         return self._twin
 
 

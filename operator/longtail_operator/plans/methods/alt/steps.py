@@ -11,7 +11,7 @@ from longtail_api.light_model_search import (
     TargetReference,
     Teacher,
 )
-from longtail_api.methods.alt import AdaptConfig, TrainLightConfig
+from longtail_api.methods.alt import AdaptConfig, AdaptReason, TrainLightConfig
 from longtail_api.run_config import StepConfig
 from longtail_api.scenario import Light, ScenarioStatus
 from longtail_api.store_layout import result_key, scenarios_prefix
@@ -50,6 +50,9 @@ class Adapt(JobStep):
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
         status.metrics.heavy = model_metrics(said, context.heavy_model.spec.data_schema)
         context.run.no_feedback = said.outputs.get("feedbackReason")
+        for step in context.run.steps:
+            if step.name == self.name:
+                step.note = _adapted(said.outputs)
         link_pictures(context, status, self.name, said)
 
 
@@ -179,6 +182,23 @@ class TrainLight(JobStep):
         status.metrics.light = model_metrics(said, context.heavy_model.spec.data_schema)
         link_pictures(context, status, self.name, said)
         context.run.light_sha256 = str(said.outputs["modelSha256"])
+
+
+WHY_KEPT: dict[AdaptReason, str] = {
+    "NoSupportRows": "there is no support row",
+    "OneClass": "its support rows are of one class",
+    "NoValidationRows": "no labeled validation row can judge another",
+    "NotBetter": "validation rows show nothing to be better",
+}
+
+
+def _adapted(outputs: dict[str, Any]) -> str | None:
+    """How far the scenario's heavy model lies from the agnostic one; None where its trainer didn't say."""
+    reason = outputs.get("adaptReason")
+    if reason is not None:
+        return f"the agnostic model is kept: {WHY_KEPT.get(reason, reason)}"
+    share = outputs.get("interpolation")
+    return None if share is None else f"adapted, α = {share:g}"
 
 
 def _teacher_inputs(light: Light) -> dict[str, Any]:
