@@ -313,6 +313,8 @@ class PreparedData(ApiModel):
     """Run that prepared it."""
     source_hash: Annotated[str, Field(max_length=64)]
     """Hash of the addresses and the schema it was prepared with."""
+    taught_generation: Annotated[int, Field(ge=1)] | None = None
+    """Generation of the agnostic model that had feedback from these rows: it gets none from them again."""
 
 
 class ServingStatus(ApiModel):

@@ -230,6 +230,16 @@ def test_without_query_rows_there_is_no_feedback_and_the_outputs_say_so(store, a
     assert load_heavy(store, RESULT)
 
 
+def test_rows_that_are_learned_already_give_no_feedback_and_the_model_is_the_same(store, address, tmp_path):
+    manifest = a_scenario(store)
+    first = run("adapt", adapt_config(address, manifest))
+    second = run("adapt", adapt_config(address, manifest, run=2, identity="a2", feedback=False))
+    assert second.outputs["feedbackKey"] is second.outputs["feedbackSha256"] is None
+    assert second.outputs["feedbackReason"] == "AlreadyLearned"
+    assert [found.key for found in store.list("agnostic/feedback/")] == [first.outputs["feedbackKey"]]
+    assert second.outputs["heavySha256"] == first.outputs["heavySha256"]
+
+
 def test_the_losses_of_fine_tuning_are_drawn(store, address):
     result = run("adapt", adapt_config(address, a_scenario(store)))
     assert set(result.pictures) == {"learning-curves"}

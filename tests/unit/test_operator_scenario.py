@@ -164,6 +164,52 @@ def test_without_serving_a_latecomer_gives_feedback_and_serves_nothing():
     assert not story.names("Deployment")
 
 
+def asked_for_feedback(story: Story) -> bool:
+    """What the current run's adapt is told."""
+    config = story.children[Key("ConfigMap", "shop", story.job("adapt")["metadata"]["name"])]
+    return json.loads(config["data"]["config.json"])["feedback"]
+
+
+def test_a_serving_scenario_of_the_pool_gives_no_feedback():
+    story = a_serving_scenario()
+    story.settle()
+    story.heavy_model = initialized(pool=frozenset({"data/shop.spring.01234567/d1/manifest.json"}))
+    story.succeeds("prepare").settle()
+    assert not asked_for_feedback(story)
+
+
+@pytest.mark.parametrize(
+    ("said", "again"),
+    [
+        ({"generation": 1}, False),
+        ({"generation": 1, "feedbackReason": "EmptyQuerySet"}, True),
+        ({"generation": 2}, True),
+    ],
+)
+def test_a_new_model_of_the_same_data_gives_feedback_once_in_a_generation(said: dict[str, object], again: bool):
+    story = a_serving_scenario(refresh={"model": "0 * * * *", "data": "0 0 1 1 *"})
+    story.settle()
+    story.succeeds("prepare").settle()
+    assert asked_for_feedback(story)
+    story.succeeds("adapt", **said).settle()
+    story.serves()
+    story.later(3600).settle()
+    assert (story.status["run"]["number"], story.status["run"]["dataVersion"]) == (2, "d1")
+    assert asked_for_feedback(story) is again
+
+
+def test_new_data_gives_feedback_again():
+    story = a_serving_scenario()
+    story.settle()
+    story.succeeds("prepare").settle()
+    story.succeeds("adapt", generation=1).settle()
+    story.serves()
+    assert story.status["data"]["taughtGeneration"] == 1
+    story.annotate("again").settle()
+    story.succeeds("prepare").settle()
+    assert asked_for_feedback(story)
+
+
 def test_suspend_stops_new_work_and_what_serves_goes_on():
     story = a_serving_scenario().serves()
     story.change(suspend=True, budget={"maxFlops": "1k"}).settle()

@@ -44,6 +44,8 @@ class AdaptConfig(StepConfig):
     """Manifest key of the scenario's data."""
     base_version: Annotated[int, Field(ge=1)]
     training: Training = Training()
+    feedback: bool = True
+    """Whether the query rows may teach the agnostic model. Not where it has learned them already."""
 
 
 class MetaTrainConfig(StepConfig):

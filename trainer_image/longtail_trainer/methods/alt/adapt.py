@@ -7,10 +7,10 @@ Outputs of the result:
   lies, by validation rows; 0: it is the agnostic model itself, and `adaptReason` says why (null otherwise)
 - `fineTuneEpochs`: the epochs that led to θu, and of the refit; `agnosticLoss`, `adaptedLoss`: the validation loss
   at α = 0 and at α = 1, null without a labeled validation row
-- `agnosticVersion`: the version it started from; `heavyKey`, `heavySha256`: the scenario-specific heavy model's
-  weights; `heavyFlops`: its FLOPs of one prediction at maxLength
+- `agnosticVersion`, `generation`: of the version it started from; `heavyKey`, `heavySha256`: the scenario-specific
+  heavy model's weights; `heavyFlops`: its FLOPs of one prediction at maxLength
 - `feedbackKey`, `feedbackSha256`: the feedback file and the hash of its payload; both null, with `feedbackReason`
-  `EmptyQuerySet`, where there is no query row to learn from
+  `EmptyQuerySet`, where there is no query row to learn from, or `AlreadyLearned`, where none was asked for
 - `uncovered`: of the columns of whose training values more than half are clipped or unknown (at most ten, the worst
   ones), the share that is: the features were fitted on the pool, and the scenario's data lies outside of them
 
@@ -71,7 +71,7 @@ def run(config: AdaptConfig, context: StepContext) -> StepResult:
     reason, epochs = why_not(rows, model.features.data_schema), 0
     if reason is None:
         epochs = _fine_tuned(model, rows, losses, settings, context)
-    outputs = _handed_in(model, query, version, losses, context)
+    outputs = _handed_in(model, query, version, losses, context, wanted=config.feedback)
     refit(model, start, epochs, rows, losses, settings, context.resume, context.stop, _refit_report(context))
     found = interpolate(model, start, validation, losses)
     if reason is None and found.step == 0:
@@ -92,6 +92,7 @@ def run(config: AdaptConfig, context: StepContext) -> StepResult:
             "heavyKey": heavy_key,
             "heavySha256": heavy_sha256,
             "agnosticVersion": version.number,
+            "generation": version.generation,
             "heavyFlops": model.flops(),
         },
         metrics=metrics,
@@ -100,6 +101,7 @@ def run(config: AdaptConfig, context: StepContext) -> StepResult:
     )
 
 
+ALREADY_LEARNED = "AlreadyLearned"
 UNCOVERED = 0.5
 """Above this share of its training values, a column that can't tell them apart is worth a word."""
 MOST_UNCOVERED = 10
@@ -179,10 +181,18 @@ def _saved(model: HeavyModel, context: StepContext) -> tuple[str, str]:
 
 
 def _handed_in(
-    model: HeavyModel, query: EncodedSplit, version: Version, losses: LabelLosses, context: StepContext
+    model: HeavyModel,
+    query: EncodedSplit,
+    version: Version,
+    losses: LabelLosses,
+    context: StepContext,
+    *,
+    wanted: bool,
 ) -> dict[str, str | None]:
     """The part of the outputs that names the feedback, after it is in the store. The model holds θu."""
     scenario, run_number = context.config.owner, context.config.run
+    if not wanted:
+        return {"feedbackKey": None, "feedbackSha256": None, "feedbackReason": ALREADY_LEARNED}
     try:
         found = feedback(model, query, losses)
     except EmptyQuerySet as error:

@@ -45,11 +45,14 @@ class Adapt(JobStep):
             manifest=context.manifest,
             base_version=context.base_version,
             training=spec.training,
+            feedback=not already_learned(context),
         )
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
         status.metrics.heavy = model_metrics(said, context.heavy_model.spec.data_schema)
         context.run.no_feedback = said.outputs.get("feedbackReason")
+        if context.run.no_feedback is None and status.data is not None and status.data.version == context.data_version:
+            status.data.taught_generation = said.outputs.get("generation")
         for step in context.run.steps:
             if step.name == self.name:
                 step.note = _adapted(said.outputs)
@@ -216,6 +219,21 @@ def transfer_from(heavy_model: HeavyModelView, namespace: str) -> list[str]:
     return [scenarios_prefix(name) for name in namespaces[heavy_model.spec.share_rows]]
 
 
+def already_learned(context: RunContext) -> bool:
+    """Whether the agnostic model's generation has learned this run's rows: from its initial pool, or from an earlier
+    run's feedback on the same prepared data. A second lesson from the same rows would count them twice."""
+    heavy_model, data = context.heavy_model, context.world.status.data
+    if context.manifest in (heavy_model.pool or ()):
+        return True
+    version = heavy_model.status.version
+    return (
+        data is not None
+        and version is not None
+        and data.version == context.data_version
+        and data.taught_generation == version.generation
+    )
+
+
 ADAPT, SEARCH_STEP, TRAIN_LIGHT = Adapt(), Search(), TrainLight()
 EVERY_STEP: tuple[Step, ...] = (PREPARE, ADAPT, SEARCH_STEP, TRAIN_LIGHT)
 
@@ -224,7 +242,7 @@ def steps_of(context: RunContext) -> tuple[Step, ...]:
     """The steps of this run, in order.
 
     A run for new data alone ends with it. A Scenario without serving gives feedback once its data is prepared, unless
-    exactly that data already went into the initial model: a second lesson from the same rows would count them twice.
+    the agnostic model has learned exactly that data already.
     """
     if context.run.trigger == DATA_SCHEDULE:
         return (PREPARE,)
