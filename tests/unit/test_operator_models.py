@@ -365,6 +365,11 @@ def test_a_run_without_query_rows_has_no_feedback_to_wait_for():
     [
         ({"interpolation": 0.5, "adaptReason": None}, "run 1: adapted, α = 0.5"),
         (
+            {"interpolation": 1, "uncovered": {"context.price": 0.75, "profile.city": 1.0}},
+            "run 1: adapted, α = 1; of profile.city and 1 more 100% of the values lie outside what the "
+            "pool's features know",
+        ),
+        (
             {"interpolation": 0, "adaptReason": "NotBetter"},
             "run 1: the agnostic model is kept: validation rows show nothing to be better",
         ),

@@ -195,13 +195,26 @@ WHY_KEPT: dict[AdaptReason, str] = {
 }
 
 
+LONGEST_NOTE = 256
+"""As the API has it."""
+
+
 def _adapted(outputs: dict[str, Any]) -> str | None:
-    """How far the scenario's heavy model lies from the agnostic one; None where its trainer didn't say."""
-    reason = outputs.get("adaptReason")
+    """How far the scenario's heavy model lies from the agnostic one, and what of its data the features don't know.
+
+    None where its trainer said neither.
+    """
+    reason, share = outputs.get("adaptReason"), outputs.get("interpolation")
+    words: list[str] = []
     if reason is not None:
-        return f"the agnostic model is kept: {WHY_KEPT.get(reason, reason)}"
-    share = outputs.get("interpolation")
-    return None if share is None else f"adapted, α = {share:g}"
+        words.append(f"the agnostic model is kept: {WHY_KEPT.get(reason, reason)}")
+    elif share is not None:
+        words.append(f"adapted, α = {share:g}")
+    if uncovered := outputs.get("uncovered"):
+        column, part = max(uncovered.items(), key=lambda item: item[1])
+        others = f" and {len(uncovered) - 1} more" if len(uncovered) > 1 else ""
+        words.append(f"of {column}{others} {part:.0%} of the values lie outside what the pool's features know")
+    return "; ".join(words)[:LONGEST_NOTE] or None
 
 
 def _teacher_inputs(light: Light) -> dict[str, Any]:
