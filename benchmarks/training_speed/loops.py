@@ -91,6 +91,7 @@ class Ours:
             labels=rows.label[:, None],
             observed=torch.ones(len(rows), 1),
             weight=torch.ones(len(rows)),
+            entity=torch.zeros(len(rows), dtype=torch.int64),
         )
         schema = DataSchema.model_validate({"labels": [{"name": "label"}], "context": {"categorical": CATEGORICAL}})
         settings = TrainingSettings(epochs=1, batch_size=batch_size, learning_rate=LEARNING_RATE, seed=0)

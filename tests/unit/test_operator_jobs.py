@@ -61,10 +61,10 @@ def test_the_spec_of_the_trainer_reaches_the_pod():
 
 
 def test_a_scenario_overrides_resources_and_priority():
-    story = Story(trainer={"resources": {"limits": {"nvidia.com/gpu": 2}}, "priority": "high"})
+    story = Story(trainer={"resources": {"limits": {"nvidia.com/gpu": 1}}, "priority": "high"})
     story.settle()
     pod = pod_of(story.job("prepare"))
-    assert pod["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": "2"}}
+    assert pod["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": "1"}}
     assert pod["priorityClassName"] == "high"
 
 
