@@ -231,3 +231,15 @@ def test_flaws_of_other_scenarios_samples_are_not_this_ones(tables: Path):
 def test_what_s3_answers_says_who_must_act(text: str, kind: type[Exception]):
     with pytest.raises(kind, match=r"samples \(s3://data/samples\)"), reading("samples", "s3://data/samples"):
         raise pl.exceptions.ComputeError(text)
+
+
+def test_random_identifiers_in_a_servers_answer_mean_nothing():
+    answer = (
+        "Server returned non-2xx status code: 404 Not Found: <Error><Code>NoSuchBucket</Code>"
+        "<RequestId>A403B</RequestId><HostId>x401accessDenied</HostId></Error>"
+    )
+    with pytest.raises(DataInvalid, match="no Parquet file there"), reading("samples", "s3://nowhere/samples.parquet"):
+        raise OSError(answer)
+    denied = answer.replace("404 Not Found", "403 Forbidden").replace("NoSuchBucket", "AccessDenied")
+    with pytest.raises(ConfigInvalid, match="access denied"), reading("samples", "s3://theirs/samples.parquet"):
+        raise OSError(denied)

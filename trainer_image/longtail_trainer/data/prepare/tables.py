@@ -24,6 +24,8 @@ _DENIED = (
     "permission denied",
 )
 _UNREACHABLE = ("generic s3 error", "error sending request", "connection", "timed out", "503", "500")
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<code>(\w+)</code>")
 _UNNAMED_PARTITION = re.compile(r"not present in the given Hive schema: \"(\w+)\"")
 _MOST_PARTITION_LEVELS = 16
 
@@ -103,6 +105,14 @@ def storage_options(address: StoreAddress) -> dict[str, str]:
     return options
 
 
+def _signs(text: str) -> str:
+    """What an error's text says, in small letters. Where a server answered, its status and code alone say it: the rest
+    of an answer has random identifiers, in which any number may stand."""
+    lower = text.lower()
+    status = _STATUS.search(lower)
+    return lower if status is None else " ".join([status[1], *_CODE.findall(lower)])
+
+
 @contextmanager
 def reading(name: str, uri: str) -> Generator[None]:
     """Turn what polars raises while it reads this table into an error for the one who must act."""
@@ -112,7 +122,7 @@ def reading(name: str, uri: str) -> Generator[None]:
         text = str(error)
         short = text.partition("\n")[0][:300]
         where = f"{name} ({uri})"
-        lower = text.lower()
+        lower = _signs(text)
         if "certificate" in lower:
             raise ConfigInvalid(
                 f"{where}: the server's certificate is not trusted; give its authority in storage.caBundle",
