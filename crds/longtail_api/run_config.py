@@ -11,6 +11,7 @@ from pydantic import Field
 
 from longtail_api.base import ApiModel
 from longtail_api.data_schema import DataSchema
+from longtail_api.shared_specs import Device
 
 
 class ExitCode(IntEnum):
@@ -54,6 +55,8 @@ class StepConfig(ApiModel):
     """Scenario key, or `agnostic`."""
     run: Annotated[int, Field(ge=1)]
     seed: int = 0
+    device: Device = "Auto"
+    """Where models are trained: Auto is a GPU where the container has one."""
     threads: int | None = None
     """Threads of torch and polars; by default what the container may use."""
 

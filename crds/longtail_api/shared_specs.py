@@ -148,6 +148,10 @@ class Scheduling(ApiModel):
     """PriorityClass of the pods."""
 
 
+Device = Literal["Auto", "Cpu", "Cuda"]
+"""What models are trained on."""
+
+
 class TrainerOverrides(ApiModel):
     """What a Scenario may set for its own training pods."""
 
@@ -172,6 +176,9 @@ class Trainer(ApiModel):
     """Trainer image; by default the one the operator was installed with."""
     resources: Resources = Resources()
     """Resources of a training container."""
+    device: Device = "Auto"
+    """What models are trained on: a GPU where the container has one (Auto), the CPU, or a GPU and nothing else (Cuda).
+    Latency is measured on the CPU, where light models are served."""
     nodes: Annotated[int, Field(ge=1, le=64)] = 1
     """Pods of a step that trains on several nodes, where the method has such steps; each has one process a GPU."""
     max_concurrent_runs: Annotated[int, Field(ge=1, le=1000)] = 4

@@ -61,6 +61,7 @@ def config_base(spec: HeavyModelSpec, owner: str, run: int, digest: str, seed: i
         "owner": owner,
         "run": run,
         "seed": spec.training.seed if seed is None else seed,
+        "device": spec.trainer.device,
     }
 
 

@@ -146,4 +146,5 @@ ALT = MethodApi(
         "train-light": TrainLightConfig,
         "meta-train": MetaTrainConfig,
     },
+    distributed=frozenset({"initialize", "meta-train"}),
 )

@@ -22,8 +22,14 @@ class SequenceBatch:
     def to(self, device: torch.device, floats: torch.dtype = torch.float32) -> "SequenceBatch":
         """The same events on another device, or in another precision."""
         return SequenceBatch(
-            self.categorical.to(device), self.numeric.to(device=device, dtype=floats), self.mask.to(device)
+            self.categorical.to(device, non_blocking=True),
+            self.numeric.to(device=device, dtype=floats, non_blocking=True),
+            self.mask.to(device, non_blocking=True),
         )
+
+    def pinned(self) -> "SequenceBatch":
+        """The same events in memory from which a GPU copies by itself."""
+        return SequenceBatch(self.categorical.pin_memory(), self.numeric.pin_memory(), self.mask.pin_memory())
 
 
 @dataclass
@@ -51,13 +57,25 @@ class Batch:
         return len(self.weight)
 
     def to(self, device: torch.device, floats: torch.dtype = torch.float32) -> "Batch":
-        """The same samples on another device, or in another precision."""
+        """The same samples on another device, or in another precision; nobody waits where they are pinned."""
         return Batch(
-            self.categorical.to(device),
-            self.numeric.to(device=device, dtype=floats),
+            self.categorical.to(device, non_blocking=True),
+            self.numeric.to(device=device, dtype=floats, non_blocking=True),
             {name: sequence.to(device, floats) for name, sequence in self.sequences.items()},
-            self.labels.to(device=device, dtype=floats),
-            self.observed.to(device),
-            self.weight.to(device=device, dtype=floats),
-            self.entity.to(device),
+            self.labels.to(device=device, dtype=floats, non_blocking=True),
+            self.observed.to(device, non_blocking=True),
+            self.weight.to(device=device, dtype=floats, non_blocking=True),
+            self.entity.to(device, non_blocking=True),
+        )
+
+    def pinned(self) -> "Batch":
+        """The same samples in memory from which a GPU copies by itself."""
+        return Batch(
+            self.categorical.pin_memory(),
+            self.numeric.pin_memory(),
+            {name: sequence.pinned() for name, sequence in self.sequences.items()},
+            self.labels.pin_memory(),
+            self.observed.pin_memory(),
+            self.weight.pin_memory(),
+            self.entity.pin_memory(),
         )

@@ -73,6 +73,13 @@ class EncodedSplit:
     def __len__(self) -> int:
         return len(self.weight)
 
+    def bytes(self) -> int:
+        """Memory that the samples take."""
+        tensors = [getattr(self, field) for field in _FIELDS]
+        for sequence in self.sequences.values():
+            tensors += [sequence.categorical, sequence.numeric, sequence.offsets]
+        return sum(tensor.nbytes for tensor in tensors)
+
     def select(self, samples: Tensor, longest: Mapping[str, int] | None = None) -> Batch:
         """These samples (indices, int64, on the split's device) as one padded batch.
 

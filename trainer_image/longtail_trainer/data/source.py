@@ -54,6 +54,15 @@ class InMemory:
             yield _counted(self.rows.select(_of_rank(chosen, rank, world)), len(chosen), rank)
 
 
+class Pinned(InMemory):
+    """An encoded split for a GPU whose memory it doesn't fit: batches in pinned memory, copied while others are worked
+    on."""
+
+    def epoch(self, generator: torch.Generator | None, size: int, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        for batch in super().epoch(generator, size, rank, world):
+            yield batch.pinned()
+
+
 class OnDevice:
     """An encoded split that was moved to a device once; its batches are cut there, and nothing waits for it.
 

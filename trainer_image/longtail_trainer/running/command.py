@@ -14,14 +14,22 @@ from longtail_api.run_config import ExitCode, StepConfig
 from longtail_api.store_layout import result_key, step_prefix
 from longtail_api.store_objects import StepResult, Termination
 from longtail_store import open_store
-from longtail_trainer.running.errors import trainer_error
+from longtail_trainer.running.errors import ConfigInvalid, trainer_error
 from longtail_trainer.running.progress import Progress
+from longtail_trainer.running.ranks import (
+    LOCAL_WORLD_SIZE,
+    PROCESSES,
+    RANK_LOST,
+    WORLD_SIZE,
+    ReadOnly,
+    joined_ranks,
+)
 from longtail_trainer.running.resume import ResumePoints
 from longtail_trainer.running.run_configs import read_config
-from longtail_trainer.running.step import StepContext, carry_out, step_name
+from longtail_trainer.running.step import StepContext, carry_out, finished_result, step_name
 from longtail_trainer.running.steps import StepModule, Steps
 from longtail_trainer.running.stop import StopSignal
-from longtail_trainer.running.termination import write_termination
+from longtail_trainer.running.termination import termination_written, write_termination
 from longtail_trainer.running.threads import THREAD_VARIABLES, available_threads
 
 log = logging.getLogger("longtail_trainer")
@@ -60,7 +68,13 @@ def command(arguments: Sequence[str], steps: Steps) -> int:
             config = config.model_copy(
                 update={"store": config.store.model_copy(update={"uri": options.store_uri, "endpoint": None})}
             )
-        result = run(steps[options.step], config, options.workdir)
+        step = steps[options.step]
+        if starts_others(step, config):
+            # Loads torch, which most steps of a single process do without for a while.
+            from longtail_trainer.running.launcher import launch
+
+            return launch(arguments, config.threads or available_threads())
+        result = run(step, config, options.workdir)
     except Exception as error:
         return failed(options.step, error)
     write_termination(succeeded(config, result))
@@ -71,31 +85,59 @@ def command(arguments: Sequence[str], steps: Steps) -> int:
 def run(step: StepModule, config: StepConfig, workdir: Path | None = None) -> StepResult:
     """Carry out a step in this process; what it raises goes to the caller."""
     name = step_name(config)
-    threads = config.threads or available_threads()
+    threads = config.threads or max(1, available_threads() // int(os.environ.get(LOCAL_WORLD_SIZE, "1")))
     for variable in THREAD_VARIABLES:
         os.environ.setdefault(variable, str(threads))  # before the step's module imports torch or polars
     stop = StopSignal()
     before = signal.signal(signal.SIGTERM, stop.request)
     try:
-        store = open_store(config.store)
-        prefix = step_prefix(config.owner, config.run, name)
-        progress = Progress(store, prefix, name, config.identity)
-        with tempfile.TemporaryDirectory(prefix=f"longtail-{name}-", dir=workdir) as folder:
+        with (
+            joined_ranks() as ranks,
+            tempfile.TemporaryDirectory(prefix=f"longtail-{name}-", dir=workdir) as folder,
+        ):
+            if ranks.world > 1 and not step.distributed:
+                raise not_shared(name, ranks.world)
+            store = open_store(config.store)
+            prefix = step_prefix(config.owner, config.run, name)
+            reports = (
+                Progress(store, prefix, name, config.identity)
+                if ranks.rank == 0
+                else Progress(None, prefix, name, config.identity, write=lambda line: None)
+            )
             context = StepContext(
-                store=store,
+                store=store if ranks.rank == 0 else ReadOnly(store),
                 config=config,
-                progress=progress,
+                progress=reports,
                 resume=ResumePoints(store, prefix, config.identity),
                 workdir=Path(folder),
                 threads=threads,
                 stop=stop,
+                ranks=ranks,
             )
             try:
                 return carry_out(step.load(), config, context)
             finally:
-                progress.flush()
+                reports.flush()
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def starts_others(step: StepModule, config: StepConfig) -> bool:
+    """Whether this process is to start those that carry out the step, and isn't one of them.
+
+    Not where the step is finished: then the others may be gone for good. Raises `ConfigInvalid` where it can't be
+    shared.
+    """
+    processes = int(os.environ.get(PROCESSES, "1"))
+    if processes == 1 or WORLD_SIZE in os.environ:
+        return False
+    if not step.distributed:
+        raise not_shared(step_name(config), processes)
+    return finished_result(open_store(config.store), config) is None
+
+
+def not_shared(step: str, processes: int) -> ConfigInvalid:
+    return ConfigInvalid(f"{step} is carried out by one process, and {processes} were started; start one")
 
 
 def succeeded(config: StepConfig, result: StepResult) -> Termination:
@@ -117,5 +159,6 @@ def failed(step: str, error: Exception) -> int:
         log.error("%s: an error nobody foresaw; please report it", step, exc_info=error)
     else:
         log.error("%s: %s: %s", step, known.reason, known.message)
-    write_termination(Termination(status="Failed", reason=known.reason, message=known.message))
+    if known.reason != RANK_LOST or not termination_written():  # what the lost one told says more
+        write_termination(Termination(status="Failed", reason=known.reason, message=known.message))
     return known.exit_code

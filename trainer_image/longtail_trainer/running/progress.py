@@ -31,12 +31,14 @@ def duration(seconds: float) -> str:
 class Progress:
     """Reports of one step. Call `update` and `metric` as often as is convenient: it limits its own rate.
 
+    store: None where nothing is to be uploaded, as another process reports the step.
+
     A store that fails here never fails the step: these objects decide nothing, so the failure is one line of log.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: Store | None,
         prefix: str,
         step: str,
         identity: str,
@@ -104,6 +106,8 @@ class Progress:
         return f"{self._step}: {self._fraction:4.0%}{left}  {self._message}"
 
     def _put(self, key: str, content: bytes) -> None:
+        if self._store is None:
+            return
         try:
             self._store.put_advisory(key, content)
         except StoreError as error:
@@ -111,6 +115,8 @@ class Progress:
 
     def _earlier_lines(self) -> list[str]:
         """The metrics of earlier attempts of this same step, so that the whole history stays in one object."""
+        if self._store is None:
+            return []
         try:
             content = self._store.get(metrics_key(self._prefix))
         except ObjectMissing:

@@ -12,6 +12,7 @@ from longtail_api.store_objects import Metric, StepResult
 from longtail_store import ObjectMissing, Store, read_object, write_object_if_absent
 from longtail_trainer.running.errors import ConfigInvalid, Retryable
 from longtail_trainer.running.progress import Progress
+from longtail_trainer.running.ranks import ALONE, Ranks
 from longtail_trainer.running.resume import ResumePoints
 from longtail_trainer.running.stop import StopSignal
 
@@ -28,6 +29,8 @@ class StepContext:
     """An empty folder on this machine, removed when the step ends."""
     threads: int = 1
     stop: StopSignal = field(default_factory=StopSignal)
+    ranks: Ranks = ALONE
+    """The processes that carry out this step together. `store` takes writes of the first one alone."""
 
     @property
     def prefix(self) -> str:
@@ -86,17 +89,23 @@ def finished_result(store: Store, config: StepConfig) -> StepResult | None:
 
 def carry_out(step: Step, config: StepConfig, context: StepContext) -> StepResult:
     """The result of the step, in the store when this returns. Runs it only where no earlier attempt finished it."""
-    earlier = finished_result(context.store, config)
+    earlier = context.ranks.of_first(lambda: finished_result(context.store, config))
     if earlier is not None:
         context.progress.update(1.0, "was finished by an earlier attempt; its result is kept")
         return earlier
     started = time.monotonic()
     result = step(config, context)
     result = result.model_copy(update={"seconds": round(time.monotonic() - started, 3)})
-    if write_object_if_absent(context.store, result_key(config.owner, config.run, step_name(config)), result):
+    return context.ranks.of_first(lambda: _kept(context.store, config, result))
+
+
+def _kept(store: Store, config: StepConfig, result: StepResult) -> StepResult:
+    """The result that the store has after this was handed in."""
+    key = result_key(config.owner, config.run, step_name(config))
+    if write_object_if_absent(store, key, result):
         return result
     # Another attempt, or this one's own write whose response was lost, came first: what the store holds is the result.
-    stored = finished_result(context.store, config)
+    stored = finished_result(store, config)
     if stored is None:
-        raise Retryable(f"{result_key(config.owner, config.run, step_name(config))} was removed while it was written")
+        raise Retryable(f"{key} was removed while it was written")
     return stored

@@ -15,6 +15,8 @@ class StepModule:
 
     config: type[StepConfig]
     module: str
+    distributed: bool = False
+    """Whether several processes can carry it out together."""
 
     def load(self) -> Step:
         """The step's function; imports its module, and with it what that step needs."""
@@ -56,5 +58,5 @@ def steps_of(methods: Iterable[Method]) -> Steps:
         for name, module in method.modules.items():
             if name in steps:
                 raise ValueError(f"method {method.api.name}: another method has a step {name}; choose another name")
-            steps[name] = StepModule(method.api.configs[name], module)
+            steps[name] = StepModule(method.api.configs[name], module, name in method.api.distributed)
     return steps

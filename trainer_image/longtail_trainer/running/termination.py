@@ -44,7 +44,18 @@ def shortened_text(text: str, characters: int) -> str:
 
 def write_termination(termination: Termination) -> None:
     """Write the message where Kubernetes looks for it; outside of a container there may be no such file."""
+    path = _path()
+    if path is not None:
+        path.write_bytes(termination_bytes(termination))
+
+
+def termination_written() -> bool:
+    """Whether some process of this container has written a message."""
+    path = _path()
+    return path is not None and path.exists() and path.stat().st_size > 0
+
+
+def _path() -> Path | None:
     given = os.environ.get("TERMINATION_MESSAGE_PATH")
     path = Path(given or DEFAULT_PATH)
-    if given or (path.exists() and os.access(path, os.W_OK)):
-        path.write_bytes(termination_bytes(termination))
+    return path if given or (path.exists() and os.access(path, os.W_OK)) else None

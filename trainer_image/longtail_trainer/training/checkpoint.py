@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from longtail_trainer.running.ranks import Ranks
 from longtail_trainer.running.resume import ResumePoint
 
 log = logging.getLogger(__name__)
@@ -89,23 +90,43 @@ class Checkpoint:
 
     def save(self, progress: Progress) -> None:
         """The state of all parts, in place of what was saved before."""
-        if self._resume is None:
-            return
-        stream = io.BytesIO()
-        parts = {name: part.state_dict() for name, part in self._parts.items()}
-        torch.save({"format": FORMAT, "origin": self._origin, **vars(progress), "parts": parts}, stream)
-        self._resume.save(self._name, stream.getvalue())
+        if self._resume is not None:
+            saved = {"format": FORMAT, "origin": self._origin, **vars(progress), "parts": self._states()}
+            self._resume.save(self._name, _packed(saved))
+
+    def agree(self, ranks: Ranks) -> None:
+        """Bring all parts to the state that rank 0's have, on every rank."""
+        if ranks.world > 1:
+            packed = ranks.of_first(lambda: _packed(self._states()))
+            if ranks.rank > 0:
+                self._bring(_unpacked(packed))
 
     def load(self) -> Progress | None:
         """Bring all parts to the state saved last; None, and nothing changed, where there is none."""
         payload = None if self._resume is None else self._resume.load(self._name)
         if payload is None:
             return None
-        # Parts move what they are given to where they are themselves.
-        saved: dict[str, Any] = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+        saved = _unpacked(payload)
         if saved.get("format") != FORMAT or saved["origin"] != self._origin:
             log.warning("the saved state of %s has another origin, or form; starting over", self._name)
             return None
-        for name, part in self._parts.items():
-            part.load_state_dict(saved["parts"][name])
+        self._bring(saved["parts"])
         return Progress(saved["epoch"], saved["over"])
+
+    def _states(self) -> dict[str, Any]:
+        return {name: part.state_dict() for name, part in self._parts.items()}
+
+    def _bring(self, states: Mapping[str, Any]) -> None:
+        for name, part in self._parts.items():
+            part.load_state_dict(states[name])
+
+
+def _packed(state: dict[str, Any]) -> bytes:
+    stream = io.BytesIO()
+    torch.save(state, stream)
+    return stream.getvalue()
+
+
+def _unpacked(content: bytes) -> dict[str, Any]:
+    # Parts move what they are given to where they are themselves.
+    return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)

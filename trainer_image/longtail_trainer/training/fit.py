@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol, TypeVar
 
 from longtail_trainer.running.errors import ConfigInvalid
+from longtail_trainer.running.ranks import ALONE, AgreedStop, Ranks, SharedResume
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.training.checkpoint import Checkpoint, Progress, Stateful
@@ -68,6 +70,7 @@ def fit(
     stop: Stop,
     report: Callable[[int, float, Judgement], None] = lambda epoch, loss, judgement: None,
     origin: str = "",
+    ranks: Ranks = ALONE,
 ) -> int:
     """Run the program to its end; the number of epochs that took.
 
@@ -75,26 +78,34 @@ def fit(
     judgement)` is called. A saved state is gone on from, if it has the same `origin`; on the same machine with the
     same number of threads the result is that of an uninterrupted run, bit for bit.
 
+    Where several ranks train, what an epoch came to is what it came to on rank 0: all go on from its parts, and end
+    together. Only rank 0 saves and reports.
+
     Raises `ConfigInvalid` (TrainingDiverged) where the training loss is no longer a number, and what `stop` raises.
     """
+    if ranks.world > 1:
+        stop, resume = AgreedStop(stop, ranks), None if resume is None else SharedResume(resume, ranks)
     checkpoint = Checkpoint(program.name, program.parts, resume, origin)
     progress = checkpoint.load()
     if progress is None:
         program.start(stop)
+        checkpoint.agree(ranks)
         progress = Progress(0, program.is_over(0))
         checkpoint.save(progress)
     while progress.epoch < program.epochs and not progress.over:
         epoch = progress.epoch + 1
         with seeded(epoch_seed(program.seed, epoch)):
             loss = program.train(epoch, stop)
-        if not math.isfinite(loss):
+        if ranks.any(not math.isfinite(loss)):
             raise ConfigInvalid(
                 f"the training loss of epoch {epoch} is {loss}; {program.remedy}", reason="TrainingDiverged"
             )
         judgement = program.judge(epoch, stop)
+        checkpoint.agree(ranks)
         progress = Progress(epoch, program.is_over(epoch))
         checkpoint.save(progress)
-        report(epoch, loss, judgement)
+        told = partial(report, epoch, loss, judgement)
+        ranks.of_first(told)
         stop.raise_if_requested()
     program.end()
     return progress.epoch

@@ -48,22 +48,34 @@ class LabelLosses:
             weights = weights * shares.to(weights)
         return (self.terms(logits, labels) * weights * observed).sum(-1)
 
+    def totals(self, observed: Tensor, weight: Tensor) -> Tensor:
+        """(1 + terms,) float64: the weight of all rows, then of those that observe each term. Of parts, they add up."""
+        rows = weight.double()
+        # In double precision, so that the same sum in another order still gives the same shares.
+        return torch.cat([rows.sum()[None], (rows[:, None] * observed).sum(0)])
+
     def shares(self, observed: Tensor, weight: Tensor) -> Tensor:
         """(terms,) by how much fewer rows observe a term than there are: all rows' weight ÷ the observed rows'.
 
         With it, the mean of `each` over all rows is a mean over observed rows in every term. 0 for a term that no row
         observes, exactly 1 for one that all do.
         """
-        rows = weight.double()
-        weights = (rows[:, None] * observed).sum(0)
-        # In double precision, so that the same sum in another order still gives 1.
-        ratio = rows.sum() / weights.clamp(min=1e-300)
-        return torch.where(weights > 0, ratio, 0).to(weight.dtype)
+        return _shares(self.totals(observed, weight)).to(weight.dtype)
 
     def mean(self, logits: Tensor, labels: Tensor, observed: Tensor, weight: Tensor) -> Tensor:
         """The loss of these samples: of each term the mean over its observed rows; 0 where nothing is observed."""
         each = self.each(logits, labels, observed, self.shares(observed, weight))
         return (each * weight).sum() / weight.sum().clamp(min=1e-12)
+
+    def part_of_mean(self, logits: Tensor, labels: Tensor, observed: Tensor, weight: Tensor, totals: Tensor) -> Tensor:
+        """What these samples are of the mean over all that `totals` are of; such parts add up to `mean` of them all."""
+        each = self.each(logits, labels, observed, _shares(totals))
+        return (each * weight).sum() / totals[0].to(weight.dtype).clamp(min=1e-12)
+
+
+def _shares(totals: Tensor) -> Tensor:
+    rows, weights = totals[0], totals[1:]
+    return torch.where(weights > 0, rows / weights.clamp(min=1e-300), 0)
 
 
 @lru_cache(maxsize=64)

@@ -6,15 +6,19 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from longtail_trainer.data.encoded import EncodedSplit, batches
+from longtail_trainer.data.batches import Batch
+from longtail_trainer.data.encoded import EncodedSplit
+from longtail_trainer.running.ranks import ALONE, Ranks
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.training.checkpoint import Best, Stateful
 from longtail_trainer.training.cool_down import CoolDown
+from longtail_trainer.training.device import source_near
 from longtail_trainer.training.fit import fit
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.reduction import sum_gradients, summed
 from longtail_trainer.training.scoring import can_judge, mean_loss
 from longtail_trainer.training.seeds import epoch_seed
 from longtail_trainer.training.settings import TrainingSettings
@@ -44,15 +48,17 @@ def train(
     resume: ResumePoint | None,
     stop: Stop,
     report: Callable[[int, float, float], None] = lambda epoch, training_loss, validation_loss: None,
+    ranks: Ranks = ALONE,
 ) -> TrainingOutcome:
     """Train `model` in place; it ends with the weights of the epoch whose validation loss is lowest.
 
     Where no validation row has a label, nothing can be judged: the last epoch's weights are kept, or, with
     `keep_start`, those at the start, and no epoch is run. `report(epoch, training loss, validation loss)` is called
-    after each epoch. Resumes, and raises, as `fit` does.
+    after each epoch. Resumes, and raises, as `fit` does. Several ranks, of the same weights and rows, take their shares
+    of the same batches, and step along the sum of their gradients: that of the whole batch.
     """
-    program = Supervised(model, training, validation, losses, settings)
-    epochs = fit(program, resume, stop, report)
+    program = Supervised(model, training, validation, losses, settings, ranks)
+    epochs = fit(program, resume, stop, report, ranks=ranks)
     return TrainingOutcome(epochs, program.best.epoch, program.best.figures["loss"])
 
 
@@ -69,9 +75,11 @@ class Supervised:
         validation: EncodedSplit | None,
         losses: LabelLosses,
         settings: TrainingSettings,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._model = model
-        self._training = training
+        self._training = source_near(training, next(model.parameters()).device)
+        self._ranks = ranks
         self._validation = validation if can_judge(validation) else None
         self._losses = losses
         self._settings = settings
@@ -98,25 +106,28 @@ class Supervised:
 
     def train(self, epoch: int, stop: Stop) -> float:
         """One pass over shuffled minibatches; the mean of their losses."""
-        model, settings = self._model, self._settings
+        model, settings, ranks = self._model, self._settings, self._ranks
         parameter = next(model.parameters())
         self._set_pace(epoch)
         model.train()
+        if ranks.world > 1:  # each has rows of its own, and drops out other units of them
+            torch.manual_seed(epoch_seed(self.seed, f"{epoch} of rank {ranks.rank}"))
         # Read once an epoch: to read a loss is to wait for the device.
         total = torch.zeros((), dtype=torch.float64, device=parameter.device)
         count = 0
         shuffle = torch.Generator().manual_seed(epoch_seed(self.seed, epoch))
         steps = settings.steps_in(1 if self._cool_down.begun else epoch, len(self._training))
-        for batch in islice(batches(self._training, settings.batch_size, shuffle), steps):
+        for batch in islice(self._training.epoch(shuffle, settings.batch_size, ranks.rank, ranks.world), steps):
             stop.raise_if_requested()
             batch = batch.to(parameter.device, parameter.dtype)
             self._optimizer.zero_grad()
-            loss = self._losses.mean(model(batch), batch.labels, batch.observed, batch.weight)
+            loss = self._loss(batch)
             loss.backward()
+            sum_gradients(model.parameters(), ranks)
             settings.step(self._optimizer)
             total += loss.detach()
             count += 1
-        return float(total) / max(1, count)
+        return float(summed(total, ranks)) / max(1, count)
 
     def judge(self, epoch: int, stop: Stop) -> float:
         """The validation loss; NaN where there is none to be had, and then the last epoch counts."""
@@ -159,6 +170,14 @@ class Supervised:
             self._optimizer.state.clear()
         share = cool_down.share(epoch, settings.final_share)
         settings.set_rate(self._optimizer, cool_down.best, self._planned, share)
+
+    def _loss(self, batch: Batch) -> Tensor:
+        """Of one process the loss of its batch, of several this one's part of the loss of them all."""
+        logits = self._model(batch)
+        if self._ranks.world == 1:
+            return self._losses.mean(logits, batch.labels, batch.observed, batch.weight)
+        totals = summed(self._losses.totals(batch.observed, batch.weight), self._ranks)
+        return self._losses.part_of_mean(logits, batch.labels, batch.observed, batch.weight, totals)
 
     def _validation_loss(self) -> float:
         return math.nan if self._validation is None else mean_loss(self._model, self._validation, self._losses)

@@ -41,7 +41,7 @@ from longtail_trainer.pictures import Kept, learning_curves, loss_curves, publis
 from longtail_trainer.running.epochs import TRAINING_ENDS, epoch_report
 from longtail_trainer.running.errors import DataInvalid
 from longtail_trainer.running.step import StepContext
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training.device import device_of
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.scoring import predict
@@ -55,7 +55,7 @@ def run(config: AdaptConfig, context: StepContext) -> StepResult:
 
     Raises `DataInvalid` where the base version or prepared data is missing or damaged.
     """
-    device = training_device(context.threads)
+    device = device_of(context)
     context.progress.update(0.01, "loading the agnostic model and the data")
     manifest = load_manifest(context.store, config.manifest)
     version = _base_version(context, config.base_version)

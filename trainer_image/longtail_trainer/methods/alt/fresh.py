@@ -1,9 +1,10 @@
 """How a heavy model begins: fresh weights of a seed, and the settings of its pooled training."""
 
+import torch
+
 from longtail_api.architecture import Architecture, Training
 from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.models.alt_heavy.model import HeavyModel
-from longtail_trainer.training.device import training_device
 from longtail_trainer.training.seeds import seeded
 from longtail_trainer.training.settings import TrainingSettings
 
@@ -14,12 +15,12 @@ def fresh_heavy(
     architecture: Architecture,
     cell: LightArchitecture | None,
     seed: int,
-    threads: int,
+    device: torch.device,
 ) -> HeavyModel:
-    """A heavy model whose weights follow from the seed, where it is trained; torch's own state is left alone."""
+    """A heavy model on the device, whose weights follow from the seed; torch's own state is left alone."""
     with seeded(seed):
         model = HeavyModel(features, encoder, architecture, cell)
-    return model.to(training_device(threads))
+    return model.to(device)
 
 
 def pooled_training(training: Training, seed: int) -> TrainingSettings:

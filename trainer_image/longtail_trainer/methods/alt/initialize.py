@@ -7,6 +7,7 @@ scenario stand in the version's record (`auc/<scenario>`). No test row is read. 
 """
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import reduce
 from pathlib import Path
@@ -37,17 +38,18 @@ from longtail_trainer.data.prepare.statistics import merge
 from longtail_trainer.data.rows import labels_alone
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
-from longtail_trainer.methods.alt.initialization import PoolRows, as_given, choose
+from longtail_trainer.methods.alt.initialization import Chosen, PoolRows, as_given, choose
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import save_weights
 from longtail_trainer.pictures import Kept, learning_curves, loss_curves, publish, published
 from longtail_trainer.running.epochs import epoch_report
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.running.step import StepContext
+from longtail_trainer.training.device import device_of
 from longtail_trainer.training.evaluation import evaluate, primary_metric
 from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.scoring import predict
-from longtail_trainer.training.supervised import train
+from longtail_trainer.training.supervised import TrainingOutcome, train
 
 SCENARIO_AVERAGE = "scenarioAverageAuc"
 
@@ -59,7 +61,7 @@ def run(config: InitializeConfig, context: StepContext) -> StepResult:
     with another schema or the generation has begun with another one.
     """
     chain = Chain(context.store)
-    version = first_of_generation(chain, config.generation)
+    version = context.ranks.of_first(lambda: first_of_generation(chain, config.generation))
     if version is None:
         version = _trained(chain, config, context)
     if version.schema_hash != config.schema_hash:
@@ -80,12 +82,13 @@ def run(config: InitializeConfig, context: StepContext) -> StepResult:
             "validation": {name: Metric(value=value) for name, value in version.metrics.items() if "/" not in name}
         },
         flops=version.flops,
-        pictures=published(context.store, context.prefix),
+        pictures=context.ranks.of_first(lambda: published(context.store, context.prefix)),
     )
 
 
 def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Version:
-    """Train the generation's first model and commit it."""
+    """Train the generation's first model and commit it. A search before it is rank 0's; all ranks train."""
+    ranks = context.ranks
     context.progress.update(0.01, f"loading {len(config.pool)} scenarios")
     manifests = [load_manifest(context.store, key) for key in config.pool]
     for key, manifest in zip(config.pool, manifests, strict=True):
@@ -95,12 +98,13 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
     features = fit_features(config.data_schema, statistics)
     content = features.to_bytes()
     features_sha256 = hashlib.sha256(content).hexdigest()
-    context.store.put_if_absent(features_key(features_sha256), content)
+    ranks.of_first(lambda: context.store.put_if_absent(features_key(features_sha256), content))
 
     rows = _rows(context.store, manifests, features)
-    chosen = choose(config, config.search, context, features, rows) if config.search else as_given(config)
+    search = config.search
+    chosen = ranks.of_first(lambda: choose(config, search, context, features, rows)) if search else as_given(config)
     seed = config.seed + chosen.training.seed
-    model = fresh_heavy(features, chosen.encoder, chosen.architecture, chosen.cell, seed, context.threads)
+    model = fresh_heavy(features, chosen.encoder, chosen.architecture, chosen.cell, seed, device_of(context))
     outcome = train(
         model,
         rows.training,
@@ -110,16 +114,31 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
         context.resume,
         context.stop,
         epoch_report(context.progress, chosen.training.epochs),
+        ranks,
     )
+    validations = {manifest.scenario: split for manifest, split in zip(manifests, rows.validations, strict=True)}
+    return ranks.of_first(lambda: _committed(chain, config, context, features, chosen, model, outcome, validations))
+
+
+def _committed(
+    chain: Chain,
+    config: InitializeConfig,
+    context: StepContext,
+    features: Features,
+    chosen: Chosen,
+    model: HeavyModel,
+    outcome: TrainingOutcome,
+    validations: Mapping[str, EncodedSplit],
+) -> Version:
+    """Commit the trained model with its figures; the generation's first version, which another attempt may have
+    committed before."""
 
     def curves() -> str:
         kept = Kept(outcome.best_epoch, outcome.best_loss)
         return learning_curves("Learning curves of the agnostic model", loss_curves(context.progress.records()), kept)
 
     publish(context.store, context.prefix, "learning-curves", curves)
-    figures = {
-        manifest.scenario: judged(model, split) for manifest, split in zip(manifests, rows.validations, strict=True)
-    }
+    figures = {scenario: judged(model, split) for scenario, split in validations.items()}
     metrics = pool_metrics(features, figures)
     weights = Path(context.workdir, "weights.safetensors")
     save_weights(model, weights)
@@ -131,7 +150,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
             kind="initial",
             generation=config.generation,
             checkpoint=checkpoint,
-            features_sha256=features_sha256,
+            features_sha256=hashlib.sha256(features.to_bytes()).hexdigest(),
             model=AltHeavy(encoder=chosen.encoder, architecture=chosen.architecture, cell=chosen.cell),
             initialization=chosen.outcome,
             schema_hash=config.schema_hash,

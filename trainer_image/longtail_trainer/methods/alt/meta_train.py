@@ -15,6 +15,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from longtail_api.methods.alt import MetaTrainConfig
@@ -36,7 +37,7 @@ from longtail_trainer.models.weights import save_weights
 from longtail_trainer.running.epochs import TRAINING_ENDS, TRAINING_STARTS
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.running.step import StepContext
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training.device import device_of
 from longtail_trainer.training.loss import LabelLosses
 
 log = logging.getLogger(__name__)
@@ -60,17 +61,17 @@ def run(config: MetaTrainConfig, context: StepContext) -> StepResult:
     Raises `DataInvalid` where prepared data is missing or damaged, or has no query or validation rows, and
     `ConfigInvalid` where the chain is at another generation, or data was prepared with another schema.
     """
-    chain = Chain(context.store)
+    chain, ranks = Chain(context.store), context.ranks
     while True:
         # The head first: a version that another attempt commits from here on is found, or takes this one's number.
-        base = _head(chain, config)
-        own = committed_by(chain, config.identity, config.base_version)
+        base = ranks.of_first(lambda: _head(chain, config))
+        own = ranks.of_first(lambda: committed_by(chain, config.identity, config.base_version))
         if own is not None:
             log.info("version %d was committed by an earlier attempt; it is kept", own.number)
             return _result(context, own, own.number - 1, own.metrics, committed=True)
         _must_be_current(base, config)
         context.progress.update(0.01, f"loading version {base.number} and {len(config.manifests)} scenarios")
-        model = load_version(context.store, base).to(training_device(context.threads))
+        model = load_version(context.store, base).to(device_of(context))
         trained = _trained(model, base, config, context)
         if trained.outcome.best_round == 0:
             return _result(context, base, base.number, _figures(trained), committed=False)
@@ -78,7 +79,8 @@ def run(config: MetaTrainConfig, context: StepContext) -> StepResult:
         weights = Path(context.workdir, "weights.safetensors")
         save_weights(model, weights)
         figures = _figures(trained)
-        done = replace(
+        commit = partial(
+            replace,
             chain,
             config.identity,
             base,
@@ -88,6 +90,7 @@ def run(config: MetaTrainConfig, context: StepContext) -> StepResult:
             metrics=figures,
             orphans_seconds=config.orphans_seconds,
         )
+        done = ranks.of_first(commit)
         if isinstance(done, Committed):
             return _result(context, done.version, base.number, figures, committed=True)
         log.warning("version %d (%s) came first; training starts over from there", done.winner.number, done.winner.kind)
@@ -133,6 +136,7 @@ def _trained(model: HeavyModel, base: Version, config: MetaTrainConfig, context:
         context.resume,
         context.stop,
         _report(context, config.rounds),
+        context.ranks,
     )
     after = _pool_metrics(model, tasks)
     return Trained(

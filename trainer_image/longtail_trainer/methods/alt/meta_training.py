@@ -19,11 +19,13 @@ from longtail_api.store_objects import Features, Split
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
+from longtail_trainer.running.ranks import ALONE, Ranks
 from longtail_trainer.running.resume import ResumePoint
-from longtail_trainer.running.stop import Stop
+from longtail_trainer.running.stop import NeverStops, Stop
 from longtail_trainer.training.checkpoint import Best, Stateful
 from longtail_trainer.training.fit import fit
 from longtail_trainer.training.loss import LabelLosses
+from longtail_trainer.training.reduction import sum_in_place, summed
 from longtail_trainer.training.scoring import can_judge, mean_loss
 from longtail_trainer.training.seeds import epoch_seed
 from longtail_trainer.training.settings import TrainingSettings
@@ -94,17 +96,19 @@ def meta_train(
     resume: ResumePoint,
     stop: Stop,
     report: Callable[[int, float, Quality], None] = lambda round_, query_loss, quality: None,
+    ranks: Ranks = ALONE,
 ) -> MetaTrainingOutcome:
     """Train `model` in place; it ends with the best round's weights, or those at the start where none is better.
 
     `origin` names weights and data that this starts from: what was saved from others is ignored.
     `report(round, mean query loss of its episodes, quality)` is called after each round. Random choices follow from
-    the seed, the round and the scenario alone, so what is killed and resumed ends bit for bit as it would have.
+    the seed, the round and the scenario alone, so what is killed and resumed ends bit for bit as it would have. Several
+    ranks share the episodes of a step, and the scenarios that a result is judged by.
     Raises `DataInvalid` where no scenario has query rows, or none has validation rows, and `ConfigInvalid`
     (TrainingDiverged).
     """
-    program = _Episodes(model, tasks, losses, settings)
-    rounds = fit(program, resume, stop, report, origin)
+    program = _Episodes(model, tasks, losses, settings, ranks)
+    rounds = fit(program, resume, stop, report, origin, ranks)
     best = program.best
     return MetaTrainingOutcome(rounds, best.epoch, Quality(**best.start), Quality(**best.figures))
 
@@ -116,10 +120,16 @@ class _Episodes:
     remedy = "lower training.fineTuneLearningRate"
 
     def __init__(
-        self, model: nn.Module, tasks: Sequence[Task], losses: LabelLosses, settings: MetaTrainingSettings
+        self,
+        model: nn.Module,
+        tasks: Sequence[Task],
+        losses: LabelLosses,
+        settings: MetaTrainingSettings,
+        ranks: Ranks,
     ) -> None:
         self._model = model
         self._tasks = tasks
+        self._ranks = ranks
         self._judging = [task for task in tasks if can_judge(task.load("validation"))]
         if not self._judging:
             raise DataInvalid("no scenario has validation rows to judge the result by; set split.validation above 0")
@@ -142,11 +152,13 @@ class _Episodes:
         together = self._settings.scenarios_per_step
         query_losses: list[float] = []
         for first in range(0, len(order), together):
+            stop.raise_if_requested()
             tasks = [self._tasks[index] for index in order[first : first + together]]
             query_losses += self._step(tasks, epoch, stop)
-        if not query_losses:
+        mean = self._mean(query_losses)
+        if mean is None:
             raise EmptyQuerySet("no scenario has a query row with an observed label; raise queryShare, or add samples")
-        return fmean(query_losses)
+        return mean
 
     def judge(self, epoch: int, stop: Stop) -> Quality:
         """On all scenarios' validation rows."""
@@ -165,11 +177,11 @@ class _Episodes:
         self._model.eval()
 
     def _step(self, tasks: Sequence[Task], round_: int, stop: Stop) -> list[float]:
-        """One step along the sum of their feedback (Eq. 3); the query losses of those that have query rows."""
-        total: dict[str, Tensor] = {}
+        """One step along the sum of their feedback (Eq. 3); the query losses of this rank's that have query rows."""
+        total = {name: torch.zeros_like(parameter) for name, parameter in self._model.named_parameters()}
         query_losses: list[float] = []
-        for task in tasks:
-            adapted = self._learner.fine_tuned(task, round_, stop)
+        for task in self._own(tasks):
+            adapted = self._learner.fine_tuned(task, round_, self._within(stop))
             try:
                 found = feedback(adapted, task.load("query"), self._losses)
             except EmptyQuerySet:
@@ -177,23 +189,44 @@ class _Episodes:
             query_losses.append(found.loss)
             scale = _clip_scale(found.gradients, self._settings.clip_norm, task.scenario)
             for name, gradient in found.gradients.items():
-                total[name] = total[name] + scale * gradient if name in total else scale * gradient
+                total[name] += scale * gradient
         with torch.no_grad():
+            sum_in_place(total.values(), self._ranks)
             for name, parameter in self._model.named_parameters():
-                if name in total:
-                    parameter -= self._settings.learning_rate * total[name]
+                parameter -= self._settings.learning_rate * total[name]
         return query_losses
 
     def _measured(self, stop: Stop) -> Quality:
         """The fine-tunings have the same seeds in every round, so that rounds can be compared."""
-        both = [self._judged(task, stop) for task in self._judging]
-        return Quality(fmean(one.agnostic for one in both), fmean(one.adapted for one in both))
+        stop.raise_if_requested()
+        both = [self._judged(task, stop) for task in self._own(self._judging)]
+        agnostic, adapted = self._mean([one.agnostic for one in both]), self._mean([one.adapted for one in both])
+        assert agnostic is not None, "there is a scenario to judge by"
+        assert adapted is not None, "there is a scenario to judge by"
+        return Quality(agnostic, adapted)
+
+    def _own(self, tasks: Sequence[Task]) -> Sequence[Task]:
+        """This rank's share."""
+        return tasks[self._ranks.rank :: self._ranks.world]
+
+    def _mean(self, own: Sequence[float]) -> float | None:
+        """Of all ranks' figures; None where there is none."""
+        if self._ranks.world == 1:
+            return fmean(own) if own else None
+        total, count = summed(torch.tensor([sum(own), len(own)], dtype=torch.float64), self._ranks)
+        return float(total / count) if count > 0 else None
+
+    def _within(self, stop: Stop) -> Stop:
+        """What an episode asks. Ranks have episodes of different lengths, and can agree only between them."""
+        return stop if self._ranks.world == 1 else NeverStops()
 
     def _judged(self, task: Task, stop: Stop) -> Quality:
         """On one scenario's validation rows."""
         validation = task.load("validation")
         agnostic = mean_loss(self._model, validation, self._losses)
-        return Quality(agnostic, mean_loss(self._learner.fine_tuned(task, 0, stop), validation, self._losses))
+        return Quality(
+            agnostic, mean_loss(self._learner.fine_tuned(task, 0, self._within(stop)), validation, self._losses)
+        )
 
 
 class Learner:

@@ -39,7 +39,7 @@ from longtail_trainer.search.budget import FLOPS
 from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.latency_cache import parts_of, predicted_costs, table_of_search
 from longtail_trainer.search.spaces.alt_cell import CellSpace, space_of
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training.device import device_of
 from longtail_trainer.training.scoring import predict
 
 log = logging.getLogger(__name__)
@@ -89,7 +89,7 @@ def _predicted(space: CellSpace, teacher: HeavyModel, config: SearchConfig, cont
 
 def _task(teacher: HeavyModel, space: CellSpace, config: SearchConfig, context: StepContext) -> SearchTask:
     context.progress.update(0.01, "loading data, and asking the teacher")
-    teacher.to(training_device(context.threads))
+    teacher.to(device_of(context))
     manifest = load_manifest(context.store, config.manifest)
     features = teacher.features
     for_weights, for_architecture = _both(manifest, config.manifest)

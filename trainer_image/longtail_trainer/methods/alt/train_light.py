@@ -67,7 +67,7 @@ from longtail_trainer.running.epochs import epoch_report
 from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid, DataInvalid
 from longtail_trainer.running.progress import parsed_records
 from longtail_trainer.running.step import StepContext
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training.device import device_of
 from longtail_trainer.training.evaluation import evaluate, primary_metric
 from longtail_trainer.training.scoring import predict
 from longtail_trainer.training.supervised import TrainingOutcome
@@ -91,7 +91,7 @@ def run(config: TrainLightConfig, context: StepContext) -> StepResult:
     teacher = load_heavy(context.store, config.heavy_result)
     seed = config.seed + config.training.seed
     _check_flops(fresh(teacher.features, architecture, config.features, seed), config.max_flops)
-    teacher.to(training_device(context.threads))
+    teacher.to(device_of(context))
     rows = _taught_rows(teacher, manifest, config, context)
     seen = SeenCategories.of(teacher.features, rows)
     model = fresh(seen.features, architecture, config.features, seed)
@@ -149,7 +149,7 @@ def _train(
         model.features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
     )
     outcome = train_light(
-        model.to(training_device(context.threads)),
+        model.to(device_of(context)),
         rows,
         validation,
         losses,

@@ -37,6 +37,7 @@ from longtail_trainer.running.resume import NamedPart
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.search.driver import Limits, NoTrialCompleted
 from longtail_trainer.search.trial import TrialEnded, TrialRecord
+from longtail_trainer.training.device import device_of
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,9 @@ def choose(
     Raises `DataInvalid` where no validation row lets candidates be compared, `NoTrialCompleted` where all ways failed,
     and `Terminated` where the step is to stop.
     """
-    objective = HeavyObjective(features, config.encoder, rows.training, rows.validations, config.seed, context.threads)
+    objective = HeavyObjective(
+        features, config.encoder, rows.training, rows.validations, config.seed, device_of(context)
+    )
     objective.check()
     known: dict[Way, Callable[[], _Arrived]] = {
         "Hyperparameters": lambda: _tuned(config, spec.hyperparameters, context, features, rows),
@@ -142,7 +145,7 @@ def _tuned(
             algorithm=spec.algorithm,
             limits=limits,
             seed=config.seed,
-            threads=context.threads,
+            device=device_of(context),
             resume=context.resume,
             stop=context.stop,
             on_trial=told,
@@ -156,7 +159,7 @@ def _tuned(
         )
 
     stored = _once(context.store, key, HyperparameterSearchResult, result)
-    model = fresh_heavy(features, config.encoder, stored.architecture, None, config.seed, context.threads)
+    model = fresh_heavy(features, config.encoder, stored.architecture, None, config.seed, device_of(context))
     outcome = WayOutcome(
         way="Hyperparameters",
         value=stored.value,
@@ -198,7 +201,7 @@ def _searched(
             rows,
             batch_size=config.training.batch_size,
             seed=config.seed + config.training.seed,
-            threads=context.threads,
+            device=device_of(context),
             resume=resume,
             stop=limit,
             after_epoch=told,
@@ -207,7 +210,7 @@ def _searched(
         return EncoderSearchResult(architecture=cell, log_probability=log_probability, value=value)
 
     stored = _once(context.store, key, EncoderSearchResult, result)
-    model = fresh_heavy(features, SEARCHED, config.architecture, stored.architecture, config.seed, context.threads)
+    model = fresh_heavy(features, SEARCHED, config.architecture, stored.architecture, config.seed, device_of(context))
     outcome = WayOutcome(way="Architecture", value=stored.value, flops=model.flops(), ended="Complete", details_key=key)
     return _Arrived(outcome, Chosen(SEARCHED, config.architecture, config.training, stored.architecture))
 

@@ -8,6 +8,8 @@ What is derived is the architecture of highest joint probability (Eq. 9, no budg
 
 from collections.abc import Callable
 
+import torch
+
 from longtail_api.architecture import Architecture
 from longtail_api.initialization_search import EncoderSearch
 from longtail_api.light_model_search import GdasParameters
@@ -20,7 +22,6 @@ from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, search
 from longtail_trainer.search.spaces.alt_cell import CellSpace, Costs, any_architecture
-from longtail_trainer.training.device import training_device
 from longtail_trainer.training.loss import LabelLosses
 
 
@@ -32,7 +33,7 @@ def found_cell(
     *,
     batch_size: int,
     seed: int,
-    threads: int,
+    device: torch.device,
     resume: ResumePoint,
     stop: Stop,
     after_epoch: Callable[[int, dict[str, float | str]], None],
@@ -42,7 +43,7 @@ def found_cell(
     Killed and resumed, it ends as it would have ended uninterrupted.
     """
     super_model = heavy_super_model(features, architecture, spec, seed)
-    super_model.to_device(training_device(threads))
+    super_model.to_device(device)
     parameters = GdasParameters.model_validate({**spec.gdas.model_dump(), "flops_weight": 0})
 
     def told(epoch: int, figures: dict[str, float | str]) -> bool:

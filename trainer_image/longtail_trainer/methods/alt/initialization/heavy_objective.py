@@ -25,6 +25,8 @@ from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.scoring import predict
 from longtail_trainer.training.supervised import train
 
+CPU = torch.device("cpu")
+
 
 def best_architecture(
     features: Features,
@@ -36,7 +38,7 @@ def best_architecture(
     algorithm: str = "racos",
     limits: Limits | None = None,
     seed: int = 0,
-    threads: int = 1,
+    device: torch.device = CPU,
     resume: ResumePoint | None = None,
     stop: Stop | None = None,
     on_trial: Callable[[TrialRecord], None] = lambda record: None,
@@ -51,7 +53,7 @@ def best_architecture(
     Raises `DataInvalid` where the figure can be estimated on no scenario, `Terminated` where `stop` says so (what was
     tried is in `resume` by then), and what `search` raises.
     """
-    objective = HeavyObjective(features, encoder, training, validations, seed, threads)
+    objective = HeavyObjective(features, encoder, training, validations, seed, device)
     objective.check()
     space = space.with_base()
     return search(
@@ -78,7 +80,7 @@ class HeavyObjective:
     training: EncodedSplit
     validations: Sequence[EncodedSplit]
     seed: int = 0
-    threads: int = 1
+    device: torch.device = CPU
     cell: LightArchitecture | None = None
     resume: ResumePoint | None = None
     """Of a training; None: what is interrupted starts over."""
@@ -109,7 +111,7 @@ class HeavyObjective:
     def __call__(self, candidate: PreDesigned, report: Report) -> float:
         """Train, reporting the figure after each epoch; the figure of the epoch whose validation loss is lowest."""
         seed = self.seed + candidate.training.seed
-        model = fresh_heavy(self.features, self.encoder, candidate.architecture, self.cell, seed, self.threads)
+        model = fresh_heavy(self.features, self.encoder, candidate.architecture, self.cell, seed, self.device)
         train(
             model,
             self.training,

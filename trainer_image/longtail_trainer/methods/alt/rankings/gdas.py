@@ -12,7 +12,7 @@ from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.derivation import most_probable
 from longtail_trainer.search.evaluators.gdas import GdasSettings, light_super_model, search
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training.device import device_of
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.scoring import predict
 from longtail_trainer.training.settings import minibatch
@@ -25,7 +25,7 @@ def gdas_ranking(task: SearchTask) -> Ranking:
     config, context = task.config, task.context
     parameters = config.algorithm.gdas
     super_model = light_super_model(task.features, config.search_space, config.features, config.seed, task.space)
-    super_model.to_device(training_device(context.threads))
+    super_model.to_device(device_of(context))
     figure = objective_name(config.objective, task.features.data_schema)
     goal = None if config.objective.goal is None else float(config.objective.goal)
 

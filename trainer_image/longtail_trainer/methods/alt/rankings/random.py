@@ -18,7 +18,7 @@ from longtail_trainer.search.evaluators.training import ShortTraining
 from longtail_trainer.search.journal import ResumeJournal, TrialAttempts
 from longtail_trainer.search.samplers.uniform import UniformSampler
 from longtail_trainer.search.trial import TrialRecord
-from longtail_trainer.training.device import training_device
+from longtail_trainer.training.device import device_of
 from longtail_trainer.training.settings import TrainingSettings, minibatch
 
 TRIALS = 8
@@ -37,7 +37,7 @@ def random_ranking(task: SearchTask) -> Ranking:
     rows = concatenate([task.support, task.query])
 
     def build(architecture: LightArchitecture, seed: int) -> LightModel:
-        return fresh(task.features, architecture, config.features, seed).to(training_device(context.threads))
+        return fresh(task.features, architecture, config.features, seed).to(device_of(context))
 
     def told(trial: TrialRecord) -> None:
         picks = space.picks(space.point_of(trial.parameters))
