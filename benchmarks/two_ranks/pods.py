@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,16 @@ class PodFailed(Exception):
     """A pod ended in a way that its Job would not try again."""
 
 
+def children_of(process: int) -> list[int]:
+    """The ids of its children, and theirs."""
+    found: list[int] = []
+    with suppress(FileNotFoundError, ProcessLookupError):
+        for thread in Path(f"/proc/{process}/task").iterdir():
+            for child in (thread / "children").read_text().split():
+                found += [int(child), *children_of(int(child))]
+    return found
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -28,7 +39,7 @@ def free_port() -> int:
 
 @dataclass
 class Pod:
-    """One node's processes; `exit_codes` of its attempts so far. A process group of its own, to be killed whole."""
+    """One node's processes; `exit_codes` of its attempts so far."""
 
     command: Sequence[str]
     environment: dict[str, str]
@@ -43,7 +54,6 @@ class Pod:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **self.environment},
-                start_new_session=True,
             )
 
     @property
@@ -51,12 +61,13 @@ class Pod:
         return bool(self.exit_codes) and self.exit_codes[-1] == 0
 
     def kill(self) -> None:
-        """All its processes at once, as where a node is lost. Nothing where it has ended."""
-        if self.process is not None:
-            try:
-                os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                return
+        """All its processes, as where a node is lost. Nothing where it has ended."""
+        if self.process is not None and self.process.poll() is None:
+            # The parent first: it would end the others in good order.
+            every = [self.process.pid, *children_of(self.process.pid)]
+            for process in every:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
 
     def look(self) -> None:
         """Start it again where it ended without success. Raises `PodFailed` where a Job would give up."""

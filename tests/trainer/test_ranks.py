@@ -214,7 +214,7 @@ def test_a_step_that_one_process_carries_out_refuses_several(tmp_path, monkeypat
 
 
 def test_ranks_that_never_come_are_given_up(monkeypatch):
-    monkeypatch.setattr("longtail_trainer.running.process_group.PROMPT", TWO_SECONDS)
+    monkeypatch.setattr("longtail_trainer.running.process_group.JOINING", TWO_SECONDS)
     for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("MASTER_PORT", str(free_port()))

@@ -17,6 +17,9 @@ from torch import distributed
 from longtail_trainer.running.errors import Retryable, trainer_error
 from longtail_trainer.running.ranks import LOCAL_RANK, RANK_LOST
 
+JOINING = timedelta(minutes=2)
+"""Longest wait for the others at the start. Their launchers have met; but one of them may have met an attempt that was
+just ending, of which nobody comes any more."""
 PROMPT = timedelta(minutes=10)
 """Longest wait for ranks that do the same work; then one of them is taken for lost."""
 PATIENT = timedelta(days=8)
@@ -88,8 +91,9 @@ class _Said:
 
 def _group(timeout: timedelta) -> distributed.ProcessGroup:
     with together():
-        group = distributed.new_group(backend="gloo", timeout=timeout)
+        group = distributed.new_group(backend="gloo", timeout=JOINING)
     assert isinstance(group, distributed.ProcessGroup), "every rank is a member"
+    distributed.set_timeout(timeout, group)
     return group
 
 
@@ -108,9 +112,10 @@ def joined() -> Generator[ProcessGroup]:
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get(LOCAL_RANK, "0")))
     with together():
-        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=PROMPT)
+        distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=JOINING)
     try:
         ranks = ProcessGroup()
+        distributed.set_timeout(PROMPT)
         yield ranks
         ranks.any(False)
     finally:
