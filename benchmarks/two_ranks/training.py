@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from longtail_api.methods.alt import InitializeConfig
-from longtail_api.store_objects import TRAINING_SPLITS, Statistics
+from longtail_api.store_objects import TRAINING_SPLITS, Features, Statistics
 from longtail_store import open_store
-from longtail_trainer.data.encoded import concatenate
+from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.features import fit_features
 from longtail_trainer.data.loading import encoded_parts, load_manifest, load_statistics
 from longtail_trainer.data.prepare.statistics import merge
@@ -27,13 +27,18 @@ from longtail_trainer.training.supervised import train
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 
 
-def trained(config: InitializeConfig, steps: int, dtype: torch.dtype, ranks: Ranks) -> nn.Module:
-    """The config's fresh model after so many steps on its pool's training rows."""
+def pool_rows(config: InitializeConfig) -> tuple[Features, EncodedSplit]:
+    """The features that the config's pool gives, and its training rows."""
     store = open_store(config.store)
     manifests = [load_manifest(store, key) for key in config.pool]
     statistics = reduce(merge, (load_statistics(store, manifest) for manifest in manifests), Statistics())
     features = fit_features(config.data_schema, statistics)
-    rows = concatenate(encoded_parts(store, manifests, TRAINING_SPLITS, features))
+    return features, concatenate(encoded_parts(store, manifests, TRAINING_SPLITS, features))
+
+
+def trained(config: InitializeConfig, steps: int, dtype: torch.dtype, ranks: Ranks) -> nn.Module:
+    """The config's fresh model after so many steps on its pool's training rows."""
+    features, rows = pool_rows(config)
     torch.set_num_threads(1)
     cpu = torch.device("cpu")
     model = fresh_heavy(features, config.encoder, config.architecture, None, config.seed, cpu).to(dtype)

@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from datetime import timedelta
 
 import pytest
+import safetensors.torch
 import torch
 
 from benchmarks.two_ranks.pods import free_port, run_ranks, run_step
@@ -25,7 +27,7 @@ from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.supervised import Supervised
 from tests.trainer.prepared_data import FEATURES, SCHEMA, write_scenario
 from tests.trainer.test_heavy_training import SETTINGS, model, rows
-from tests.trainer.training_steps import POOL, SMALL, initialize_config
+from tests.trainer.training_steps import POOL, SMALL, initialize_config, meta_train_config
 
 TWO_SECONDS = timedelta(seconds=2)
 CERTAIN = Architecture.model_validate(SMALL.model_dump() | {"dropout": "0"})
@@ -134,6 +136,29 @@ def test_a_step_of_two_pods_commits_once_and_both_end_well_though_one_is_killed_
     assert [head.number for head in heads] == [1, 1]
     assert heads[0].checkpoint.sha256 == heads[1].checkpoint.sha256
     assert heads[0].metrics == heads[1].metrics
+
+
+@pytest.mark.slow
+def test_two_pods_meta_train_to_the_version_that_one_would_have_made(config, tmp_path):
+    assert command(["initialize", "--config", str(written(config, tmp_path))], STEPS) == 0
+    weights = []
+    for number, folder in enumerate((tmp_path / "alone", tmp_path / "together")):
+        shutil.copytree(tmp_path / "store", folder / "store")
+        address = StoreAddress(uri=(folder / "store").as_uri())
+        own = meta_train_config(address, config.pool, rounds=2)
+        file = folder / "meta-train.json"
+        file.write_text(own.model_dump_json(by_alias=True))
+        if number == 0:
+            assert command(["meta-train", "--config", str(file)], STEPS) == 0
+        else:
+            run_step(["meta-train", "--config", str(file)], folder)
+        store = open_store(address)
+        head = Chain(store).head()
+        assert head.number == 2, "this training is one that helps"
+        weights.append(safetensors.torch.load(store.get(head.checkpoint.key)))
+    alone, together = weights
+    for name, tensor in alone.items():
+        assert torch.allclose(together[name], tensor, rtol=0, atol=1e-5), name
 
 
 @pytest.mark.slow

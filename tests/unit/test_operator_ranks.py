@@ -1,5 +1,6 @@
 """Steps that several processes share: Indexed Jobs, what their pods are told, and what is refused."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -16,10 +17,10 @@ GPUS = "nvidia.com/gpu"
 
 
 @pytest.fixture
-def shared(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ALT with an initialization that several processes share."""
+def unshared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A method like ALT, without a step that several processes can share."""
     alt = METHODS["ALT"]
-    monkeypatch.setitem(METHODS, "ALT", MethodApi("ALT", alt.configs, alt.refuses, frozenset({"initialize"})))
+    monkeypatch.setitem(METHODS, "ALT", MethodApi("ALT", alt.configs, alt.refuses))
 
 
 def a_model(**trainer: Any) -> Model:
@@ -43,7 +44,6 @@ def environment_of(job: Json) -> dict[str, Any]:
     return {one["name"]: one.get("value", one.get("valueFrom")) for one in container_of(job)["env"]}
 
 
-@pytest.mark.usefixtures("shared")
 def test_a_step_on_several_nodes_is_an_indexed_job_whose_pods_find_each_other():
     found = initialization(nodes=3, resources={"limits": {GPUS: 2}}, backoffLimit=2)
     job, service = found["Job"], found["Service"]
@@ -62,7 +62,11 @@ def test_a_step_on_several_nodes_is_an_indexed_job_whose_pods_find_each_other():
     assert container_of(job)["args"][0] == "initialize"
 
 
-@pytest.mark.usefixtures("shared")
+def test_a_step_is_told_what_to_train_on():
+    found = initialization(device="Cuda")
+    assert json.loads(found["ConfigMap"]["data"]["config.json"])["device"] == "Cuda"
+
+
 def test_several_gpus_of_one_node_are_one_pod_of_as_many_processes():
     found = initialization(resources={"limits": {GPUS: 4}})
     assert "Service" not in found
@@ -71,7 +75,6 @@ def test_several_gpus_of_one_node_are_one_pod_of_as_many_processes():
     assert (told["LONGTAIL_PROCESSES"], told["PET_NODE_RANK"], told["PET_MASTER_ADDR"]) == ("4", "0", "localhost")
 
 
-@pytest.mark.usefixtures("shared")
 def test_a_step_of_one_process_is_told_nothing_and_reserves_one_gpu():
     alone = initialization()
     assert not [name for name in environment_of(alone["Job"]) if name.startswith(("PET_", "LONGTAIL_"))]
@@ -83,7 +86,6 @@ def test_a_step_of_one_process_is_told_nothing_and_reserves_one_gpu():
     assert "LONGTAIL_PROCESSES" not in environment_of(job)
 
 
-@pytest.mark.usefixtures("shared")
 def test_the_service_stays_as_long_as_its_job():
     model = a_model(nodes=2)
     model.settle()
@@ -92,6 +94,7 @@ def test_the_service_stays_as_long_as_its_job():
     assert {key.kind for key in model.children} == {"Job", "ConfigMap", "Service"}
 
 
+@pytest.mark.usefixtures("unshared")
 @pytest.mark.parametrize(
     ("trainer", "words"),
     [
