@@ -1,13 +1,14 @@
 """What the three tables hold: `schema.yaml`, pasted as it is into `HeavyModel.spec.schema`."""
 
 from decimal import Decimal
+from operator import not_
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName
 from longtail_api.rules import Rule, comparing
-from longtail_api.values import Distinct, Number
+from longtail_api.values import Distinct, Number, Text
 
 ENTITY = "entity"
 TIME = "time"
@@ -17,6 +18,16 @@ WEIGHT = "weight"
 RESERVED_COLUMNS = frozenset({ENTITY, TIME, SCENARIO, SPLIT, WEIGHT})
 _RESERVED_CEL = "[" + ", ".join(f"'{name}'" for name in sorted(RESERVED_COLUMNS)) + "]"
 _RESERVED_WORDS = ", ".join(sorted(RESERVED_COLUMNS))
+_NAME = "[A-Za-z_][A-Za-z0-9_]*"
+FeatureName = Annotated[
+    str,
+    Text(
+        rf"^(context|profile|behaviors\.{_NAME})\.{_NAME}$",
+        "a feature with its table: context.item, profile.city or behaviors.clicks.item",
+        137,
+    ),
+]
+"""A feature column and where it is, as in prepared parts."""
 
 
 class LabelColumn(ApiModel):
@@ -136,6 +147,21 @@ class DataSchema(ApiModel):
             "+ size(self.profile.numeric) + size(self.behaviors) > 0",
             "the schema has no feature; name at least one under context, profile or behaviors",
         ),
+        Rule(
+            "self.sharedVocabularies.all(name, self.sharedVocabularies[name].all(column, "
+            "(column.startsWith('context.') && column.substring(8) in self.context.categorical) || "
+            "(column.startsWith('profile.') && column.substring(8) in self.profile.categorical) || "
+            "self.behaviors.exists(sequence, column.startsWith('behaviors.' + sequence.name + '.') && "
+            "column.substring(11 + size(sequence.name)) in sequence.categorical)))",
+            "names a column that is no categorical feature of the schema; correct it, or add the feature to its table",
+            "sharedVocabularies",
+        ),
+        Rule(
+            "self.sharedVocabularies.all(name, self.sharedVocabularies.all(other, name == other || "
+            "!self.sharedVocabularies[name].exists(column, column in self.sharedVocabularies[other])))",
+            "a column is in two vocabularies; keep it in one, or merge the two",
+            "sharedVocabularies",
+        ),
     )
 
     labels: Annotated[list[LabelColumn], Field(min_length=1, max_length=32)]
@@ -146,6 +172,13 @@ class DataSchema(ApiModel):
     """Features of the profile table."""
     behaviors: Annotated[list[BehaviorSequence], Field(max_length=16)] = []
     """Behavior sequences, each a table of its own."""
+    shared_vocabularies: Annotated[
+        dict[ColumnName, Annotated[list[FeatureName], Field(min_length=2, max_length=16), Distinct()]],
+        # Left out where there is none: hashes of schemas from before there were any stay as they are.
+        Field(max_length=16, exclude_if=not_),
+    ] = {}
+    """Categorical features that hold the same things, by a name of your choice, such as `item: [context.item,
+    behaviors.clicks.item]`: they have one vocabulary, counted over all of them, and one embedding."""
     split: SplitRule = SplitRule()
 
     @model_validator(mode="after")
@@ -183,3 +216,28 @@ class DataSchema(ApiModel):
         ):
             raise ValueError("the schema has no feature; name at least one under context, profile or behaviors")
         return self
+
+    @model_validator(mode="after")
+    def _shared_vocabularies_are_of_categorical_features(self) -> Self:
+        known = self.categorical_features()
+        seen: dict[str, str] = {}
+        for name, columns in self.shared_vocabularies.items():
+            for column in columns:
+                if column not in known:
+                    raise ValueError(
+                        f"sharedVocabularies.{name}: {column} is no categorical feature of the schema; "
+                        "correct it, or add the feature to its table"
+                    )
+                if column in seen:
+                    raise ValueError(
+                        f"sharedVocabularies.{name}: {column} is also in {seen[column]}; "
+                        "keep it in one, or merge the two"
+                    )
+                seen[column] = name
+        return self
+
+    def categorical_features(self) -> list[FeatureName]:
+        """Context, profile, then one sequence after the other: the order in which models read them."""
+        tables = [("context", self.context), ("profile", self.profile)]
+        tables += [(f"behaviors.{sequence.name}", sequence) for sequence in self.behaviors]
+        return [f"{table}.{name}" for table, columns in tables for name in columns.categorical]

@@ -22,6 +22,25 @@ def a_schema(sequences: int = 1, labels: int = 1, static: bool = True, max_lengt
     )
 
 
+def a_schema_of_items(names: list[str] | None = None, labels: int = 1) -> DataSchema:
+    """A candidate item in the context, and events of items: clicks of one each, and views of one after another.
+
+    names: the columns that share the vocabulary of items; all of them by default, none where the list is empty.
+    """
+    items = ["context.item", "behaviors.clicks.item", "behaviors.views.item", "behaviors.views.next"]
+    shared = items if names is None else names
+    return DataSchema(
+        labels=[LabelColumn(name="bought"), LabelColumn(name="amount", type="regression")][:labels],
+        context=FeatureColumns(categorical=["slot", "item"], numeric=["hour"]),
+        profile=FeatureColumns(categorical=["city"], numeric=["age"]),
+        behaviors=[
+            BehaviorSequence(name="clicks", categorical=["kind", "item"], numeric=["price"], max_length=6),
+            BehaviorSequence(name="views", categorical=["item", "next"], numeric=["seconds"], max_length=4),
+        ],
+        shared_vocabularies={"items": shared} if shared else {},
+    )
+
+
 def features_of(schema: DataSchema) -> Features:
     """A vocabulary of three for every categorical column; numbers run from −2 to 3."""
     tables = [static_columns(schema), *(sequence_columns(sequence) for sequence in schema.behaviors)]

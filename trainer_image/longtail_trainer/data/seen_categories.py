@@ -8,7 +8,12 @@ from torch import Tensor
 
 from longtail_api.store_objects import Features
 from longtail_trainer.data.encoded import EncodedSplit
-from longtail_trainer.data.features.columns import TableColumns, sequence_columns, static_columns
+from longtail_trainer.data.features.columns import (
+    TableColumns,
+    columns_by_vocabulary,
+    sequence_columns,
+    static_columns,
+)
 from longtail_trainer.data.loading import index_type
 
 
@@ -17,7 +22,8 @@ class SeenCategories:
     """What a model can have learned of its vocabularies: an embedding of a category without a row stays as random as it
     began, and would score noise. So such a category is unknown to it.
 
-    features: the vocabularies with the seen values alone, in their order. indices: by column, the new index of each old
+    features: the vocabularies with the seen values alone, in their order; of one that columns share, those that any of
+    them has. indices: by column, the new index of each old
     one, 0 (unknown) of what was not seen.
     """
 
@@ -29,14 +35,20 @@ class SeenCategories:
         """rows: all that the model is trained on, encoded with `features`."""
         vocabularies: dict[str, list[str]] = {}
         indices: dict[str, Tensor] = {}
-        for columns, encoded in _tables(features, rows):
-            for position, column in enumerate(columns.categorical):
-                vocabulary = features.vocabularies[column]
-                seen = torch.zeros(len(vocabulary) + 1, dtype=torch.bool)
-                seen[encoded[:, position].unique().to(torch.int64)] = True
-                seen[0] = True
-                vocabularies[column] = [value for number, value in enumerate(vocabulary, start=1) if bool(seen[number])]
-                indices[column] = torch.where(seen, seen.cumsum(0) - 1, 0)
+        values = {
+            column: encoded[:, position]
+            for columns, encoded in _tables(features, rows)
+            for position, column in enumerate(columns.categorical)
+        }
+        for columns in columns_by_vocabulary(features.data_schema):
+            vocabulary = features.vocabularies[columns[0]]
+            seen = torch.zeros(len(vocabulary) + 1, dtype=torch.bool)
+            for column in columns:
+                seen[values[column].unique().to(torch.int64)] = True
+            seen[0] = True
+            left = [value for number, value in enumerate(vocabulary, start=1) if bool(seen[number])]
+            vocabularies |= dict.fromkeys(columns, left)
+            indices |= dict.fromkeys(columns, torch.where(seen, seen.cumsum(0) - 1, 0))
         return cls(features.model_copy(update={"vocabularies": vocabularies}), indices)
 
     def encoded(self, rows: EncodedSplit) -> EncodedSplit:

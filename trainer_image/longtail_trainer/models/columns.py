@@ -38,6 +38,11 @@ class LightColumns:
     static: SelectedColumns
     sequences: dict[str, SelectedColumns]
 
+    @property
+    def categorical(self) -> list[str]:
+        """The categorical columns, those of all tables."""
+        return [column for table in (self.static, *self.sequences.values()) for column in table.categorical]
+
 
 @dataclass
 class ColumnInputs:

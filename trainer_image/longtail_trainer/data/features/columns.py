@@ -29,3 +29,16 @@ def sequence_columns(sequence: BehaviorSequence) -> TableColumns:
         tuple(f"{prefix}.{name}" for name in sequence.categorical),
         tuple(f"{prefix}.{name}" for name in sequence.numeric),
     )
+
+
+def columns_by_vocabulary(schema: DataSchema) -> list[tuple[str, ...]]:
+    """The categorical columns: those that share a vocabulary together, every other one by itself.
+
+    In the order of the schema, that of the first column where several are together.
+    """
+    vocabulary_of = {column: name for name, columns in schema.shared_vocabularies.items() for column in columns}
+    together: dict[str, list[str]] = {}
+    for column in schema.categorical_features():
+        # No column is called as a vocabulary is: columns have a dot.
+        together.setdefault(vocabulary_of.get(column, column), []).append(column)
+    return [tuple(columns) for columns in together.values()]

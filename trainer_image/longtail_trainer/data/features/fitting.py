@@ -1,14 +1,16 @@
 """Vocabularies and normalization from the merged statistics of the pool's training rows."""
 
 import logging
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
 
 from longtail_api.data_schema import DataSchema
 from longtail_api.store_objects import CategoricalStatistics, Features, NumericEncoding, NumericStatistics, Statistics
-from longtail_trainer.data.features.columns import sequence_columns, static_columns
+from longtail_trainer.data.features.columns import columns_by_vocabulary, sequence_columns, static_columns
 from longtail_trainer.data.moments import mean_and_deviation
+from longtail_trainer.data.prepare.statistics import merge_categorical
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +27,18 @@ INTERQUARTILE_RANGE_OF_A_UNIT_NORMAL = 1.349
 
 
 def fit_features(schema: DataSchema, statistics: Statistics) -> Features:
-    """The features of a generation. A column without a value gets an empty vocabulary or the identity."""
+    """The features of a generation. A column without a value gets an empty vocabulary or the identity.
+
+    Columns that share a vocabulary have that of all their values together, whichever column a value comes from.
+    """
     tables = [static_columns(schema), *(sequence_columns(sequence) for sequence in schema.behaviors)]
     vocabularies: dict[str, list[str]] = {}
-    for column in (column for table in tables for column in table.categorical):
-        counted = statistics.categorical.get(column, CategoricalStatistics())
-        vocabularies[column] = vocabulary(counted, largest=LARGEST_VOCABULARY)
-        _told(column, counted, vocabularies[column])
+    for columns in columns_by_vocabulary(schema):
+        each = [statistics.categorical.get(column, CategoricalStatistics()) for column in columns]
+        counted = reduce(merge_categorical, each)
+        fitted = vocabulary(counted, largest=LARGEST_VOCABULARY)
+        vocabularies |= dict.fromkeys(columns, fitted)
+        _told(" and ".join(columns), counted, fitted)
     return Features(
         data_schema=schema,
         vocabularies=vocabularies,

@@ -10,6 +10,7 @@ from longtail_api.store_objects import Features
 from longtail_trainer.data.batches import SequenceBatch
 from longtail_trainer.data.features.columns import sequence_columns
 from longtail_trainer.models.alt_heavy.sequence_layers import SequenceLayers
+from longtail_trainer.models.blocks.embeddings import EmbeddingTables
 from longtail_trainer.models.blocks.input_layer import InputLayer
 from longtail_trainer.models.blocks.sequence_summary import sequence_summary, summary_flops, summary_width
 from longtail_trainer.operations import Sequence
@@ -29,10 +30,11 @@ class BehaviorEncoder(nn.Module):
         features: Features,
         architecture: Architecture,
         layers: Callable[[Sequence], SequenceLayers],
+        tables: EmbeddingTables,
     ) -> None:
         super().__init__()
         self.shape = Sequence(sequence.max_length, architecture.behavior_width, architecture.behavior_heads)
-        self.inputs = InputLayer(sequence_columns(sequence), features, architecture.embedding_size)
+        self.inputs = InputLayer(sequence_columns(sequence), features, architecture.embedding_size, tables)
         self.project = nn.Linear(self.inputs.width, self.shape.width)
         self.dropout = nn.Dropout(float(architecture.dropout))
         self.layers = layers(self.shape)

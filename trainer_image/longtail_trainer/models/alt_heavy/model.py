@@ -11,6 +11,7 @@ from longtail_trainer.data.batches import Batch
 from longtail_trainer.data.features.columns import static_columns
 from longtail_trainer.models.alt_heavy.behavior import BehaviorEncoder
 from longtail_trainer.models.alt_heavy.sequence_layers import sequence_layers
+from longtail_trainer.models.blocks.embeddings import EmbeddingTables
 from longtail_trainer.models.blocks.input_layer import InputLayer
 from longtail_trainer.models.blocks.interaction import Interaction
 from longtail_trainer.models.blocks.perceptron import Perceptron
@@ -39,13 +40,14 @@ class HeavyModel(RankingModel):
         schema = features.data_schema
         dropout = float(architecture.dropout)
         self.features = features
-        self.static = InputLayer(static_columns(schema), features, architecture.embedding_size)
+        self.tables = EmbeddingTables(features, schema.categorical_features(), architecture.embedding_size)
+        self.static = InputLayer(static_columns(schema), features, architecture.embedding_size, self.tables)
         self.profile = (
             Perceptron(self.static.width, architecture.profile_layers, dropout) if self.static.width else None
         )
         self.behaviors = nn.ModuleDict(
             {
-                module_name(sequence.name): BehaviorEncoder(sequence, features, architecture, layers)
+                module_name(sequence.name): BehaviorEncoder(sequence, features, architecture, layers, self.tables)
                 for sequence in schema.behaviors
             }
         )

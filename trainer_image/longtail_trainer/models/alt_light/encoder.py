@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from longtail_api.store_objects import Features
 from longtail_trainer.models.blocks.cell import Cell
+from longtail_trainer.models.blocks.embeddings import EmbeddingTables
 from longtail_trainer.models.blocks.feature_sum import FeatureSum
 from longtail_trainer.models.blocks.layer_sum import attentive_sum, attentive_sum_flops
 from longtail_trainer.models.blocks.sequence_summary import (
@@ -31,11 +32,12 @@ class SequenceEncoder(nn.Module):
         shape: Sequence,
         layers: int,
         cell: nn.Module,
+        tables: EmbeddingTables,
     ) -> None:
         super().__init__()
         self.shape = shape
         self.layers = layers
-        self.embed = FeatureSum(columns, features, shape.width)
+        self.embed = FeatureSum(columns, features, shape.width, tables)
         self.dropout = nn.Dropout(DROPOUT)
         self.cell = cell
         self.attend = nn.Linear(shape.width, 1, bias=False)

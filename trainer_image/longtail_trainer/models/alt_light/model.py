@@ -11,6 +11,7 @@ from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.data.batches import Batch
 from longtail_trainer.models.alt_light.encoder import DROPOUT, SequenceEncoder
 from longtail_trainer.models.blocks.cell import FixedCell
+from longtail_trainer.models.blocks.embeddings import EmbeddingTables
 from longtail_trainer.models.blocks.feature_sum import FeatureSum
 from longtail_trainer.models.blocks.interaction import Interaction
 from longtail_trainer.models.columns import ColumnInputs, batch_inputs, light_columns
@@ -45,7 +46,10 @@ class LightModel(ServedModel):
         hidden = 2 * architecture.width
         make_cell = cell or partial(FixedCell, architecture)
         static = self.columns.static
-        self.static = FeatureSum(static, features, hidden) if static.categorical or static.numeric else None
+        # As wide as the cells, in which events are many; static features are brought to their own width.
+        self.tables = EmbeddingTables(features, self.columns.categorical, architecture.width)
+        some = static.categorical or static.numeric
+        self.static = FeatureSum(static, features, hidden, self.tables) if some else None
         self.sequences = nn.ModuleList(
             SequenceEncoder(
                 self.columns.sequences[sequence.name],
@@ -53,6 +57,7 @@ class LightModel(ServedModel):
                 Sequence(sequence.max_length, architecture.width, architecture.attention_heads),
                 len(architecture.layers),
                 make_cell(sequence.max_length),
+                self.tables,
             )
             for sequence in schema.behaviors
             if sequence.name in self.columns.sequences

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from longtail_api.store_objects import Features
-from longtail_trainer.models.blocks.embeddings import embedding_table, spread
+from longtail_trainer.models.blocks.embeddings import EmbeddingTables, spread
 from longtail_trainer.models.blocks.feature_sum import FeatureSum
 from longtail_trainer.models.blocks.piecewise_linear import PiecewiseLinear
 from longtail_trainer.models.blocks.sequence_summary import event_share
@@ -27,10 +27,13 @@ class FieldInputs(nn.Module):
         super().__init__()
         self.width = width
         static = columns.static
-        self.embeddings = nn.ModuleList(embedding_table(features, column, width) for column in static.categorical)
+        self.tables = EmbeddingTables(features, columns.categorical, width)
+        self.embeddings = nn.ModuleList(self.tables.lookup(column, width) for column in static.categorical)
         self.bins = nn.ModuleList(PiecewiseLinear.of(features, [column]) for column in static.numeric)
         self.numbers = nn.ModuleList(nn.Linear(one.width, width) for one in self._bins())
-        self.events = nn.ModuleList(FeatureSum(each, features, width) for each in columns.sequences.values())
+        self.events = nn.ModuleList(
+            FeatureSum(each, features, width, self.tables) for each in columns.sequences.values()
+        )
         longest = {sequence.name: sequence.max_length for sequence in features.data_schema.behaviors}
         self.lengths = [longest[name] for name in columns.sequences]
         self.shape = Fields(len(self.embeddings) + len(self.numbers) + len(self.events), width)
@@ -38,7 +41,7 @@ class FieldInputs(nn.Module):
 
     def forward(self, static: ColumnInputs, sequences: Sequence[ColumnInputs]) -> Tensor:
         """The inputs of `ServedModel.predict`; there is at least one column."""
-        fields = [table(indices) for table, indices in zip(self.embeddings, static.categorical, strict=True)]
+        fields = [lookup(indices) for lookup, indices in zip(self.embeddings, static.categorical, strict=True)]
         count = len(self.numbers)
         for position, (bins, number) in enumerate(zip(self.bins, self.numbers, strict=True)):
             fields.append(number(bins(static.numeric[..., position::count])))
