@@ -236,6 +236,14 @@ class DataSchema(ApiModel):
                 seen[column] = name
         return self
 
+    def relates_candidate_and_history(self) -> bool:
+        """Whether a context feature shares a vocabulary with one of a behavior sequence."""
+        return any(
+            any(column.startswith("context.") for column in columns)
+            and any(column.startswith("behaviors.") for column in columns)
+            for columns in self.shared_vocabularies.values()
+        )
+
     def categorical_features(self) -> list[FeatureName]:
         """Context, profile, then one sequence after the other: the order in which models read them."""
         tables = [("context", self.context), ("profile", self.profile)]

@@ -21,6 +21,11 @@ MODEL_REVISION = 2
 """Of what the trainer builds from an `Architecture`. Weights of another revision don't fit, so with a new one the next
 generation begins, as with a change of the architecture itself. 2: bins of numbers, a way round each LSTM layer."""
 
+NOTHING_TO_ATTEND_TO = (
+    "no context feature shares a vocabulary with a behavior sequence; name one in schema.sharedVocabularies, "
+    "or set it to false"
+)
+
 
 class ScenarioSelector(ApiModel):
     """Which Scenarios form the initial pool."""
@@ -100,6 +105,13 @@ class HeavyModelSpec(ApiModel):
             "raise it or lower them",
             "trainer.deadlineSeconds",
         ),
+        Rule(
+            "!self.architecture.targetAttention || self.schema.sharedVocabularies.exists(name, "
+            "self.schema.sharedVocabularies[name].exists(column, column.startsWith('context.')) && "
+            "self.schema.sharedVocabularies[name].exists(column, column.startsWith('behaviors.')))",
+            f"has nothing to compare: {NOTHING_TO_ATTEND_TO}",
+            "architecture.targetAttention",
+        ),
     )
 
     method: MethodName = "ALT"
@@ -139,6 +151,12 @@ class HeavyModelSpec(ApiModel):
         words = refused(self, METHODS[self.method])
         if words is not None:
             raise ValueError(words)
+        return self
+
+    @model_validator(mode="after")
+    def _the_candidate_has_something_to_attend_to(self) -> Self:
+        if self.architecture.target_attention and not self.data_schema.relates_candidate_and_history():
+            raise ValueError(f"architecture.targetAttention has nothing to compare: {NOTHING_TO_ATTEND_TO}")
         return self
 
     @model_validator(mode="after")

@@ -1,6 +1,7 @@
 """LightModelSearch: one search for a light architecture inside a budget."""
 
 from decimal import Decimal
+from operator import not_
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -83,6 +84,10 @@ class SearchSpace(ApiModel):
     """Candidate operations of a layer."""
     width: Annotated[int, Field(ge=1, le=512)] = 16
     """Width of every layer."""
+    # Left out where it is off: hashes of spaces from before there was any stay as they are.
+    target_attention: Annotated[bool, Field(exclude_if=not_)] = False
+    """Attention from the candidate to its history beside the encoders, as in the heavy model's
+    architecture.targetAttention; its FLOPs count against the budget."""
 
 
 class Objective(ApiModel):

@@ -96,7 +96,7 @@ def test_a_sample_without_events_has_a_finite_prediction_and_gradient(encoder):
 def test_a_sample_without_events_is_summarized_by_zeros(encoder):
     events = full_sample().sequences["items"]
     events.mask[:] = False
-    assert model(encoder).behaviors["sequence_items"](events).eq(0).all()
+    assert model(encoder).behaviors["sequence_items"](events)[0].eq(0).all()
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

@@ -1,6 +1,7 @@
 """Decisions about one Scenario: its runs and their steps."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -353,3 +354,32 @@ def test_the_status_stays_small_whatever_happened():
     assert story.status["run"]["number"] == 31
     assert len(json.dumps(story.status)) < 10_000
     assert len(story.names("Deployment")) == 1
+
+
+ITEMS: dict[str, Any] = {
+    "labels": [{"name": "click"}],
+    "context": {"categorical": ["item"]},
+    "behaviors": [{"name": "visits", "categorical": ["item"]}],
+}
+
+
+def attentive(**schema: Any) -> Story:
+    """A Scenario whose light model is to attend to its history."""
+    shared = a_heavy_model(
+        schema=ITEMS | schema, data={"samples": "s3://warehouse/samples", "behaviors": {"visits": "s3://warehouse/v"}}
+    )
+    return Story(initialized(shared), light={"searchSpace": {"targetAttention": True}})
+
+
+def test_attention_to_a_history_that_shares_nothing_with_the_candidate_is_refused_before_anything_runs():
+    story = attentive()
+    story.settle()
+    assert story.condition("Ready") == ("False", "InvalidSpec")
+    assert "light.searchSpace.targetAttention: no context feature of HeavyModel shared" in story.message("Ready")
+    assert story.names("Job") == []
+
+
+def test_attention_to_a_history_that_shares_a_vocabulary_with_the_candidate_runs():
+    story = attentive(sharedVocabularies={"item": ["context.item", "behaviors.visits.item"]})
+    story.settle()
+    assert len(story.names("Job")) == 1

@@ -4,7 +4,10 @@ A new family is one class, and one line in the union of where it may stand. With
 `Field(discriminator="family")`, which pydantic takes for several members only.
 """
 
-from typing import Literal, Self, cast
+from operator import not_
+from typing import Annotated, Literal, Self, cast
+
+from pydantic import Field
 
 from longtail_api.architecture import Architecture
 from longtail_api.base import ApiModel
@@ -26,6 +29,8 @@ class LightArchitecture(ApiModel):
     width: int
     layers: list[Layer]
     attention_heads: int = 1
+    target_attention: Annotated[bool, Field(exclude_if=not_)] = False
+    """Of a light model: whether it attends from the candidate to its history. A heavy one's `architecture` says so."""
 
 
 class AltHeavy(ApiModel):

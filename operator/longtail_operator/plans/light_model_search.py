@@ -15,7 +15,7 @@ from longtail_operator.pictures import links
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.figures import figure, objective_figure
 from longtail_operator.plans.methods import method_of
-from longtail_operator.plans.scenario_world import secret_name
+from longtail_operator.plans.scenario_world import nothing_to_attend_to, secret_name
 from longtail_operator.plans.search_world import Inputs, ModelSearch, SearchWorld, place_of
 from longtail_operator.pods import Trouble
 from longtail_operator.run_numbers import data_version
@@ -118,6 +118,9 @@ def _inputs(world: SearchWorld) -> Inputs | Trouble:
     search = method_of(target.heavy_model.spec).search
     if search is None:
         return Trouble(Reason.INVALID_SPEC, f"targetRef: {target.heavy_model.spec.method} searches for no light model")
+    trouble = nothing_to_attend_to("searchSpace.targetAttention", world.spec.search_space, target.heavy_model)
+    if trouble is not None:
+        return trouble
     run = target.status.run
     adapted = run is not None and any(step.name == search.heavy_step and step.result for step in run.steps)
     if run is None or run.base_version is None or not adapted:

@@ -20,6 +20,7 @@ from longtail_operator.plans.scenario_world import (
     STORE_RETRY_SECONDS,
     HeavyModelView,
     ScenarioWorld,
+    nothing_to_attend_to,
     schema_hash,
     tables,
 )
@@ -119,7 +120,7 @@ def _obstacle(world: ScenarioWorld) -> Trouble | None:
             f"data.behaviors: no address for the behavior table {missing[0]!r} of the schema; give it here or in the "
             "HeavyModel",
         )
-    return None
+    return nothing_to_attend_to("light.searchSpace.targetAttention", world.spec.light.search_space, heavy_model)
 
 
 def _blocked(

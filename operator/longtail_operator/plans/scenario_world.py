@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from longtail_api.conditions import Reason
 from longtail_api.heavy_model import MODEL_REVISION, HeavyModelSpec, HeavyModelStatus
 from longtail_api.labels import RUN_ANNOTATION
+from longtail_api.light_model_search import SearchSpace
 from longtail_api.methods import METHODS
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_layout import manifest_key, scenario_key
@@ -127,6 +129,17 @@ def schema_hash(spec: HeavyModelSpec) -> str:
         encoder=spec.encoder,
         architecture=spec.architecture.to_json_dict(),
         revision=MODEL_REVISION,
+    )
+
+
+def nothing_to_attend_to(field: str, space: SearchSpace, heavy_model: HeavyModelView) -> Trouble | None:
+    """Why light models of this space can't be: `field` asks for attention between features that nothing relates."""
+    if not space.target_attention or heavy_model.spec.data_schema.relates_candidate_and_history():
+        return None
+    return Trouble(
+        Reason.INVALID_SPEC,
+        f"{field}: no context feature of HeavyModel {heavy_model.key.name} shares a vocabulary with a behavior "
+        "sequence; name one in its schema.sharedVocabularies, or set this to false",
     )
 
 

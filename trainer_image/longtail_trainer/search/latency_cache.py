@@ -36,7 +36,7 @@ STEP = 100
 class LatencyParts:
     """What a table is about: light models of these features and names, round layers of these operations.
 
-    architecture: any of the space; its width, number of layers and heads count.
+    architecture: any of the space; its width, number of layers, heads and target attention count.
     """
 
     features: Features
@@ -69,7 +69,8 @@ def cache_folder() -> Path:
 def parts_of(features: Features, spec: SearchSpace, names: list[str]) -> LatencyParts:
     """What the table of a search is about."""
     operations = tuple(dict.fromkeys(spec.operations))
-    architecture = any_architecture(spec.width, spec.layers, default_heads(spec.width), operations[0])
+    heads = default_heads(spec.width)
+    architecture = any_architecture(spec.width, spec.layers, heads, operations[0], spec.target_attention)
     return LatencyParts(features, names, architecture, operations)
 
 
@@ -131,6 +132,7 @@ def table_key(parts: LatencyParts) -> str:
         "width": architecture.width,
         "layers": len(architecture.layers),
         "heads": architecture.attention_heads,
+        "targetAttention": architecture.target_attention,
         "operations": sorted(parts.operations),
         "features": parts.features.to_json_dict(),  # its schema has the sequences' lengths
         "names": list(parts.names),

@@ -18,7 +18,7 @@ from longtail_trainer.operations.masks import keep
 
 
 class BehaviorEncoder(nn.Module):
-    """(batch, length) events → (batch, width of the summary).
+    """(batch, length) events → (batch, width of the summary), and the embedded events (batch, length, shape.width).
 
     The events are embedded and brought to the encoder's width, run through its layers, and summarized, with an
     attentive mean.
@@ -41,11 +41,12 @@ class BehaviorEncoder(nn.Module):
         self.attend = nn.Linear(self.shape.width, 1)
         self.width = summary_width(self.shape.width, attentive=True)
 
-    def forward(self, events: SequenceBatch) -> Tensor:
+    def forward(self, events: SequenceBatch) -> tuple[Tensor, Tensor]:
         mask = events.mask
         embedded = keep(self.project(self.inputs(events.categorical, events.numeric)).relu(), mask)
         states = self.layers(self.dropout(embedded), mask)
-        return sequence_summary(states, embedded, mask, self.shape.length, self.attend(states).squeeze(-1))
+        scores = self.attend(states).squeeze(-1)
+        return sequence_summary(states, embedded, mask, self.shape.length, scores), embedded
 
     def flops(self) -> int:
         """Of one sample with `maxLength` events."""

@@ -15,6 +15,8 @@ from longtail_trainer.models.blocks.embeddings import EmbeddingTables
 from longtail_trainer.models.blocks.input_layer import InputLayer
 from longtail_trainer.models.blocks.interaction import Interaction
 from longtail_trainer.models.blocks.perceptron import Perceptron
+from longtail_trainer.models.blocks.target_attention import CandidateAttention, History
+from longtail_trainer.models.columns import light_columns
 from longtail_trainer.models.contract import RankingModel
 
 
@@ -24,7 +26,8 @@ class HeavyModel(RankingModel):
     cell: layers of every behavior encoder, where a search has found them; `encoder` is `Searched` then. make_cell:
     what stands in their place, by the sequence's length; by default those very layers.
 
-    Raises `ConfigInvalid` where the heads do not divide the width, or the cell doesn't fit.
+    Raises `ConfigInvalid` where the heads do not divide the width, the cell doesn't fit, or the candidate has nothing
+    to attend to.
     """
 
     def __init__(
@@ -51,7 +54,10 @@ class HeavyModel(RankingModel):
                 for sequence in schema.behaviors
             }
         )
-        behavior = sum(one.width for one in self.encoders())
+        self.candidate = CandidateAttention(
+            architecture.target_attention, light_columns(schema), self.tables, [one.shape for one in self.encoders()]
+        )
+        behavior = sum(one.width for one in self.encoders()) + self.candidate.width
         self.interaction = (
             Interaction(self.profile.width, behavior, self.profile.width) if self.profile and behavior else None
         )
@@ -73,7 +79,13 @@ class HeavyModel(RankingModel):
         return [encoded, *self.prediction.hidden(encoded)]
 
     def _encoded(self, batch: Batch) -> Tensor:
-        encoded = [self.behaviors[module_name(name)](events) for name, events in batch.sequences.items()]
+        encoded: list[Tensor] = []
+        histories: list[History] = []
+        for encoder, events in zip(self.encoders(), batch.sequences.values(), strict=True):
+            summary, embedded = encoder(events)
+            encoded.append(summary)
+            histories.append(History(events.categorical.unbind(-1), embedded, events.mask))
+        encoded += self.candidate(batch.categorical.unbind(-1), histories)
         if self.profile is not None:
             profile = self.profile(self.static(batch.categorical, batch.numeric))
             if self.interaction is not None:
@@ -82,7 +94,7 @@ class HeavyModel(RankingModel):
         return torch.cat(encoded, dim=-1)
 
     def flops(self) -> int:
-        parts = (self.static, self.profile, self.interaction, *self.encoders())
+        parts = (self.static, self.profile, self.interaction, self.candidate, *self.encoders())
         encoding = sum(part.flops() for part in parts if part is not None)
         return encoding + self.prediction.flops() + 2 * self.prediction.width * self.logits.out_features
 

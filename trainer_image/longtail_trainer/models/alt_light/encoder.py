@@ -1,6 +1,7 @@
 """One behavior sequence into one vector, round a cell that is searched or given."""
 
 from collections import abc
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -22,8 +23,18 @@ from longtail_trainer.operations.masks import keep
 DROPOUT = 0.1
 
 
+@dataclass
+class EncodedEvents:
+    """summary: (batch, 4 × width + 1). embedded: (batch, length, width), 0 where the mask is false. layers: the output
+    of each layer of the cell, shaped alike."""
+
+    summary: Tensor
+    embedded: Tensor
+    layers: list[Tensor]
+
+
 class SequenceEncoder(nn.Module):
-    """Events → embedded events → cell → attentive sum of its layers' outputs → summary (batch, 4 × width + 1)."""
+    """Events → embedded events → cell → attentive sum of its layers' outputs → summary."""
 
     def __init__(
         self,
@@ -43,27 +54,12 @@ class SequenceEncoder(nn.Module):
         self.attend = nn.Linear(shape.width, 1, bias=False)
         self.width = summary_width(shape.width, attentive=False)
 
-    def forward(self, categorical: abc.Sequence[Tensor], numeric: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, categorical: abc.Sequence[Tensor], numeric: Tensor, mask: Tensor) -> EncodedEvents:
         """categorical: int64 (batch, length) per column. numeric: (batch, length, 2 × columns). length ≥ 1."""
-        embedded, outputs = self._layers(categorical, numeric, mask)
-        return self._summary(embedded, outputs, mask)
-
-    def with_layers(
-        self, categorical: abc.Sequence[Tensor], numeric: Tensor, mask: Tensor
-    ) -> tuple[Tensor, list[Tensor]]:
-        """The summary, and the mean over the events of each layer's output, (batch, width)."""
-        embedded, outputs = self._layers(categorical, numeric, mask)
-        share = event_share(mask, embedded.dtype)
-        return self._summary(embedded, outputs, mask), [output.sum(1) * share for output in outputs]
-
-    def _layers(self, categorical: abc.Sequence[Tensor], numeric: Tensor, mask: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Embedded events and the output of each layer of the cell, all (batch, length, width)."""
         embedded = keep(self.embed(categorical, numeric).relu(), mask)
-        return embedded, self.cell(self.dropout(embedded), mask)
-
-    def _summary(self, embedded: Tensor, outputs: list[Tensor], mask: Tensor) -> Tensor:
-        states = attentive_sum(outputs, event_share(mask, embedded.dtype), self.attend)
-        return sequence_summary(states, embedded, mask, self.shape.length)
+        layers = self.cell(self.dropout(embedded), mask)
+        states = attentive_sum(layers, event_share(mask, embedded.dtype), self.attend)
+        return EncodedEvents(sequence_summary(states, embedded, mask, self.shape.length), embedded, layers)
 
     def fixed_flops(self) -> int:
         """Of everything but the cell, for one sample with `shape.length` events."""

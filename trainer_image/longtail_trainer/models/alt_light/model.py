@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from longtail_api.store_objects import Features, Layer, LightArchitecture
 from longtail_trainer.data.batches import Batch
-from longtail_trainer.models.alt_light.encoder import DROPOUT, SequenceEncoder
+from longtail_trainer.models.alt_light.encoder import DROPOUT, EncodedEvents, SequenceEncoder
 from longtail_trainer.models.blocks.cell import FixedCell
 from longtail_trainer.models.blocks.embeddings import EmbeddingTables
 from longtail_trainer.models.blocks.feature_sum import FeatureSum
 from longtail_trainer.models.blocks.interaction import Interaction
+from longtail_trainer.models.blocks.sequence_summary import event_share
+from longtail_trainer.models.blocks.target_attention import CandidateAttention, History
 from longtail_trainer.models.columns import ColumnInputs, batch_inputs, light_columns
 from longtail_trainer.models.contract import ServedModel
 from longtail_trainer.operations import Sequence
@@ -62,7 +64,10 @@ class LightModel(ServedModel):
             for sequence in schema.behaviors
             if sequence.name in self.columns.sequences
         )
-        behavior = sum(encoder.width for encoder in self.encoders())
+        self.candidate = CandidateAttention(
+            architecture.target_attention, self.columns, self.tables, [encoder.shape for encoder in self.encoders()]
+        )
+        behavior = sum(encoder.width for encoder in self.encoders()) + self.candidate.width
         self.interaction = Interaction(hidden, behavior, hidden) if self.static and behavior else None
         encoded = behavior + (hidden if self.static else 0) + (hidden if self.interaction else 0)
         self.dropout = nn.Dropout(DROPOUT)
@@ -74,29 +79,35 @@ class LightModel(ServedModel):
         return [encoder for encoder in self.sequences if isinstance(encoder, SequenceEncoder)]
 
     def predict(self, static: ColumnInputs, sequences: abc.Sequence[ColumnInputs]) -> Tensor:
-        summaries: list[Tensor] = [
-            encoder(events.categorical, events.numeric, events.mask)
-            for encoder, events in zip(self.sequences, sequences, strict=True)
-        ]
-        return self.logits(self._prediction(static, summaries))
+        return self.logits(self._prediction(static, sequences, self._encoded(sequences)))
 
     def hidden(self, batch: Batch) -> list[Tensor]:
         """The mean over the events of each cell layer's output, all sequences side by side, then the prediction
         module's hidden vector."""
         static, sequences = batch_inputs(self.columns, batch)
-        summaries: list[Tensor] = []
-        by_sequence: list[list[Tensor]] = []
-        for encoder, events in zip(self.encoders(), sequences, strict=True):
-            assert events.mask is not None, "a sequence has a mask"
-            summary, layers = encoder.with_layers(events.categorical, events.numeric, events.mask)
-            summaries.append(summary)
-            by_sequence.append(layers)
-        by_layer = [torch.cat(layers, dim=-1) for layers in zip(*by_sequence, strict=True)]
-        return [*by_layer, self._prediction(static, summaries)]
+        encoded = self._encoded(sequences)
+        means = [
+            [layer.sum(1) * event_share(_mask(events), layer.dtype) for layer in one.layers]
+            for one, events in zip(encoded, sequences, strict=True)
+        ]
+        by_layer = [torch.cat(layers, dim=-1) for layers in zip(*means, strict=True)]
+        return [*by_layer, self._prediction(static, sequences, encoded)]
 
-    def _prediction(self, static: ColumnInputs, summaries: list[Tensor]) -> Tensor:
+    def _encoded(self, sequences: abc.Sequence[ColumnInputs]) -> list[EncodedEvents]:
+        return [
+            encoder(events.categorical, events.numeric, events.mask)
+            for encoder, events in zip(self.sequences, sequences, strict=True)
+        ]
+
+    def _prediction(
+        self, static: ColumnInputs, sequences: abc.Sequence[ColumnInputs], events: list[EncodedEvents]
+    ) -> Tensor:
         """(batch, 2 × width): what the logits are read from."""
-        encoded = list(summaries)
+        histories = [
+            History(inputs.categorical, one.embedded, _mask(inputs))
+            for inputs, one in zip(sequences, events, strict=True)
+        ]
+        encoded = [one.summary for one in events] + self.candidate(static.categorical, histories)
         if self.static is not None:
             profile = self.static(static.categorical, static.numeric).relu()
             if self.interaction is not None:
@@ -106,13 +117,18 @@ class LightModel(ServedModel):
 
     def fixed_flops(self) -> int:
         """Of everything but the cells: what no search can save."""
-        static = sum(part.flops() for part in (self.static, self.interaction) if part is not None)
+        static = sum(part.flops() for part in (self.static, self.interaction, self.candidate) if part is not None)
         heads = 2 * self.prediction.in_features * self.prediction.out_features
         heads += 2 * self.logits.in_features * self.logits.out_features
         return static + heads + sum(encoder.fixed_flops() for encoder in self.encoders())
 
     def flops(self) -> int:
         return self.fixed_flops() + sum(encoder.flops() - encoder.fixed_flops() for encoder in self.encoders())
+
+
+def _mask(events: ColumnInputs) -> Tensor:
+    assert events.mask is not None, "a sequence has a mask"
+    return events.mask
 
 
 def predefined_architecture(width: int = 8, layers: int = 3, operation: str = "lstm") -> LightArchitecture:

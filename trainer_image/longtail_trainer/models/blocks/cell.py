@@ -77,9 +77,13 @@ def check(architecture: LightArchitecture) -> None:
 
 
 def one_line(architecture: LightArchitecture) -> str:
-    """`width 8: 1 = conv3(0) + 0; 2 = lstm(1)`: each layer's operation, its input, and its residual inputs."""
+    """`width 8: 1 = conv3(0) + 0; 2 = lstm(1)`: each layer's operation, its input, its residual inputs.
+
+    Then what is beside the cell.
+    """
     layers = [
         f"{number} = {layer.operation}({layer.input})" + "".join(f" + {source}" for source in layer.residuals)
         for number, layer in enumerate(architecture.layers, start=1)
     ]
-    return f"width {architecture.width}: " + "; ".join(layers)
+    beside = ["target attention"] if architecture.target_attention else []
+    return f"width {architecture.width}: " + "; ".join(layers + beside)

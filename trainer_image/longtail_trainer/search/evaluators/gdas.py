@@ -79,7 +79,7 @@ def light_super_model(
 ) -> SuperModel[LightModel]:
     """Of light models. names: the features they may read (see `light_columns`). space: theirs, where it has more."""
     space = space or space_of(features, spec, names)
-    any_of_it = any_architecture(space.width, space.layers, space.heads, spec.operations[0])
+    any_of_it = any_architecture(space.width, space.layers, space.heads, spec.operations[0], space.target_attention)
     return SuperModel(space, lambda cell: LightModel(features, any_of_it, names, cell), seed)
 
 

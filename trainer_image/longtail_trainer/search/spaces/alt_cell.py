@@ -61,14 +61,26 @@ class Costs:
 
 @dataclass(frozen=True, kw_only=True)
 class CellSpace(PickSpace[LightArchitecture]):
-    """All architectures of a `SearchSpace`, layer by layer: input, operation, residual edges."""
+    """All architectures of a `SearchSpace`, layer by layer: input, operation, residual edges.
+
+    target_attention: of all of them, as the width is.
+    """
 
     width: int
     layers: int
     heads: int
+    target_attention: bool = False
 
     @classmethod
-    def of(cls, width: int, layers: int, heads: int, operations: Sequence[str], costs: Costs) -> "CellSpace":
+    def of(
+        cls,
+        width: int,
+        layers: int,
+        heads: int,
+        operations: Sequence[str],
+        costs: Costs,
+        target_attention: bool = False,
+    ) -> "CellSpace":
         """costs: FLOPs by part."""
         operations = tuple(dict.fromkeys(operations))
         choices: list[Choice] = []
@@ -76,7 +88,7 @@ class CellSpace(PickSpace[LightArchitecture]):
             choices.append(Choice(layer.input, tuple(range(layer.number))))
             choices.append(Choice(layer.operation, operations))
             choices += [Choice(edge, EDGE) for edge in layer.residuals]
-        free = cls(decisions=tuple(choices), width=width, layers=layers, heads=heads)
+        free = cls(decisions=tuple(choices), width=width, layers=layers, heads=heads, target_attention=target_attention)
         return free._metered(FLOPS, costs)
 
     def predicted(self, latency: Costs) -> "CellSpace":
@@ -111,14 +123,17 @@ class CellSpace(PickSpace[LightArchitecture]):
             assert isinstance(source, int)
             edges = [number for number, edge in enumerate(layer.residuals) if point[edge]]
             layers.append(Layer(input=source, operation=str(point[layer.operation]), residuals=edges))
-        return LightArchitecture(width=self.width, layers=layers, attention_heads=self.heads)
+        return LightArchitecture(
+            width=self.width, layers=layers, attention_heads=self.heads, target_attention=self.target_attention
+        )
 
     def encode(self, decoded: LightArchitecture) -> Point:
-        sizes = (decoded.width, len(decoded.layers), decoded.attention_heads)
-        if sizes != (self.width, self.layers, self.heads):
+        sizes = (decoded.width, len(decoded.layers), decoded.attention_heads, decoded.target_attention)
+        own = (self.width, self.layers, self.heads, self.target_attention)
+        if sizes != own:
             raise ConfigInvalid(
-                f"an architecture of {sizes} (width, layers, heads) is none of a space of "
-                f"{(self.width, self.layers, self.heads)}; search again"
+                f"an architecture of {sizes} (width, layers, heads, target attention) is none of a space of {own}; "
+                "search again"
             )
         point: dict[str, int | str | bool] = {}
         for names, layer in zip(self.layer_decisions(), decoded.layers, strict=True):
@@ -156,12 +171,15 @@ def output_name(number: int) -> str:
 def space_of(features: Features, spec: SearchSpace, names: Sequence[str] = ()) -> CellSpace:
     """The space of a `SearchSpace` for light models of these features."""
     heads = default_heads(spec.width)
-    model = LightModel(features, any_architecture(spec.width, spec.layers, heads, spec.operations[0]), names)
+    any_of_it = any_architecture(spec.width, spec.layers, heads, spec.operations[0], spec.target_attention)
+    model = LightModel(features, any_of_it, names)
     costs = Costs.of(model.fixed_flops(), [encoder.shape for encoder in model.encoders()], spec.operations)
-    return CellSpace.of(spec.width, spec.layers, heads, spec.operations, costs)
+    return CellSpace.of(spec.width, spec.layers, heads, spec.operations, costs, spec.target_attention)
 
 
-def any_architecture(width: int, layers: int, heads: int, operation: str) -> LightArchitecture:
+def any_architecture(
+    width: int, layers: int, heads: int, operation: str, target_attention: bool = False
+) -> LightArchitecture:
     """Any architecture of these sizes, for models whose cells don't matter."""
     every = [Layer(input=0, operation=operation) for _ in range(layers)]
-    return LightArchitecture(width=width, layers=every, attention_heads=heads)
+    return LightArchitecture(width=width, layers=every, attention_heads=heads, target_attention=target_attention)
