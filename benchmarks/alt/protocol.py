@@ -15,7 +15,7 @@ Encoder = Literal["LSTM", "Transformer"]
 SEARCHED_ENCODER = "NAS"
 """In place of an encoder: version 1 by architecture search. Table VI alone compares it."""
 FirstEncoder = Literal["LSTM", "Transformer", "NAS"]
-LIGHT_OPERATIONS: dict[str, str] = {"LSTM": "lstm", "Transformer": "attention"}
+LIGHT_OPERATIONS: dict[str, str] = {"LSTM": "lstm", "Transformer": "transformer_block"}
 """Operation of the predefined light model's layers, by the heavy model's encoder (ALT V-A)."""
 PAPER_OPERATIONS = [
     "conv1", "conv3", "conv5", "conv7", "dilated3", "dilated5", "dilated7",

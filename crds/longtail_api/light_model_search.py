@@ -16,12 +16,12 @@ from longtail_api.values import Distinct, Number
 OPERATION_NAMES = (
     "conv1", "conv3", "conv5", "conv7", "conv9",
     "dilated3", "dilated5", "dilated7", "dilated9",
-    "average_pool3", "max_pool3", "lstm", "attention",
+    "average_pool3", "max_pool3", "lstm", "attention", "transformer_block",
 )  # fmt: skip
 OperationName = Literal[
     "conv1", "conv3", "conv5", "conv7", "conv9",
     "dilated3", "dilated5", "dilated7", "dilated9",
-    "average_pool3", "max_pool3", "lstm", "attention",
+    "average_pool3", "max_pool3", "lstm", "attention", "transformer_block",
 ]  # fmt: skip
 
 

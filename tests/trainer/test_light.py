@@ -54,6 +54,8 @@ def flops_by_hand(model: LightModel) -> int:
         for layer in layers:
             if layer.operation == "lstm":
                 total += sequence.max_length * (16 * width * width + 4 * width)
+            if layer.operation == "transformer_block":
+                total += 2 * area  # its two ways round
             if layer.operation in ("average_pool3", "max_pool3"):
                 total += 3 * area
             total += len(layer.residuals) * area

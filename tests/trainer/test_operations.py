@@ -74,6 +74,13 @@ KINDS: dict[type[Shape], Case] = {
 BY_HAND: dict[str, Callable[[Any], int]] = {
     "average_pool3": lambda shape: 3 * shape.width * shape.length,
     "max_pool3": lambda shape: 3 * shape.width * shape.length,
+    # Four projections and two products over events; two layers, of twice the width between; two sums.
+    "transformer_block": lambda shape: (
+        8 * shape.length * shape.width**2
+        + 4 * shape.length**2 * shape.width
+        + 2 * 2 * shape.length * shape.width * (2 * shape.width)
+        + 2 * shape.length * shape.width
+    ),
     "lstm": lambda shape: shape.length * (4 * 2 * (shape.width**2 + shape.width**2) + 4 * shape.width),
     # Of n fields n − 1 additions make a sum, twice; n + 1 squares; a difference; a half.
     "fm": lambda shape: shape.width * ((shape.count - 1) + (shape.count - 1) + (shape.count + 1) + 1 + 1),
@@ -289,6 +296,16 @@ def test_the_factorization_machine_sums_the_products_of_all_pairs():
     assert built("fm", Fields(3, 2))(x).flatten().tolist() == pairs
 
 
-def test_heads_that_do_not_divide_the_width_are_refused():
-    with pytest.raises(ValueError, match="4 heads do not divide the width 6"):
-        OPERATIONS["attention"].build(Sequence(5, 6, heads=4))
+@pytest.mark.parametrize("name", ["attention", "transformer_block"])
+def test_heads_that_do_not_divide_the_width_are_refused(name: str):
+    with pytest.raises(ValueError, match=f"{name}: 4 heads do not divide the width 6"):
+        OPERATIONS[name].build(Sequence(5, 6, heads=4))
+
+
+def test_a_transformer_block_gives_its_input_back_where_neither_part_adds_to_it():
+    module = built("transformer_block", Sequence(5, 6, heads=2))
+    for last in (module.attention.output, module.narrow):
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+    x, mask = events([5, 3, 0, 1], width=6)
+    assert torch.equal(module(x, mask), x * mask.unsqueeze(-1))

@@ -15,6 +15,7 @@ from longtail_trainer.operations.linear import Linear
 from longtail_trainer.operations.lstm import Lstm
 from longtail_trainer.operations.max_pooling import MaxPooling
 from longtail_trainer.operations.shapes import Fields, Sequence, Shape, Vector
+from longtail_trainer.operations.transformer_block import TransformerBlock
 
 OPERATIONS: dict[str, Operation[Any]] = {
     "conv1": Convolution(1),
@@ -30,6 +31,7 @@ OPERATIONS: dict[str, Operation[Any]] = {
     "max_pool3": MaxPooling(3),
     "lstm": Lstm(),
     "attention": Attention(),
+    "transformer_block": TransformerBlock(),
     "fm": FactorizationMachine(),
     "linear": Linear(),
 }

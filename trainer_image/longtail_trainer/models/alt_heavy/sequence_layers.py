@@ -10,11 +10,11 @@ from longtail_api.architecture import Architecture
 from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.models.alt_heavy.cell_layers import CellLayers
 from longtail_trainer.models.blocks.cell import FixedCell
-from longtail_trainer.operations.attention import Attention
 from longtail_trainer.operations.contract import keeping
 from longtail_trainer.operations.lstm import Lstm
 from longtail_trainer.operations.masks import keep
 from longtail_trainer.operations.shapes import Sequence
+from longtail_trainer.operations.transformer_block import TransformerBlockModule, transformer_block_flops
 from longtail_trainer.running.errors import ConfigInvalid
 
 
@@ -41,24 +41,6 @@ class LstmLayers(nn.Module):
         return len(self.layers) * (Lstm().flops(self.shape) + self.shape.length * self.shape.width)
 
 
-class TransformerBlock(nn.Module):
-    """x + attention(norm(x)), then x + linear(gelu(linear(norm(x)))): the norms stand before, which trains stably."""
-
-    def __init__(self, shape: Sequence, intermediate: int, dropout: float) -> None:
-        super().__init__()
-        self.attention = keeping(Attention(), shape)
-        self.attention_norm = nn.LayerNorm(shape.width)
-        self.forward_norm = nn.LayerNorm(shape.width)
-        self.widen = nn.Linear(shape.width, intermediate)
-        self.narrow = nn.Linear(intermediate, shape.width)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.dropout(self.attention(self.attention_norm(x), mask))
-        forwarded = self.narrow(nn.functional.gelu(self.widen(self.forward_norm(x))))
-        return keep(x + self.dropout(forwarded), mask)
-
-
 class TransformerLayers(nn.Module):
     """(batch, length, width) → the same shape: Transformer blocks over events with learned positions.
 
@@ -79,7 +61,7 @@ class TransformerLayers(nn.Module):
         with torch.no_grad():
             self.positions.weight.normal_(std=0.02)
         self.blocks = nn.ModuleList(
-            TransformerBlock(shape, self.intermediate, float(architecture.dropout))
+            TransformerBlockModule(shape, self.intermediate, float(architecture.dropout))
             for _ in range(architecture.behavior_layers)
         )
         self.norm = nn.LayerNorm(shape.width)
@@ -92,10 +74,9 @@ class TransformerLayers(nn.Module):
         return keep(self.norm(x), mask)
 
     def flops(self) -> int:
-        """Products only: norms and softmax are not counted, the sums of residual and position are."""
-        width, length = self.shape.width, self.shape.length
-        block = Attention().flops(self.shape) + 2 * 2 * length * width * self.intermediate + 2 * length * width
-        return len(self.blocks) * block + length * width
+        """Of the blocks, and the sum of events and positions; norms are not counted."""
+        block = transformer_block_flops(self.shape, self.intermediate)
+        return len(self.blocks) * block + self.shape.length * self.shape.width
 
 
 SequenceLayers = LstmLayers | TransformerLayers | CellLayers

@@ -132,14 +132,10 @@ def _mask(events: ColumnInputs) -> Tensor:
 
 
 def predefined_architecture(width: int = 8, layers: int = 3, operation: str = "lstm") -> LightArchitecture:
-    """The light model a person would draw (ALT V-A: three LSTM layers, or three of attention): a plain cascade.
-
-    Attention layers also get their own input back, as in a Transformer block.
-    """
-    residuals = [[number] if operation == "attention" else [] for number in range(layers)]
+    """The light model a person would draw (ALT V-A: three LSTM layers, or Transformer blocks): a plain cascade."""
     return LightArchitecture(
         width=width,
-        layers=[Layer(input=number, operation=operation, residuals=residuals[number]) for number in range(layers)],
+        layers=[Layer(input=number, operation=operation) for number in range(layers)],
         attention_heads=default_heads(width),
     )
 
