@@ -276,6 +276,13 @@ def test_a_search_without_its_target_says_so():
     assert plan_search(world, NOON).status["conditions"][-1]["reason"] == "TargetNotFound"
 
 
+def test_a_search_for_attention_to_a_history_that_shares_nothing_says_so():
+    plan = plan_search(a_search(adapted(), searchSpace={"targetAttention": True}), NOON)
+    assert not plan.children
+    assert plan.status["conditions"][-1]["reason"] == "InvalidSpec"
+    assert "searchSpace.targetAttention: no context feature of HeavyModel" in plan.status["conditions"][-1]["message"]
+
+
 def test_a_search_that_is_suspended_starts_no_job():
     assert not plan_search(a_search(adapted(), suspend=True), NOON).children
 
