@@ -208,6 +208,12 @@ def test_a_stored_record_says_so_only_where_it_is_on():
     assert AltLightFamily().words(on).endswith("; target attention")
 
 
+def test_a_heavy_model_is_told_by_its_architecture_and_not_by_its_cell():
+    cell = predefined_architecture().model_copy(update={"target_attention": True})
+    with pytest.raises(ValidationError, match=r"set architecture\.targetAttention"):
+        AltHeavy(encoder="Searched", architecture=Architecture(), cell=cell)
+
+
 @MODELS
 @pytest.mark.parametrize(
     "shared", [[], ["behaviors.clicks.item", "behaviors.views.item"]], ids=["no vocabulary", "none with the context"]

@@ -7,7 +7,7 @@ A new family is one class, and one line in the union of where it may stand. With
 from operator import not_
 from typing import Annotated, Literal, Self, cast
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from longtail_api.architecture import Architecture
 from longtail_api.base import ApiModel
@@ -42,6 +42,12 @@ class AltHeavy(ApiModel):
     architecture: Architecture
     cell: LightArchitecture | None = None
     """Layers of every behavior encoder, where an architecture search has found them."""
+
+    @model_validator(mode="after")
+    def _the_architecture_says_what_the_candidate_attends_to(self) -> Self:
+        if self.cell is not None and self.cell.target_attention:
+            raise ValueError("cell.targetAttention: is of light models; set architecture.targetAttention in its place")
+        return self
 
 
 class AltLight(LightArchitecture):

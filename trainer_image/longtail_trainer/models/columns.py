@@ -33,7 +33,7 @@ class SelectedColumns:
 
 @dataclass(frozen=True)
 class LightColumns:
-    """All that a light model reads: the static columns, and those of each sequence it encodes, by name."""
+    """All that a model reads: the static columns, and those of each sequence it encodes, by name."""
 
     static: SelectedColumns
     sequences: dict[str, SelectedColumns]

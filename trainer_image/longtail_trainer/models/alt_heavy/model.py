@@ -81,8 +81,8 @@ class HeavyModel(RankingModel):
     def _encoded(self, batch: Batch) -> Tensor:
         encoded: list[Tensor] = []
         histories: list[History] = []
-        for encoder, events in zip(self.encoders(), batch.sequences.values(), strict=True):
-            summary, embedded = encoder(events)
+        for name, events in batch.sequences.items():
+            summary, embedded = self.behaviors[module_name(name)](events)
             encoded.append(summary)
             histories.append(History(events.categorical.unbind(-1), embedded, events.mask))
         encoded += self.candidate(batch.categorical.unbind(-1), histories)

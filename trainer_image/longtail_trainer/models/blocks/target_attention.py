@@ -115,6 +115,7 @@ class CandidateAttention(nn.Module):
         self.attentions = nn.ModuleList(TargetAttention(shared[place], tables, shapes[place]) for place in self.places)
 
     def each(self) -> list[TargetAttention]:
+        """One for each sequence that is attended to, in the order of the sequences."""
         return [one for one in self.attentions if isinstance(one, TargetAttention)]
 
     @property
