@@ -3,6 +3,11 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON := .venv/bin/python
 DEVCLUSTER := $(PYTHON) -m tests.devcluster
+# A process for each core, up to four: each holds torch, half a gigabyte.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
+
+# Where a machine sets it, every process of a test would compile torch and all else anew: seconds of each start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup packages lint format test test-fast demo demo-down cluster cluster-down images generate
 
@@ -31,7 +36,7 @@ lint: setup ## style, types, layers, generated files, chart
 	$(PYTHON) -m tests.helm_lint
 
 test-fast: setup ## tests that need neither a server nor minutes
-	.venv/bin/pytest -q -m "not cluster and not api and not s3 and not slow"
+	.venv/bin/pytest -q $(PARALLEL) -m "not cluster and not api and not s3 and not slow"
 
 test: setup ## every test; brings the cluster up, and down again where it was not running
 	$(PYTHON) -m tests.run_all

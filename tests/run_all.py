@@ -1,4 +1,4 @@
-"""`make test`: every tier in turn, the real cluster among them, with the peak of disk use at the end.
+"""`make test`: every tier, the real cluster last, with the peak of disk use at the end.
 
 The cluster is left as it was found: where it ran before, it goes on running; else it is taken down again.
 """
@@ -17,6 +17,8 @@ from tests.devcluster import disk, layout
 
 ROOT = layout.REPOSITORY
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
+# As in `make test-fast`. Servers, and the one operator or cluster beside them, are tested in one process.
+PARALLEL = ["--numprocesses", "auto", "--maxprocesses", "4", "--dist", "worksteal"]
 GIGABYTE = 10**9
 
 
@@ -66,9 +68,12 @@ def main() -> int:
     peak = DiskPeak(disk.folder_size(ours), lambda: used(watched))
     devcluster = [sys.executable, "-m", "tests.devcluster"]
     ran_before = subprocess.run([*devcluster, "status"], capture_output=True, check=False).returncode == 0
-    # Before the tests: on a new machine a build takes longer than any test may.
+    # Before the tests that need them: on a new machine a build takes longer than any test may. Beside the tests that
+    # need none it takes what these leave of the cores.
     programs = ["versitygw"] if "KUBECONFIG" in os.environ else []
-    code = run([*devcluster, "build", *programs]) or run([*PYTEST, "-m", "not cluster"])
+    building = started_process(["nice", *devcluster, "build", *programs])
+    code = run([*PYTEST, *PARALLEL, "-m", "not cluster and not api and not s3"])
+    code = building.wait() or code or run([*PYTEST, "-m", "(api or s3) and not cluster"])
     if code == 0:
         try:
             code = run([*devcluster, "up"]) or run([*PYTEST, "-m", "cluster"])
@@ -82,8 +87,13 @@ def main() -> int:
 
 
 def run(command: list[str]) -> int:
-    print(f"\n$ {' '.join(command[1:])}", flush=True)
-    return subprocess.run(command, cwd=ROOT, check=False).returncode
+    """The exit code."""
+    return started_process(command).wait()
+
+
+def started_process(command: list[str]) -> subprocess.Popen[bytes]:
+    print(f"\n$ {' '.join(command)}", flush=True)
+    return subprocess.Popen(command, cwd=ROOT)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,7 @@ def figures(said: Mapping[str, Any], name: str) -> dict[str, float]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("traced_once")
 class MethodContract:
     """The suite. `case` is the method's."""
 

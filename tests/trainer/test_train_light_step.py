@@ -28,7 +28,7 @@ from tests.trainer.contexts import context_of
 from tests.trainer.prepared_data import samples
 from tests.trainer.training_steps import ARRIVAL, killed_after, started
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("traced_once")]
 
 MODEL, CARD = model_key(ARRIVAL, "v1"), model_card_key(ARRIVAL, "v1")
 

@@ -379,7 +379,8 @@ def quick(folder: Path, data: Path) -> dict[str, object]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1200)  # half a minute of work twice; shared machines make minutes of it
+@pytest.mark.usefixtures("traced_once")  # with test labels negated, weights that are alike; others are traced anew
+@pytest.mark.timeout(1200)  # minutes of work; shared machines make more of it
 def test_test_rows_change_nothing_but_the_figures_and_a_second_run_does_nothing_again(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
