@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pytest
@@ -199,18 +200,17 @@ class EverythingWithoutMask(Everything):
         return [operation(x) for operation in self.operations]
 
 
-@pytest.fixture(scope="module")
-def exported() -> dict[type[Shape], tuple[Everything, InferenceSession]]:
-    graphs: dict[type[Shape], tuple[Everything, InferenceSession]] = {}
-    for kind, case in KINDS.items():
-        module = (Everything if kind is Sequence else EverythingWithoutMask)(kind)
-        graphs[kind] = (module, onnx_session(module, case.inputs(case.shape), case.names, case.axes))
-    return graphs
+@cache
+def exported(kind: type[Shape]) -> tuple[Everything, InferenceSession]:
+    case = KINDS[kind]
+    module = (Everything if kind is Sequence else EverythingWithoutMask)(kind)
+    return module, onnx_session(module, case.inputs(case.shape), case.names, case.axes)
 
 
+@pytest.mark.slow
 @every_operation
-def test_the_exported_graph_answers_alike(name: str, kind: type[Shape], exported: dict[type[Shape], Any]):
-    module, session = exported[kind]
+def test_the_exported_graph_answers_alike(name: str, kind: type[Shape]):
+    module, session = exported(kind)
     case = KINDS[kind]
     index = list(operations_of(kind)).index(name)
     batches = [case.inputs(case.shape), tuple(one[:1] for one in case.inputs(case.shape))]
