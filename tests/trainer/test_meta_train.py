@@ -258,9 +258,9 @@ def test_a_killed_training_resumes_and_ends_in_the_same_weights(initialized, tmp
     for name in ("killed", "whole"):
         shutil.copytree(initialized, tmp_path / name)
         address = StoreAddress(uri=f"file://{tmp_path}/{name}")
-        config = meta_train_config(address, MANIFESTS, rounds=6, episode_epochs=3)
+        config = meta_train_config(address, MANIFESTS, rounds=5, episode_epochs=2)
         if name == "killed":
-            killed_after(started(config, tmp_path), "round=3")
+            killed_after(started(config, tmp_path), "round=2")
             assert not open_store(address).exists(RESULT)
         run("meta-train", config)
         assert ("round=1 " in capfd.readouterr().out) == (name == "whole")  # resumed, not started over

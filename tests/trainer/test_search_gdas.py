@@ -49,10 +49,10 @@ def test_options_are_drawn_by_their_probabilities():
     with torch.no_grad():
         distribution.logits[operation].copy_(torch.tensor([2.0, 0.0, 0.0]))
     noise = generator()
-    drawn = [distribution.sample(5.0, noise).picks[operation] for _ in range(4000)]
-    shares = [drawn.count(option) / 4000 for option in range(3)]
+    drawn = [distribution.sample(5.0, noise).picks[operation] for _ in range(1000)]
+    shares = [drawn.count(option) / 1000 for option in range(3)]
     expected = torch.tensor([2.0, 0.0, 0.0]).softmax(0).tolist()
-    assert shares == pytest.approx(expected, abs=0.04)  # 5 standard deviations
+    assert shares == pytest.approx(expected, abs=0.065)  # 5 standard deviations
 
 
 def test_the_super_model_computes_what_the_sampled_light_model_does():
