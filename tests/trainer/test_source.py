@@ -113,21 +113,22 @@ def test_a_stream_mixes_the_parts_of_a_window():
     assert len({entity // 10 for entity in first}) == 5
 
 
-def test_the_memory_of_a_stream_follows_its_window_and_not_its_rows(monkeypatch):
+def test_the_memory_of_a_stream_follows_its_window_and_not_its_rows():
     whole = numbered(400)
     alive: weakref.WeakSet = weakref.WeakSet()
+    counts = []
 
     def read(start):
         part = slice_of(whole, start, start + 10)
         part.weight = part.weight.clone()
         alive.add(part.weight)
+        counts.append(len(alive))
         return part
 
     rows = Streamed([(10, lambda start=start: read(start)) for start in range(0, 400, 10)], window=40)
-    most = 0
-    for _ in rows.epoch(generator(0), 8):
-        most = max(most, len(alive))
-    assert most <= 4  # parts of one window, of the 40 there are
+    assert sum(len(batch) for batch in rows.epoch(generator(0), 8)) == 400
+    assert len(counts) == 40
+    assert max(counts) <= 4  # parts of one window, of the 40 there are
 
 
 @pytest.fixture
