@@ -75,6 +75,6 @@ class PrepareConfig(StepConfig):
     query_share: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the training rows that become the query set."""
     max_requests: Annotated[int, Field(ge=1)] = 500
-    """Validation rows written to requests.jsonl."""
+    """Test rows written to requests.jsonl."""
     data_store: StoreAddress | None = None
     """How to reach s3:// tables, where not as the store."""

@@ -65,7 +65,7 @@ def parser() -> Flags:
 _SERVE = """Downloads models/<scenario>/<version> from the store, verifies its sha256, warms it up and answers the
 Open Inference Protocol v2 on one port, with /metrics. SIGTERM: not ready at once, finishes what is under way, exit
 code 0."""
-_CHECK = """Answers recorded validation rows against the candidate: once each for the metric (and against the stable
+_CHECK = """Answers recorded rows against the candidate: once each for the metric (and against the stable
 version, on the same rows), then under load for some seconds. Leaves a CheckReport (JSON) at the termination log and on
 stdout, and ends with exit code 0 whenever there is a verdict: Passed, Failed or Inconclusive."""
 

@@ -144,10 +144,10 @@ def test_statistics_do_not_depend_on_rows_that_are_not_trained_on(tables: Path, 
     assert found[0] == found[1]
 
 
-def test_requests_are_the_validation_rows(config: PrepareConfig, manifest: Manifest):
+def test_requests_are_the_test_rows_by_which_nothing_is_chosen(config: PrepareConfig, manifest: Manifest):
     content = open_store(config.store).get(requests_key(manifest.scenario, manifest.version))
     requests = [RecordedRequest.model_validate_json(line) for line in content.splitlines()]
-    rows = read_parts(config, manifest, "validation").to_dicts()
+    rows = read_parts(config, manifest, "test").to_dicts()
     assert len(requests) == len(rows) > 0
     for request, row in zip(requests, rows, strict=True):
         tensors = {tensor.name: tensor for tensor in request.inputs}
@@ -158,6 +158,24 @@ def test_requests_are_the_validation_rows(config: PrepareConfig, manifest: Manif
         assert tensors["behaviors.visits.page"].data == row["behaviors.visits.page"]
         assert tensors["behaviors.visits.length"].data == [length]
         assert request.labels == {"clicked": row["clicked"]}
+
+
+def test_rows_that_choose_epochs_are_asked_without_their_labels_where_there_is_no_test_row(
+    tables: Path, tmp_path: Path
+):
+    schema = SCHEMA.model_copy(update={"split": SCHEMA.split.model_copy(update={"method": "column"})})
+    third = pl.int_range(pl.len()) % 3 == 0
+    samples = pl.read_parquet(tables / "samples.parquet").with_columns(
+        split=pl.when(third).then(pl.lit("validation")).otherwise(pl.lit("train"))
+    )
+    visits = {"visits": pl.read_parquet(tables / "behaviors" / "visits.parquet")}
+    write_three_tables(tmp_path, samples, pl.read_parquet(tables / "profile.parquet"), visits)
+    config = prepare_config(tmp_path, tmp_path / "store", schema)
+    manifest = prepare(config, tmp_path / "work")
+    content = open_store(config.store).get(requests_key(manifest.scenario, manifest.version))
+    requests = [RecordedRequest.model_validate_json(line) for line in content.splitlines()]
+    assert len(requests) == manifest.rows["validation"] > 0
+    assert {tuple(request.labels) for request in requests} == {()}
 
 
 def test_nulls_are_empty_strings_and_nulls_in_requests(tables: Path, tmp_path: Path):

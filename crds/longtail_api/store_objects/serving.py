@@ -43,7 +43,7 @@ class ModelCard(StoreObject):
     parity: float | None = None
     """Largest difference between torch and ONNX Runtime over the parity gate's inputs."""
     requests_key: str
-    """Validation rows as requests; the checker answers them."""
+    """Test rows as requests; the checker asks them."""
 
     @classmethod
     def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +60,9 @@ class InferenceTensor(ApiModel):
 
 
 class RecordedRequest(ApiModel):
-    """A line of `requests.jsonl`: one validation row as an inference request, with its labels.
+    """A line of `requests.jsonl`: one test row as an inference request, with its labels.
+
+    Where the data version has no test row: a validation row, without labels.
 
     Inputs: `context.<name>`, `profile.<name>` of shape [1]; `behaviors.<sequence>.<name>` of shape [1, length]
     and `behaviors.<sequence>.length` (INT64, [1]), oldest event first. BYTES for categorical

@@ -1,4 +1,4 @@
-"""Recorded validation rows, as requests to one version."""
+"""Recorded rows, as requests to one version."""
 
 import json
 from dataclasses import dataclass

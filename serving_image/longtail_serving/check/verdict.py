@@ -116,7 +116,7 @@ def _unknown(measured: Measured) -> str:
     if measured.not_ready:
         return f"{measured.candidate} did not become ready: {measured.not_ready}"
     if not measured.rows:
-        return f"there are no recorded requests to ask {measured.candidate}; give the scenario validation rows"
+        return f"there are no recorded requests to ask {measured.candidate}; give the scenario test rows"
     if not measured.responses:
         return (
             f"{measured.candidate} answered none of {measured.requests} requests"

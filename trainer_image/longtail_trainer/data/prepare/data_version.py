@@ -15,7 +15,7 @@ import polars as pl
 
 from longtail_api.run_config import PrepareConfig
 from longtail_api.store_layout import manifest_key, requests_key, statistics_key
-from longtail_api.store_objects import SPLITS, TRAINING_SPLITS, DataPart, Manifest, Statistics
+from longtail_api.store_objects import SPLITS, TRAINING_SPLITS, DataPart, Manifest, Split, Statistics
 from longtail_store import write_object_if_absent
 from longtail_trainer.data.prepare.assignment import (
     Assignment,
@@ -28,7 +28,7 @@ from longtail_trainer.data.prepare.columns import ROW
 from longtail_trainer.data.prepare.joined import joined_rows, values_of_a_row
 from longtail_trainer.data.prepare.parts import SHUFFLE, LocalPart, PartPlan, Scattered, part_plan, write_part
 from longtail_trainer.data.prepare.publication import publish_part, publish_whole, published
-from longtail_trainer.data.prepare.requests import recorded_requests, request_line
+from longtail_trainer.data.prepare.requests import checked_split, recorded_requests, request_line
 from longtail_trainer.data.prepare.selection import (
     Buckets,
     Selected,
@@ -81,7 +81,12 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     buckets = Buckets(samples, profile, {name.removeprefix("behaviors/"): table for name, table in selected.items()})
     plan = part_plan(assignment.rows_by_split(), values_of_a_row(schema))
     scattered = _joined(buckets, config, assignment, plan, context)
-    parts, statistics, requests = _written(scattered, plan, config, context)
+    asked = checked_split(_by_split(assignment))
+    if asked != "test":
+        log.warning(
+            "%r has no test row: its candidates can't be compared with the version that serves", config.source_key
+        )
+    parts, statistics, requests = _written(scattered, plan, asked, config, context)
     for name, column in statistics.categorical.items():
         if column.halvings:
             log.warning("%s: too many values; of %g of the rows they are counted", name, 2.0**-column.halvings)
@@ -104,9 +109,9 @@ def _joined(
 
 
 def _written(
-    scattered: Scattered, plan: PartPlan, config: PrepareConfig, context: StepContext
+    scattered: Scattered, plan: PartPlan, asked: Split, config: PrepareConfig, context: StepContext
 ) -> tuple[list[LocalPart], Statistics, Path]:
-    """The finished parts, the statistics of the training rows, and the file of requests."""
+    """The finished parts, the statistics of the training rows, and the file of requests: rows of the split `asked`."""
     parts: list[LocalPart] = []
     statistics = Statistics()
     requests = context.workdir / "requests.jsonl"
@@ -120,10 +125,10 @@ def _written(
                 continue
             if split in TRAINING_SPLITS:
                 statistics = merge(statistics, part_statistics(rows, config.data_schema))
-            elif split == "validation" and requested < config.max_requests:
+            elif split == asked and requested < config.max_requests:
                 # Parts come in shuffled order, so that the first rows are a sample of all.
                 some = rows.head(config.max_requests - requested)
-                lines.writelines(map(request_line, recorded_requests(some, config.data_schema)))
+                lines.writelines(map(request_line, recorded_requests(some, split, config.data_schema)))
                 requested += some.height
             parts.append(write_part(rows.drop(ROW, SHUFFLE), split, number, context.workdir / "parts"))
     return parts, statistics, requests
@@ -146,7 +151,7 @@ def publish(version: LocalVersion, config: PrepareConfig, context: StepContext) 
         source_key=config.source_key,
         data_schema=config.data_schema,
         parts=parts,
-        rows=dict(zip(SPLITS, version.assignment.rows_by_split(), strict=True)),
+        rows={**_by_split(version.assignment)},
         positives=_positives(version.labels, config),
         statistics_sha256=hashlib.sha256(statistics).hexdigest(),
         one_class=version.one_class,
@@ -164,6 +169,10 @@ def publish(version: LocalVersion, config: PrepareConfig, context: StepContext) 
         manifest = stored
     context.progress.update(1.0, "  ".join(f"{split}: {rows} rows" for split, rows in manifest.rows.items()))
     return manifest
+
+
+def _by_split(assignment: Assignment) -> dict[Split, int]:
+    return dict(zip(SPLITS, assignment.rows_by_split(), strict=True))
 
 
 def _positives(labels: dict[str, LabelCounts], config: PrepareConfig) -> dict[str, dict[str, int]]:
