@@ -76,7 +76,20 @@ def test_synchronous_arrivals_start_from_one_version_and_are_folded_together():
 
 
 def test_frozen_means_that_nothing_is_folded():
-    assert list(events(2, Folding(mode="Frozen"))) == [Start(0), Start(1)]
+    assert list(events(2, Folding(mode="Frozen"))) == [Start(0, teaches=False), Start(1, teaches=False)]
+
+
+@pytest.mark.parametrize("folding", [Folding(), Folding(in_flight=3), Folding(mode="Synchronous", in_flight=3)])
+def test_scenarios_that_the_first_version_has_learned_start_as_all_do_and_give_no_feedback(folding: Folding):
+    order = list(events(6, folding, learned=4))
+    assert [(event.arrival, event.teaches) for event in order if isinstance(event, Start)] == [
+        (number, number >= 4) for number in range(6)
+    ]
+    assert [arrival for event in order if isinstance(event, Fold) for arrival in event.arrivals] == [4, 5]
+
+
+def test_where_the_first_version_has_learned_all_nothing_is_folded():
+    assert not [event for event in events(3, Folding(), learned=3) if isinstance(event, Fold)]
 
 
 @pytest.mark.parametrize("folding", [Folding(), Folding(in_flight=4), Folding(mode="Synchronous", in_flight=4)])

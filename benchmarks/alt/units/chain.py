@@ -1,10 +1,13 @@
-"""chain: scenarios arrive one after the other, start from the version committed so far, and give feedback (MeH)."""
+"""chain: scenarios arrive one after the other, and start from the version committed so far (MeH).
+
+The emerging ones, whose rows version 1 has not learned, give feedback.
+"""
 
 from collections.abc import Sequence
 
 from benchmarks.alt.methods import ADAPTED, ADAPTED_AGAIN, BEFORE, BEFORE_AGAIN, FINAL
 from benchmarks.alt.rows import OTHER_SEED, Outcome, Row, Unit, folding_name
-from benchmarks.alt.units.arrivals import Fold, events
+from benchmarks.alt.units.arrivals import Fold, Start, events
 from benchmarks.alt.units.repetition import arrival_order
 from benchmarks.alt.units.workplace import Prepared, Workplace, identity, owner
 from benchmarks.comparison.rows import figures
@@ -35,12 +38,12 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
     order = arrival_order(list(prepared.manifests), unit.seed)
     version = 1
     results: dict[str, StepResult] = {}
-    for event in events(len(order), unit.folding):
+    for event in events(len(order), unit.folding, learned=unit.initial):
         if isinstance(event, Fold):
             version += _folded(store, [order[number] for number in event.arrivals], results, unit, workplace)
         else:
             scenario = order[event.arrival]
-            results[scenario] = _adapted(scenario, version, prepared.manifests[scenario], unit, workplace)
+            results[scenario] = _adapted(event, scenario, version, prepared.manifests[scenario], unit, workplace)
     final = load_version(store, Chain(store).version(version))
     rows = [row for scenario in order for row in _rows(scenario, results[scenario], final, prepared, store, unit)]
     return Outcome(
@@ -53,7 +56,7 @@ def run(unit: Unit, workplace: Workplace) -> Outcome:
     )
 
 
-def _adapted(scenario: str, version: int, manifest: str, unit: Unit, workplace: Workplace) -> StepResult:
+def _adapted(event: Start, scenario: str, version: int, manifest: str, unit: Unit, workplace: Workplace) -> StepResult:
     config = AdaptConfig(
         store=workplace.address(unit),
         identity=identity({"scenario": scenario, "version": version, "seed": unit.training_seed()}),
@@ -64,6 +67,7 @@ def _adapted(scenario: str, version: int, manifest: str, unit: Unit, workplace: 
         manifest=manifest,
         base_version=version,
         training=workplace.protocol.training,
+        feedback=event.teaches,
     )
     return workplace.carry_out(unit, config)
 
