@@ -170,10 +170,13 @@ class SearchBudget(ApiModel):
         return self
 
 
-class EarlyStopping(ApiModel):
-    """When a hopeless trial ends, of an algorithm that has trials."""
+PATIENCE = 3
 
-    patience: Annotated[int, Field(ge=1, le=100)] = 3
+
+class EarlyStopping(ApiModel):
+    """When a hopeless trial ends, of an algorithm that has trials: random, not gdas."""
+
+    patience: Annotated[int, Field(ge=1, le=100)] = PATIENCE
     """Epochs without an improvement on validation rows."""
 
 
@@ -202,6 +205,12 @@ class LightModelSearchSpec(ApiModel):
             )
             for field in ("maxTrials", "trialDeadlineSeconds")
         ),
+        # The API server fills in the default before it looks: what is the default is as good as not given.
+        Rule(
+            f"self.algorithm.name != 'gdas' || self.earlyStopping.patience == {PATIENCE}",
+            "gdas has no trials that could end early; remove it, or set algorithm.name to random",
+            "earlyStopping.patience",
+        ),
     )
 
     target_ref: TargetReference
@@ -228,6 +237,11 @@ class LightModelSearchSpec(ApiModel):
         ):  # fmt: skip
             if value is not None and self.algorithm.name == "gdas":
                 raise ValueError(f"budget.{field}: gdas has no trials; remove it, or set algorithm.name to random")
+        if self.early_stopping.patience != PATIENCE and self.algorithm.name == "gdas":
+            raise ValueError(
+                "earlyStopping.patience: gdas has no trials that could end early; remove it, or set algorithm.name to "
+                "random"
+            )
         return self
 
 
