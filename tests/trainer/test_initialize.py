@@ -5,6 +5,7 @@ import os
 import signal
 import time
 
+import polars as pl
 import pytest
 import torch
 
@@ -61,8 +62,28 @@ def test_the_first_version_names_what_it_was_made_from(store, address):
         "checkpointSha256": version.checkpoint.sha256,
         "featuresSha256": version.features_sha256,
         "heavyFlops": version.flops,
+        "sharedEntities": version.shared_entities,
     }
     assert hashlib.sha256(store.get(version.checkpoint.key)).hexdigest() == version.checkpoint.sha256
+
+
+def test_entities_that_are_trained_on_in_one_scenario_and_tested_in_another_are_counted(store, address, caplog):
+    """Three rows an entity: e0 … e39 in support rows, e0 … e19 in test rows, of every scenario."""
+    apart = pl.col("entity") + " of the north"
+    pool = [
+        write_scenario(store, POOL[0], rows={"support": 30, "query": 0, "test": 60}, seed=0),
+        write_scenario(store, POOL[1], rows={"support": 45, "query": 0, "test": 60}, seed=1),
+        write_scenario(
+            store,
+            "ns.north.00000009",
+            rows={"test": 90},
+            seed=2,
+            changed=lambda frame: frame.with_columns(entity=apart),
+        ),
+    ]
+    result = run("initialize", initialize_config(address, pool, training=Training(epochs=1)))
+    assert result.outputs["sharedEntities"] == 15
+    assert "15 entities have training rows in one scenario" in caplog.text
 
 
 def test_it_learns_and_says_how_well_on_validation_rows(store, address):

@@ -35,6 +35,16 @@ def a_version(number: int = 1, generation: int = 1, digest: str | None = None) -
     )  # fmt: skip
 
 
+def test_entities_that_are_trained_on_in_one_scenario_and_tested_in_another_are_told():
+    model = Model(member("a"), member("b"))
+    for shared, said in ((0, "generation 1"), (3, "generation 1; 3 entities have training rows in one scenario")):
+        model.store = StoreView(head=a_version().model_copy(update={"shared_entities": shared}))
+        model.settle()
+        message = next(one["message"] for one in model.status["conditions"] if one["type"] == "Initialized")
+        assert message.startswith(said)
+        assert ("entities" in message) == bool(shared)
+
+
 def member(name: str, prepared: bool = True, outcome: str | None = None, **labels: str) -> ScenarioWorld:
     """A Scenario of the pool."""
     story = Story(name=name)

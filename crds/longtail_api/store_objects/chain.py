@@ -73,6 +73,8 @@ class Version(StoreObject):
     """Hash of schema, encoder and architecture: one per generation."""
     pool: list[str] = []
     """Manifest keys of what it was trained on: the initial pool (kind initial), or all data (kind meta-training)."""
+    shared_entities: int = 0
+    """Entities with training rows in one scenario of the generation's initial pool and test rows in another one."""
     folded: list[FoldedFeedback] = []
     rejected: list[RejectedFeedback] = []
     settled: dict[str, list[tuple[int, int]]] = {}

@@ -90,6 +90,17 @@ def _stand(
     conditions.keep(ConditionType.POOL_PREPARED)
     if conditions.before(ConditionType.POOL_PREPARED) is None:
         conditions.set(ConditionType.POOL_PREPARED, True, Reason.SUCCEEDED, "the pool is frozen")
-    conditions.set(ConditionType.INITIALIZED, True, Reason.SUCCEEDED, f"generation {head.generation}")
+    conditions.set(ConditionType.INITIALIZED, True, Reason.SUCCEEDED, _generation(head))
     conditions.set(ConditionType.READY, True, Reason.SUCCEEDED, said)
     draft.kept.update(key_of(item) for item in world.children if item["kind"] == "Job" and is_finished(item))
+
+
+def _generation(head: Version) -> str:
+    """What is to be known of the generation: which one, and whose test figures its pooled training flatters."""
+    said = f"generation {head.generation}"
+    if not head.shared_entities:
+        return said
+    return (
+        f"{said}; {head.shared_entities} entities have training rows in one scenario of its pool and test rows in "
+        "another, which split.method entity would rule out"
+    )

@@ -1,6 +1,7 @@
 """Whom a sample is about, as a number: the same on every machine, in every scenario and version."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -25,3 +26,22 @@ def entity_hashes(entities: pl.Series) -> Keys:
         pl.DataFrame({"entity": distinct, "hash": hashes}), on="entity", how="left", maintain_order="left"
     )
     return found["hash"].to_numpy()
+
+
+def shared_between_scenarios(training: Sequence[Keys], test: Sequence[Keys]) -> int:
+    """How many entities have test rows in one scenario and training rows in another; both lists are by scenario.
+
+    What a pooled model remembers of such an entity helps it in a test of the other scenario; a model of one scenario
+    alone has no such help. Beside the hashes, each once per scenario, a count of the scenarios of each is in memory.
+    """
+    own = [np.unique(keys) for keys in training]
+    known, scenarios = np.unique(np.concatenate([np.zeros(0, dtype=np.uint64), *own]), return_counts=True)
+    if not len(known):
+        return 0
+    shared = [np.zeros(0, dtype=np.uint64)]
+    for of_training, keys in zip(own, test, strict=True):
+        tested = np.unique(keys)
+        place = np.minimum(np.searchsorted(known, tested), len(known) - 1)
+        others = np.where(known[place] == tested, scenarios[place], 0) - np.isin(tested, of_training)
+        shared.append(tested[others > 0])
+    return len(np.unique(np.concatenate(shared)))

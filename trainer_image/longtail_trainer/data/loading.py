@@ -16,7 +16,7 @@ from longtail_api.store_layout import features_key, statistics_key
 from longtail_api.store_objects import DataPart, Features, Manifest, Split, Statistics
 from longtail_store import ObjectMissing, Store, parse_object, read_object
 from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
-from longtail_trainer.data.entities import entity_hashes
+from longtail_trainer.data.entities import Keys, entity_hashes
 from longtail_trainer.data.features.columns import TableColumns, sequence_columns, static_columns
 from longtail_trainer.data.features.encoding import encode_categorical, encode_label, encode_numeric
 from longtail_trainer.running.errors import DataInvalid
@@ -80,6 +80,15 @@ def encoded_part(store: Store, part: DataPart, features: Features) -> EncodedSpl
     return encode_frame(_read(store, part), features)
 
 
+def entities_of(store: Store, manifest: Manifest, splits: Sequence[Split]) -> Keys:
+    """The hash of each entity that has rows in these splits, once. Of the rows, nothing else is read."""
+    found = [np.zeros(0, dtype=np.uint64)]
+    for part in manifest.parts:
+        if part.split in splits:
+            found.append(np.unique(entity_hashes(_read(store, part, [ENTITY])[ENTITY])))
+    return np.unique(np.concatenate(found))
+
+
 def empty_split(features: Features) -> EncodedSplit:
     """No samples, in the shape of these features."""
     schema = features.data_schema
@@ -124,9 +133,9 @@ def _entities(frame: pl.DataFrame) -> Tensor:
     return torch.from_numpy(entity_hashes(frame[ENTITY]).astype(np.int64))
 
 
-def _read(store: Store, part: DataPart) -> pl.DataFrame:
+def _read(store: Store, part: DataPart, columns: list[str] | None = None) -> pl.DataFrame:
     content = checked_content(store, part.key, part.sha256, "prepare the data again, as a new version")
-    return pl.read_parquet(io.BytesIO(content))
+    return pl.read_parquet(io.BytesIO(content), columns=columns)
 
 
 def _encode_table(frame: pl.DataFrame, columns: TableColumns, features: Features) -> tuple[Tensor, Tensor]:

@@ -2,11 +2,14 @@
 
 Outputs of the result: `agnosticVersion`, `generation`, `checkpointSha256`, `featuresSha256`, `heavyFlops`; and where
 the model was searched for (`initialization.search`), `initialization`: which way won, and both figures.
+`sharedEntities`: entities that are trained on in one scenario of the pool and tested in another.
 Metrics: `validation`, pooled over all validation rows of the pool, and its `scenarioAverageAuc`. Those of each
-scenario stand in the version's record (`auc/<scenario>`). No test row is read. Picture: `learning-curves`.
+scenario stand in the version's record (`auc/<scenario>`). Of test rows nothing but their entities is read, to be
+counted. Picture: `learning-curves`.
 """
 
 import hashlib
+import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import reduce
@@ -32,8 +35,9 @@ from longtail_api.store_objects import (
 )
 from longtail_store import Chain, Store
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
+from longtail_trainer.data.entities import shared_between_scenarios
 from longtail_trainer.data.features import fit_features
-from longtail_trainer.data.loading import encoded_parts, load_manifest, load_split, load_statistics
+from longtail_trainer.data.loading import encoded_parts, entities_of, load_manifest, load_split, load_statistics
 from longtail_trainer.data.prepare.statistics import merge
 from longtail_trainer.data.rows import labels_alone
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
@@ -50,6 +54,8 @@ from longtail_trainer.training.evaluation import evaluate, primary_metric
 from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.scoring import predict
 from longtail_trainer.training.supervised import TrainingOutcome, train
+
+log = logging.getLogger(__name__)
 
 SCENARIO_AVERAGE = "scenarioAverageAuc"
 
@@ -76,6 +82,7 @@ def run(config: InitializeConfig, context: StepContext) -> StepResult:
             "checkpointSha256": version.checkpoint.sha256,
             "featuresSha256": version.features_sha256,
             "heavyFlops": version.flops,
+            "sharedEntities": version.shared_entities,
             **({"initialization": version.initialization.to_json_dict()} if version.initialization is not None else {}),
         },
         metrics={
@@ -96,6 +103,7 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
             raise ConfigInvalid(f"{key}: was prepared with another schema; prepare the scenario again")
     statistics = reduce(merge, (load_statistics(context.store, manifest) for manifest in manifests), Statistics())
     features = fit_features(config.data_schema, statistics)
+    shared = _shared_entities(context.store, manifests)
     content = features.to_bytes()
     features_sha256 = hashlib.sha256(content).hexdigest()
     ranks.of_first(lambda: context.store.put_if_absent(features_key(features_sha256), content))
@@ -155,6 +163,7 @@ def _committed(
             initialization=chosen.outcome,
             schema_hash=config.schema_hash,
             pool=config.pool,
+            shared_entities=shared,
             settled=before.settled if before is not None else {},
             metrics=metrics,
             flops=model.flops(),
@@ -164,6 +173,18 @@ def _committed(
         )
 
     return commit_first(chain, config.generation, weights, record, orphans_seconds=config.orphans_seconds)
+
+
+def _shared_entities(store: Store, manifests: list[Manifest]) -> int:
+    training = [entities_of(store, manifest, TRAINING_SPLITS) for manifest in manifests]
+    shared = shared_between_scenarios(training, [entities_of(store, manifest, ["test"]) for manifest in manifests])
+    if shared:
+        log.warning(
+            "%d entities have training rows in one scenario of the pool and test rows in another: what is remembered "
+            "of them helps in the test; split by entity to measure without",
+            shared,
+        )
+    return shared
 
 
 def _rows(store: Store, manifests: list[Manifest], features: Features) -> PoolRows:
