@@ -68,7 +68,7 @@ class HyperparameterSearch(ApiModel):
     max_trials: Annotated[int, Field(ge=1, le=10_000)] = 20
     """Trials at most."""
     trial_deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] = 1_800
-    """Longest time of one trial; one over it ends, is recorded, and the search goes on."""
+    """Longest time of one trial; one over it is pruned, which is recorded, and the search goes on."""
     deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] = 5_400
     """Longest time of all trials together; the best of the complete ones counts."""
     early_stopping: Literal["Median", "Never"] = "Median"

@@ -159,7 +159,7 @@ class SearchBudget(ApiModel):
     max_trials: Annotated[int, Field(ge=1, le=100_000)] | None = None
     """Trials at most, of an algorithm that has trials: random, not gdas."""
     trial_deadline_seconds: Annotated[int, Field(ge=1, le=604_800)] | None = None
-    """Longest time of one trial, of an algorithm that has trials; one over it ends, and the search goes on."""
+    """Longest time of one trial, of an algorithm that has trials; one over it is pruned, and the search goes on."""
     active_deadline_seconds: Annotated[int, Field(ge=60, le=604_800)] = 14_400
     """Longest time of the whole search."""
 

@@ -108,7 +108,7 @@ class SearchConfig(StepConfig):
     max_flops: Annotated[int, Field(ge=1)] | None = None
     max_trials: Annotated[int, Field(ge=1)] | None = None
     trial_deadline_seconds: Annotated[int, Field(ge=1)] | None = None
-    """Longest time of one trial of an algorithm that has trials; one over it counts as failed."""
+    """Longest time of one trial of an algorithm that has trials; one over it is pruned."""
     max_latency_milliseconds: float | None = None
     batch_size: Annotated[int, Field(ge=1)] = 256
 
