@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName, ObjectName
 from longtail_api.conditions import Conditions
+from longtail_api.data_schema import DataSchema
 from longtail_api.pictures import Pictures
 from longtail_api.rules import Rule, comparing, immutable
 from longtail_api.shared_specs import Metric
@@ -129,6 +130,26 @@ class Objective(ApiModel):
         if self.metric == "auc" and self.goal is not None and self.goal > 1:
             raise ValueError("goal: no auc is above 1; give a goal of at most 1")
         return self
+
+    def figure(self, schema: DataSchema) -> str:
+        """Its name among a result's metrics: `auc`, or `purchase.rmse` of a label other than the primary one.
+
+        An objective that asks for the AUC of a regression, as the default one does, means its error. Raises
+        `ValueError` where the schema has no such label, or the label no such figure.
+        """
+        by_name = {label.name: label for label in schema.labels}
+        primary = schema.labels[0].name
+        name = primary if self.label is None else self.label
+        if name not in by_name:
+            raise ValueError(f"objective.label: the schema has no label {name!r}; one of {', '.join(by_name)}")
+        if by_name[name].type == "regression":
+            known, metric = self.metric != "logLoss", "rmse"
+        else:
+            known, metric = self.metric != "rmse", self.metric
+        if not known:
+            instead = "auc" if by_name[name].type == "binary" else "rmse"
+            raise ValueError(f"objective.metric: label {name!r} has no {self.metric}; choose {instead}")
+        return metric if name == primary else f"{name}.{metric}"
 
 
 class Teacher(ApiModel):

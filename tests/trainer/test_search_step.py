@@ -146,12 +146,8 @@ def test_a_reached_goal_ends_the_search(address):
     assert len(lines) == 2, "of three epochs one is the warm-up, which no goal ends"
 
 
-def test_an_objective_that_the_label_has_not_is_refused():
-    assert objective_name(Objective(), SCHEMA) == "auc"
-    assert objective_name(Objective(metric="rmse", direction="Minimize", label="spent"), SCHEMA) == "spent.rmse"
+def test_an_objective_that_the_label_has_not_is_a_fault_of_the_config():
     assert objective_name(Objective(label="spent"), SCHEMA) == "spent.rmse"
-    with pytest.raises(ConfigInvalid, match="has no rmse; choose auc"):
-        objective_name(Objective(metric="rmse", direction="Minimize"), SCHEMA)
     with pytest.raises(ConfigInvalid, match="no label 'sold'"):
         objective_name(Objective(label="sold"), SCHEMA)
 

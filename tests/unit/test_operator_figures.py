@@ -1,11 +1,8 @@
-"""Figures of a status: the primary label's, every label's, and the one that a search was for."""
-
-import pytest
+"""Figures of a status: the primary label's, and every label's."""
 
 from longtail_api.data_schema import DataSchema
-from longtail_api.light_model_search import Objective
 from longtail_api.store_objects import Metric, Termination
-from longtail_operator.plans.figures import model_metrics, objective_figure
+from longtail_operator.plans.figures import model_metrics
 
 CLICKS = DataSchema.model_validate({"labels": [{"name": "click"}], "context": {"numeric": ["price"]}})
 SEVERAL = DataSchema.model_validate(
@@ -47,18 +44,3 @@ def test_a_status_shows_no_more_labels_than_it_has_room_for():
         update={"labels": [CLICKS.labels[0].model_copy(update={"name": f"l{i}"}) for i in range(32)]}
     )
     assert [one.name for one in model_metrics(SAID, many).labels] == [f"l{number}" for number in range(8)]
-
-
-@pytest.mark.parametrize(
-    ("objective", "schema", "name"),
-    [
-        (Objective(), CLICKS, "auc"),
-        (Objective(metric="logLoss", direction="Minimize"), CLICKS, "logLoss"),
-        (Objective(label="click"), SEVERAL, "auc"),
-        (Objective(label="order"), SEVERAL, "order.auc"),
-        (Objective(label="spend", metric="rmse", direction="Minimize"), SEVERAL, "spend.rmse"),
-        (Objective(label="spend"), SEVERAL, "spend.rmse"),
-    ],
-)
-def test_the_best_trials_figure_is_that_of_the_objective(objective: Objective, schema: DataSchema, name: str):
-    assert objective_figure(objective, schema) == name

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 from longtail_api.data_schema import DataSchema
-from longtail_api.light_model_search import Objective
 from longtail_api.scenario import LABELS_SHOWN, LabelMetrics, ModelMetrics, ScenarioStatus
 from longtail_api.store_objects import Metric, Termination
 from longtail_operator.pictures import links, replaced
@@ -42,16 +41,6 @@ def _label_metrics(test: Mapping[str, Metric], label: str, primary: bool) -> Lab
     return LabelMetrics(
         name=label, auc=figure(auc.value) or auc.reason, log_loss=figure(log_loss.value), rmse=figure(rmse.value)
     )
-
-
-def objective_figure(objective: Objective, schema: DataSchema) -> str:
-    """Name of the objective's figure among a result's metrics: `auc`, or `purchase.rmse` of a further label.
-
-    An objective that asks for the AUC of a regression, as the default one does, means its error.
-    """
-    label = next((one for one in schema.labels if one.name == objective.label), schema.labels[0])
-    name = "rmse" if label.type == "regression" else objective.metric
-    return name if label is schema.labels[0] else f"{label.name}.{name}"
 
 
 def figure(value: float | None) -> str | None:

@@ -13,7 +13,7 @@ from longtail_operator.jobs import LOST_MESSAGE_AFTER, Workplace, judge, step_ob
 from longtail_operator.objects import Json, annotations_of, key_of, labels_of, uid_of
 from longtail_operator.pictures import links
 from longtail_operator.plan import Draft, Plan
-from longtail_operator.plans.figures import figure, objective_figure
+from longtail_operator.plans.figures import figure
 from longtail_operator.plans.methods import method_of
 from longtail_operator.plans.scenario_world import nothing_to_attend_to, secret_name
 from longtail_operator.plans.search_world import Inputs, ModelSearch, SearchWorld, place_of
@@ -171,8 +171,11 @@ def _complete(
     status.result_sha256 = said.result_sha256
     status.pictures = links(inputs.search.step, said.pictures, inputs.heavy_model.spec.storage.uri)
     flops = said.flops if said.flops is not None else said.outputs.get("flops")
-    name = objective_figure(world.spec.objective, inputs.heavy_model.spec.data_schema)
-    best = said.metrics.get("validation", {}).get(name, Metric())
+    try:
+        name = world.spec.objective.figure(inputs.heavy_model.spec.data_schema)
+    except ValueError:
+        name = None  # the schema has changed since the search began with it
+    best = said.metrics.get("validation", {}).get(name or "", Metric())
     if isinstance(flops, int):
         status.best = BestTrial(
             architecture=str(said.outputs.get("architecture", ""))[:4096],

@@ -61,20 +61,10 @@ def predicted_milliseconds(space: CellSpace, picks: Picks) -> dict[str, float]:
 
 def objective_name(objective: Objective, schema: DataSchema) -> str:
     """Name of the figure in `evaluate`'s metrics. Raises `ConfigInvalid` for a label or figure that it hasn't."""
-    names = [label.name for label in schema.labels]
-    label = names[0] if objective.label is None else objective.label
-    if label not in names:
-        raise ConfigInvalid(f"objective.label: the schema has no label {label!r}; one of {', '.join(names)}")
-    binary = schema.labels[names.index(label)].type == "binary"
-    if binary == (objective.metric == "rmse"):
-        # The default objective is the AUC; a regression has none, and is compared by its error.
-        if binary or objective.metric != "auc":
-            raise ConfigInvalid(
-                f"objective.metric: label {label!r} has no {objective.metric}; choose {'auc' if binary else 'rmse'}"
-            )
-        return "rmse" if label == names[0] else f"{label}.rmse"
-    metric = "rmse" if not binary else objective.metric
-    return metric if label == names[0] else f"{label}.{metric}"
+    try:
+        return objective.figure(schema)
+    except ValueError as error:
+        raise ConfigInvalid(str(error)) from error
 
 
 def goodness(metrics: Mapping[str, Metric], name: str) -> float:
