@@ -26,11 +26,18 @@ MANIFEST = manifest_key(ARRIVAL, "v1")
 HEAVY_RESULT = result_key(ARRIVAL, 1, "adapt")
 
 
-def adapt_one(folder: Path, changed: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame) -> StoreAddress:
-    """Prepare, initialize and adapt, with as little training as there can be. `changed`: the rows of the scenario."""
+def adapt_one(
+    folder: Path,
+    changed: Callable[[pl.DataFrame], pl.DataFrame] = lambda frame: frame,
+    rows: dict[str, int] | None = None,
+) -> StoreAddress:
+    """Prepare, initialize and adapt, with as little training as there can be.
+
+    changed: the rows of the scenario. rows: how many it has of a split.
+    """
     address = StoreAddress(uri=f"file://{folder}")
     store = open_store(address)
-    write_scenario(store, ARRIVAL, seed=3, changed=changed)
+    write_scenario(store, ARRIVAL, rows, seed=3, changed=changed)
     pool = [write_scenario(store, POOL[0], seed=0)]
     run("initialize", initialize_config(address, pool, training=Training(epochs=2, batch_size=32)))
     run("adapt", adapt_config(address, MANIFEST, training=Training(fine_tune_epochs=1, batch_size=32)))

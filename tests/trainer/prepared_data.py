@@ -113,7 +113,7 @@ def write_scenario(
             store.put_if_absent(key, content)
             sha256 = hashlib.sha256(content).hexdigest()
             parts.append(DataPart(key=key, split=split, rows=len(half), sha256=sha256, bytes=len(content)))
-    statistics = statistics_of(pl.concat(training), schema).to_bytes()
+    statistics = statistics_of(pl.concat(training) if training else changed(samples(0)), schema).to_bytes()
     store.put_if_absent(statistics_key(scenario, version), statistics)
     manifest = Manifest(
         scenario=scenario,

@@ -130,11 +130,6 @@ CASES: dict[str, tuple[str, Change, list[str]]] = {
         lambda frame: frame.with_columns(weight=pl.when(pl.int_range(pl.len()) == 6).then(-1.0).otherwise(1.0)),
         ["column 'weight' is negative or infinite in 1 row of 's0' (6,"],
     ),
-    "no label was observed": (
-        "samples",
-        of_scenario(lambda frame: frame.with_columns(clicked=pl.lit(None, pl.Int64))),
-        ["column 'clicked' is null in the", "training rows of 's0'"],
-    ),
 }
 
 
@@ -197,12 +192,6 @@ def test_files_of_one_folder_whose_types_differ_are_named(tables: Path):
 def test_a_split_of_another_name_is_named(tables: Path):
     change(tables, "samples", lambda frame: at_rows("split", "holdout", 2)(frame.with_columns(split=pl.lit("train"))))
     with pytest.raises(DataInvalid, match=r"column 'split' .* in 1 row of 's0' \(2,.*train, validation or test"):
-        prepare(tables, BY_COLUMN)
-
-
-def test_a_scenario_without_training_rows_is_named(tables: Path):
-    change(tables, "samples", lambda frame: frame.with_columns(split=pl.lit("test")))
-    with pytest.raises(DataInvalid, match="none of the 60 rows of 's0' is for training"):
         prepare(tables, BY_COLUMN)
 
 

@@ -223,6 +223,26 @@ def test_one_class_in_the_training_rows_is_told_and_no_error(tables: Path, tmp_p
     assert "column 'clicked' has one class only (1," in caplog.text
 
 
+def test_labels_that_no_training_row_observes_are_told_and_no_error(tables: Path, tmp_path: Path, caplog):
+    samples = pl.read_parquet(tables / "samples.parquet").with_columns(clicked=pl.lit(None, pl.Int64))
+    visits = {"visits": pl.read_parquet(tables / "behaviors" / "visits.parquet")}
+    write_three_tables(tmp_path, samples, pl.read_parquet(tables / "profile.parquet"), visits)
+    config = prepare_config(tmp_path, tmp_path / "store")
+    result = carry_out(STEPS["prepare"].load(), config, context_of(config, tmp_path / "work"))
+    assert (result.outputs["unobserved"], result.outputs["oneClass"]) == (["clicked"], [])
+    assert "column 'clicked' is null in the" in caplog.text
+
+
+def test_a_scenario_of_test_rows_alone_is_prepared(tables: Path, tmp_path: Path, caplog):
+    schema = SCHEMA.model_copy(update={"split": SCHEMA.split.model_copy(update={"method": "column"})})
+    samples = pl.read_parquet(tables / "samples.parquet").with_columns(split=pl.lit("test"))
+    visits = {"visits": pl.read_parquet(tables / "behaviors" / "visits.parquet")}
+    write_three_tables(tmp_path, samples, pl.read_parquet(tables / "profile.parquet"), visits)
+    manifest = prepare(prepare_config(tmp_path, tmp_path / "store", schema), tmp_path / "work")
+    assert manifest.rows == {"support": 0, "query": 0, "validation": 0, "test": samples.filter(scenario="s0").height}
+    assert "is for training" in caplog.text
+
+
 def test_entities_with_rows_for_training_and_for_test_are_counted(config: PrepareConfig, manifest: Manifest):
     training = set(read_parts(config, manifest, "support", "query")["entity"])
     shared = training & set(read_parts(config, manifest, "test")["entity"])

@@ -1,9 +1,12 @@
 """Samples out of samples."""
 
+from dataclasses import replace
+
 import torch
 
+from longtail_api.data_schema import DataSchema
 from longtail_trainer.data.encoded import EncodedSequence, EncodedSplit, concatenate, offsets_of
-from longtail_trainer.data.rows import halves, slice_of, subset, without_labels
+from longtail_trainer.data.rows import halves, slice_of, subset, taught_labels, without_labels
 
 
 def rows(count: int) -> EncodedSplit:
@@ -68,3 +71,18 @@ def test_every_sample_keeps_its_entity():
     assert slice_of(whole, 2, 5).entity.tolist() == [2, 3, 4]
     assert without_labels(whole).entity.tolist() == list(range(6))
     assert concatenate([whole, subset(whole, chosen)]).entity.tolist() == [*range(6), 4, 0, 2]
+
+
+def test_a_label_is_taught_by_rows_that_together_observe_it_and_both_of_its_classes():
+    schema = DataSchema.model_validate(
+        {
+            "labels": [{"name": "a"}, {"name": "b"}, {"name": "c"}, {"name": "d", "type": "regression"}],
+            "context": {"numeric": ["x"]},
+        }
+    )
+    first = replace(rows(2), labels=torch.tensor([[0.0, 0, 1, 3], [0, 1, 0, 3]]))
+    second = replace(rows(1), labels=torch.tensor([[1.0, 0, 0, 3]]))
+    seen = torch.tensor([True, True, False, True])
+    first, second = (replace(some, observed=seen.expand(len(some), 4)) for some in (first, second))
+    assert taught_labels(schema, first, second).tolist() == [True, True, False, True]
+    assert taught_labels(schema, first).tolist() == [False, True, False, True]

@@ -3,15 +3,18 @@
 import json
 from functools import partial
 
+import polars as pl
 import pytest
 
-from longtail_api.light_model_search import Algorithm, GdasParameters, Objective
+from longtail_api.light_model_search import Algorithm, GdasParameters, Objective, Teacher
 from longtail_api.run_config import ExitCode
 from longtail_api.store_layout import architecture_key, metrics_key, result_key, step_prefix
 from longtail_api.store_objects import Metric, SearchResult
 from longtail_store import open_store, read_object
 from longtail_trainer.methods import run
-from longtail_trainer.methods.alt.rankings.task import SearchTask, goodness, objective_name, reached
+from longtail_trainer.methods.alt.rankings import ALGORITHMS
+from longtail_trainer.methods.alt.rankings.gdas import gdas_ranking
+from longtail_trainer.methods.alt.rankings.task import Ranking, SearchTask, goodness, objective_name, reached
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid
@@ -53,6 +56,22 @@ def test_the_result_is_inside_the_budget_and_says_what_it_costs(address):
     assert result.outputs["architectureKey"] == architecture_key(ARRIVAL, 1)
     assert result.outputs["flops"] == found.flops
     assert result.metrics["validation"]["auc"].value is not None
+
+
+def test_what_is_searched_with_knows_only_the_categories_that_its_rows_have(tmp_path, monkeypatch):
+    """As the light model will: what it costs to tell all of the pool's apart is no part of the search."""
+    address = adapt_one(tmp_path / "store", lambda frame: frame.with_columns(pl.lit("Bern").alias("profile.city")))
+    tasks: list[SearchTask] = []
+
+    def ranking(task: SearchTask) -> Ranking:
+        tasks.append(task)
+        return gdas_ranking(task)
+
+    monkeypatch.setitem(ALGORITHMS, "gdas", ranking)
+    run("search", search_config(address, teacher=Teacher(transfer_rows=0)))
+    column = "profile.city"
+    assert len(load_heavy(open_store(address), HEAVY_RESULT).features.vocabularies[column]) == 2
+    assert tasks[0].features.vocabularies[column] == ["Bern"]
 
 
 @pytest.mark.parametrize("algorithm", ["gdas", "random"])

@@ -32,7 +32,7 @@ class InitializeConfig(StepConfig):
     """`retention.orphansSeconds`: the commit gives up after half of it."""
 
 
-AdaptReason = Literal["NoSupportRows", "OneClass", "NoValidationRows", "NotBetter"]
+AdaptReason = Literal["NoSupportRows", "NoLabels", "OneClass", "NoValidationRows", "NotBetter"]
 """Why a scenario's heavy model is the agnostic model itself."""
 
 

@@ -55,6 +55,8 @@ class Manifest(StoreObject):
     statistics_sha256: Sha256
     one_class: list[str] = []
     """Binary labels of which the training rows hold one class: nothing is to be learned about them here."""
+    unobserved: list[str] = []
+    """Labels that no training row observes: of them neither."""
     shared_entities: int = 0
     """Entities with rows for training and for test: what is remembered of them helps in the test, and nowhere else."""
     sampled_columns: dict[str, float] = {}

@@ -17,11 +17,11 @@ from longtail_trainer.models.alt_light.model import predefined_architecture
 from longtail_trainer.models.registry import served_family
 from longtail_trainer.models.weights import adopt_weights
 from longtail_trainer.running.epochs import epoch_report
-from longtail_trainer.running.errors import BudgetUnreachable
+from longtail_trainer.running.errors import BudgetUnreachable, DataInvalid
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.loss import LabelLosses
-from longtail_trainer.training.scoring import predict
+from longtail_trainer.training.scoring import can_judge, predict
 from longtail_trainer.training.seeds import seeded
 from longtail_trainer.training.settings import TrainingSettings, minibatch
 from longtail_trainer.training.supervised import train
@@ -31,7 +31,10 @@ SPEC = AltLight.of(predefined_architecture(width=4, layers=1, operation="conv3")
 
 
 def run(config: TrainAloneConfig, context: StepContext) -> StepResult:
-    """Train, publish. Raises `BudgetUnreachable` before training where the model exceeds the FLOPs."""
+    """Train, publish.
+
+    Raises `BudgetUnreachable` before training where the model exceeds the FLOPs, `DataInvalid` where nothing teaches.
+    """
     card = published_card(context.store, config.owner, config.light_version)
     if card is None:
         manifest = load_manifest(context.store, config.manifest)
@@ -42,6 +45,8 @@ def run(config: TrainAloneConfig, context: StepContext) -> StepResult:
         if config.max_flops is not None and model.flops() > config.max_flops:
             raise BudgetUnreachable(f"budget.maxFlops: the model needs {model.flops()} FLOPs, above {config.max_flops}")
         rows = concatenate(encoded_parts(context.store, [manifest], TRAINING_SPLITS, features))
+        if not can_judge(rows):
+            raise DataInvalid(f"{config.manifest}: no training row has a label; add samples")
         train(
             model,
             rows,

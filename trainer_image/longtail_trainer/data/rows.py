@@ -60,6 +60,15 @@ def labels_alone(rows: EncodedSplit) -> EncodedSplit:
     )
 
 
+def taught_labels(schema: DataSchema, *rows: EncodedSplit) -> Tensor:
+    """(labels,) whether these rows, together, teach each label: not one that is binary and has one class in them."""
+    teaches: list[bool] = []
+    for position, label in enumerate(schema.labels):
+        seen = torch.cat([some.labels[some.observed[:, position], position] for some in rows])
+        teaches.append(bool(len(seen)) and (label.type != "binary" or bool(seen.min() != seen.max())))
+    return torch.tensor(teaches)
+
+
 def one_class(rows: EncodedSplit, schema: DataSchema) -> bool:
     """Whether the primary label is binary, observed, and the same in all samples that observe it."""
     if schema.labels[0].type != "binary":

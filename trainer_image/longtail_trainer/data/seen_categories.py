@@ -31,20 +31,19 @@ class SeenCategories:
     indices: dict[str, Tensor]
 
     @classmethod
-    def of(cls, features: Features, rows: EncodedSplit) -> "SeenCategories":
+    def of(cls, features: Features, *rows: EncodedSplit) -> "SeenCategories":
         """rows: all that the model is trained on, encoded with `features`."""
         vocabularies: dict[str, list[str]] = {}
         indices: dict[str, Tensor] = {}
-        values = {
-            column: encoded[:, position]
-            for columns, encoded in _tables(features, rows)
-            for position, column in enumerate(columns.categorical)
-        }
+        values: dict[str, list[Tensor]] = {}
+        for columns, encoded in (table for some in rows for table in _tables(features, some)):
+            for position, column in enumerate(columns.categorical):
+                values.setdefault(column, []).append(encoded[:, position])
         for columns in columns_by_vocabulary(features.data_schema):
             vocabulary = features.vocabularies[columns[0]]
             seen = torch.zeros(len(vocabulary) + 1, dtype=torch.bool)
-            for column in columns:
-                seen[values[column].unique().to(torch.int64)] = True
+            for some in (one for column in columns for one in values[column]):
+                seen[some.unique().to(torch.int64)] = True
             seen[0] = True
             left = [value for number, value in enumerate(vocabulary, start=1) if bool(seen[number])]
             vocabularies |= dict.fromkeys(columns, left)

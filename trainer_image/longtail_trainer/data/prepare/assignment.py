@@ -1,4 +1,4 @@
-"""Where each sample of the scenario goes, and whether what goes to training can be trained on."""
+"""Where each sample of the scenario goes, and what can be learned of what goes to training."""
 
 import logging
 from collections.abc import Iterator
@@ -17,7 +17,6 @@ from longtail_trainer.data.prepare.checks import SPLIT_VALUES
 from longtail_trainer.data.prepare.identity import Keys, mixed, occurrences, row_keys
 from longtail_trainer.data.prepare.selection import Selected
 from longtail_trainer.data.prepare.splits import QUERY, SUPPORT, TEST, VALIDATION, Codes, assigned_splits
-from longtail_trainer.running.errors import DataInvalid
 
 log = logging.getLogger(__name__)
 
@@ -112,38 +111,54 @@ def label_counts(samples: Selected, schema: DataSchema, splits: Codes) -> dict[s
     return counts
 
 
-def check_training_labels(
-    samples: Selected, config: PrepareConfig, splits: Codes, counts: dict[str, LabelCounts]
-) -> list[str]:
-    """The binary labels of which the training rows hold one class. Warns of every label that can't be learned here.
+@dataclass(frozen=True)
+class Unlearnable:
+    """Labels about which the training rows teach nothing, by name."""
 
-    It is then learned from other scenarios: a young one may not have had its first positive. Raises `DataInvalid` where
-    there is no training row, or none observes the primary label: its column is then not what the schema says.
+    one_class: list[str]
+    """Binary ones that are the same in every training row that observes them."""
+    unobserved: list[str]
+    """Those that no training row observes."""
+
+
+def unlearnable_labels(
+    samples: Selected, config: PrepareConfig, splits: Codes, counts: dict[str, LabelCounts]
+) -> Unlearnable:
+    """What can't be learned here; each is warned of.
+
+    It is then learned from other scenarios: a young one may not have had its first positive, nor its first label.
     """
     rows = np.bincount(splits, minlength=len(SPLITS))
     training = int(rows[SUPPORT] + rows[QUERY])
     of = f"of {config.source_key!r}"
     if not training:
         where = f"{samples.table.name} ({samples.table.uri})"
-        raise DataInvalid(
-            f"{where}: none of the {len(splits)} rows {of} is for training (split method "
-            f"{config.data_schema.split.method!r}); add earlier rows, or change the split"
+        log.warning(
+            "%s: none of the %d rows %s is for training (split method %r)",
+            where,
+            len(splits),
+            of,
+            config.data_schema.split.method,
         )
     one_class: list[str] = []
-    for number, label in enumerate(config.data_schema.labels):
+    unobserved: list[str] = []
+    for label in config.data_schema.labels:
         observed = int(counts[label.name].observed[_TRAINING].sum())
         positives = int(counts[label.name].positives[_TRAINING].sum())
         if not observed:
             flaw = "is null"
+            unobserved.append(label.name)
         elif label.type == "binary" and positives in (0, observed):
             flaw = f"has one class only ({1 if positives else 0}, {observed} observed)"
             one_class.append(label.name)
         else:
             continue
-        message = f"{samples.table.column(label.name)} {flaw} in the {training} training rows {of}"
-        if number == 0 and not observed:
-            raise DataInvalid(
-                f"{message}; the first label can't be learned so: add rows, or change the split or the labels"
-            )
-        log.warning("%s; this scenario teaches nothing about it, and learns it from others", message)
-    return one_class
+        column = samples.table.column(label.name)
+        log.warning(
+            "%s %s in the %d training rows %s; this scenario teaches nothing about it, and learns it from others",
+            column,
+            flaw,
+            training,
+            of,
+        )
+    return Unlearnable(one_class, unobserved)

@@ -20,9 +20,10 @@ from longtail_store import write_object_if_absent
 from longtail_trainer.data.prepare.assignment import (
     Assignment,
     LabelCounts,
+    Unlearnable,
     assigned,
-    check_training_labels,
     label_counts,
+    unlearnable_labels,
 )
 from longtail_trainer.data.prepare.columns import ROW
 from longtail_trainer.data.prepare.joined import joined_rows, values_of_a_row
@@ -53,7 +54,7 @@ class LocalVersion:
     requests: Path
     assignment: Assignment
     labels: dict[str, LabelCounts]
-    one_class: list[str]
+    unlearnable: Unlearnable
 
 
 def make_data_version(config: PrepareConfig, context: StepContext, now: datetime) -> Manifest:
@@ -70,7 +71,7 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     samples = select_samples(tables.pop("samples"), schema, config.source_key, now, folder)
     assignment = assigned(samples, config)
     labels = label_counts(samples, schema, assignment.splits)
-    one_class = check_training_labels(samples, config, assignment.splits, labels)
+    unlearnable = unlearnable_labels(samples, config, assignment.splits, labels)
     entities = scenario_entities(samples)
     selected: dict[str, Selected] = {}
     for name, table in tables.items():
@@ -90,7 +91,7 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     for name, column in statistics.categorical.items():
         if column.halvings:
             log.warning("%s: too many values; of %g of the rows they are counted", name, 2.0**-column.halvings)
-    return LocalVersion(parts, statistics, requests, assignment, labels, one_class)
+    return LocalVersion(parts, statistics, requests, assignment, labels, unlearnable)
 
 
 def _joined(
@@ -154,7 +155,8 @@ def publish(version: LocalVersion, config: PrepareConfig, context: StepContext) 
         rows={**_by_split(version.assignment)},
         positives=_positives(version.labels, config),
         statistics_sha256=hashlib.sha256(statistics).hexdigest(),
-        one_class=version.one_class,
+        one_class=version.unlearnable.one_class,
+        unobserved=version.unlearnable.unobserved,
         shared_entities=version.assignment.shared_entities,
         sampled_columns={
             name: 2.0**-column.halvings for name, column in version.statistics.categorical.items() if column.halvings

@@ -24,7 +24,7 @@ def run(config: PrepareConfig, context: StepContext) -> StepResult:
 def outputs(manifest: Manifest) -> dict[str, object]:
     """What later steps and the resource's status need of the data version.
 
-    `oneClass`: binary labels that can't be learned here. `sharedEntities`: how many have training and test rows.
+    `oneClass`, `unobserved`: labels that can't be learned here. `sharedEntities`: how many have training and test rows.
     `sampledColumns`, where there are any: the ten of which the smallest share of rows was counted, and that share.
     """
     content: dict[str, object] = {
@@ -34,6 +34,7 @@ def outputs(manifest: Manifest) -> dict[str, object]:
         "positives": manifest.positives,
         "statisticsSha256": manifest.statistics_sha256,
         "oneClass": manifest.one_class,
+        "unobserved": manifest.unobserved,
         "sharedEntities": manifest.shared_entities,
     }
     if manifest.sampled_columns:

@@ -41,6 +41,8 @@ def why_not(rows: Rows, schema: DataSchema) -> AdaptReason | None:
     """Why nothing can be learned from these rows, so that θu is θ0; None where something can."""
     if not len(rows.support):
         return "NoSupportRows"
+    if not can_judge(rows.support):
+        return "NoLabels"
     if one_class(rows.support, schema):
         return "OneClass"
     return None if can_judge(rows.validation) else "NoValidationRows"

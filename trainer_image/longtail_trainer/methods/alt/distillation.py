@@ -7,7 +7,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from longtail_api.data_schema import DataSchema
+from longtail_api.light_model_search import Teacher
 from longtail_trainer.data.encoded import EncodedSplit
+from longtail_trainer.data.rows import taught_labels
 from longtail_trainer.training.loss import LabelLosses, constant
 
 
@@ -46,10 +48,23 @@ class DistillationLosses(LabelLosses):
         return torch.cat([super().terms(logits, hard), soft], dim=-1)
 
 
-def with_teacher(split: EncodedSplit, logits: Tensor) -> EncodedSplit:
-    """The split with the teacher's logits (samples, labels) behind its labels, as `DistillationLosses` reads them."""
+def with_teacher(split: EncodedSplit, logits: Tensor, hard: Tensor | None = None) -> EncodedSplit:
+    """The split with the teacher's logits (samples, labels) behind its labels, as `DistillationLosses` reads them.
+
+    hard: (labels,) which of its own labels count beside the teacher's; None: all that are observed.
+    """
+    observed = split.observed if hard is None else split.observed & hard
     return replace(
         split,
         labels=torch.cat([split.labels, logits.to(split.labels)], dim=-1),
-        observed=torch.cat([split.observed, torch.ones_like(split.observed)], dim=-1),
+        observed=torch.cat([observed, torch.ones_like(observed)], dim=-1),
     )
+
+
+def hard_labels(schema: DataSchema, teacher: Teacher, *rows: EncodedSplit) -> Tensor | None:
+    """Which labels of a scenario with these training rows count beside the teacher's, for `with_teacher`.
+
+    Of one class, a label says nothing but that class, and would teach the student to answer it whatever it is asked.
+    Without a teacher there is nothing else to learn from.
+    """
+    return taught_labels(schema, *rows) if teacher.weight else None

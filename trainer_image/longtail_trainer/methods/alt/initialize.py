@@ -19,6 +19,7 @@ from statistics import fmean
 import torch
 from torch import Tensor
 
+from longtail_api.data_schema import DataSchema
 from longtail_api.methods.alt import InitializeConfig
 from longtail_api.store_layout import features_key
 from longtail_api.store_objects import (
@@ -39,7 +40,7 @@ from longtail_trainer.data.entities import shared_between_scenarios
 from longtail_trainer.data.features import fit_features
 from longtail_trainer.data.loading import encoded_parts, entities_of, load_manifest, load_split, load_statistics
 from longtail_trainer.data.prepare.statistics import merge
-from longtail_trainer.data.rows import labels_alone
+from longtail_trainer.data.rows import labels_alone, one_class
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization import Chosen, PoolRows, as_given, choose
@@ -63,8 +64,8 @@ SCENARIO_AVERAGE = "scenarioAverageAuc"
 def run(config: InitializeConfig, context: StepContext) -> StepResult:
     """Train on the pool's support and query rows, stop early by its validation rows, commit.
 
-    Raises `DataInvalid` where prepared data is missing or damaged, and `ConfigInvalid` where the pool was prepared
-    with another schema or the generation has begun with another one.
+    Raises `DataInvalid` where prepared data is missing, damaged, or can't teach the first label, and `ConfigInvalid`
+    where the pool was prepared with another schema or the generation has begun with another one.
     """
     chain = Chain(context.store)
     version = context.ranks.of_first(lambda: first_of_generation(chain, config.generation))
@@ -194,8 +195,29 @@ def _rows(store: Store, manifests: list[Manifest], features: Features) -> PoolRo
     training = load(*TRAINING_SPLITS)
     if not len(training):
         raise DataInvalid("the pool has no training row; choose scenarios with samples")
+    _check_labels(training, features.data_schema)
     validations = [load_split(store, manifest, "validation", features) for manifest in manifests]
     return PoolRows(training, validations, load)
+
+
+def _check_labels(training: EncodedSplit, schema: DataSchema) -> None:
+    """A scenario learns from others what it can't teach itself; here there are no others.
+
+    Raises `DataInvalid` where the first label can't be learned; warns of others that no row observes.
+    """
+    weighed = training.observed & (training.weight > 0)[:, None]
+    first, *others = [label.name for label in schema.labels]
+    if not bool(weighed[:, 0].any()):
+        raise DataInvalid(
+            f"label {first!r} is observed in no training row of the pool; choose scenarios that have labels"
+        )
+    if one_class(training, schema):
+        raise DataInvalid(
+            f"label {first!r} has one class only in the training rows of the pool; choose scenarios that have both"
+        )
+    for position, name in enumerate(others, start=1):
+        if not bool(weighed[:, position].any()):
+            log.warning("label %r is observed in no training row of the pool: nothing is learned about it", name)
 
 
 Judged = tuple[EncodedSplit, Tensor]

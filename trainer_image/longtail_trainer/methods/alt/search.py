@@ -17,23 +17,24 @@ from itertools import chain
 
 from longtail_api.methods.alt import SearchConfig
 from longtail_api.store_layout import architecture_key
-from longtail_api.store_objects import TRAINING_SPLITS, AltLight, Manifest, SearchResult, Split, StepResult
+from longtail_api.store_objects import TRAINING_SPLITS, AltLight, Features, Manifest, SearchResult, Split, StepResult
 from longtail_store import read_object, write_object_if_absent
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import encoded_parts, load_manifest
 from longtail_trainer.data.rows import halves
-from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
+from longtail_trainer.data.seen_categories import SeenCategories
+from longtail_trainer.methods.alt.distillation import DistillationLosses, hard_labels, with_teacher
 from longtail_trainer.methods.alt.light_training import fresh
 from longtail_trainer.methods.alt.rankings import ALGORITHMS, SearchTask
 from longtail_trainer.methods.alt.rankings.history import distributions
 from longtail_trainer.methods.alt.rankings.latency_gate import fast_enough
 from longtail_trainer.methods.alt.teacher import load_heavy
-from longtail_trainer.methods.alt.transfer import transfer_rows
+from longtail_trainer.methods.alt.transfer import nothing_to_label, transfer_rows
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.layer_figures import layer_flops
 from longtail_trainer.models.blocks.cell import one_line
 from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
-from longtail_trainer.running.errors import BudgetUnreachable, DataInvalid
+from longtail_trainer.running.errors import BudgetUnreachable
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.search.budget import FLOPS
 from longtail_trainer.search.candidate import Candidate
@@ -49,15 +50,12 @@ def run(config: SearchConfig, context: StepContext) -> StepResult:
     """Search, choose, and leave the architecture in the store.
 
     Raises `BudgetUnreachable` before anything is trained where the cheapest architecture exceeds the budget, and at
-    the end where none is fast enough; `DataInvalid` where the scenario has no training row.
+    the end where none is fast enough; `DataInvalid` where there is no row at all that the teacher could label.
     """
     context.progress.update(0.0, "loading the heavy model")
     teacher = load_heavy(context.store, config.heavy_result)
-    space = space_of(teacher.features, config.search_space, config.features)
-    check_budget(space, config.max_flops)
-    if config.max_latency_milliseconds is not None:
-        space = _predicted(space, teacher, config, context)
-    task = _task(teacher, space, config, context)
+    check_budget(space_of(teacher.features, config.search_space, config.features), config.max_flops)
+    task = _task(teacher, config, context)
     ranking = ALGORITHMS[config.algorithm.name](task)
     if config.max_latency_milliseconds is None:
         found = ranking(task.budget)
@@ -79,20 +77,25 @@ def check_budget(space: CellSpace, max_flops: int | None) -> None:
         )
 
 
-def _predicted(space: CellSpace, teacher: HeavyModel, config: SearchConfig, context: StepContext) -> CellSpace:
-    """The space with each option's latency, so that the search and the derivation look for what is fast enough."""
-    context.progress.update(0.005, "measuring the latency of the operations")
-    table = table_of_search(parts_of(teacher.features, config.search_space, config.features), context.resume)
+def _space(features: Features, config: SearchConfig, context: StepContext) -> CellSpace:
+    """With a latency limit, with each option's latency, so that search and derivation look for what is fast enough."""
+    space = space_of(features, config.search_space, config.features)
+    if config.max_latency_milliseconds is None:
+        return space
+    context.progress.update(0.01, "measuring the latency of the operations")
+    table = table_of_search(parts_of(features, config.search_space, config.features), context.resume)
     log.info("latency table of this machine: %s", table.model_dump_json(by_alias=True))
     return space.predicted(predicted_costs(table))
 
 
-def _task(teacher: HeavyModel, space: CellSpace, config: SearchConfig, context: StepContext) -> SearchTask:
-    context.progress.update(0.01, "loading data, and asking the teacher")
+def _task(teacher: HeavyModel, config: SearchConfig, context: StepContext) -> SearchTask:
+    """What is searched with knows the categories that its rows have, as the light model will know those of its own: so
+    cost and quality are those of models like it."""
+    context.progress.update(0.005, "loading data, and asking the teacher")
     teacher.to(device_of(context))
     manifest = load_manifest(context.store, config.manifest)
     features = teacher.features
-    for_weights, for_architecture = _both(manifest, config.manifest)
+    for_weights, for_architecture = _own_splits(manifest)
     others = halves(
         transfer_rows(
             context.store,
@@ -105,26 +108,48 @@ def _task(teacher: HeavyModel, space: CellSpace, config: SearchConfig, context: 
         )
     )
 
-    def load(split: Split, *more: EncodedSplit) -> EncodedSplit:
-        return concatenate(chain(encoded_parts(context.store, [manifest], [split], features), more))
+    def load(splits: list[Split], *more: EncodedSplit) -> EncodedSplit:
+        return concatenate(chain(encoded_parts(context.store, [manifest], splits, features), more))
 
-    support, query = load(for_weights, others[0]), load(for_architecture, others[1])
-    validation = load("validation")
-    taught = [with_teacher(split, predict(teacher, split)) for split in (support, query, validation)]
+    support, query = _both(load(for_weights, others[0]), load(for_architecture, others[1]), config.manifest)
+    validation = load(["validation"])
+    seen = SeenCategories.of(features, support, query)
+    # The teacher knows all categories, and is asked before any is forgotten.
+    hard = hard_labels(features.data_schema, config.teacher, support, query)
+    taught = [
+        seen.encoded(with_teacher(split, predict(teacher, split), hard)) for split in (support, query, validation)
+    ]
     losses = DistillationLosses.taught(
         features.data_schema, float(config.teacher.temperature), float(config.teacher.weight)
     )
-    return SearchTask(config, context, features, space, taught[0], taught[1], validation, taught[2], losses)
+    return SearchTask(
+        config,
+        context,
+        seen.features,
+        _space(seen.features, config, context),
+        support=taught[0],
+        query=taught[1],
+        validation=seen.encoded(validation),
+        taught_validation=taught[2],
+        losses=losses,
+    )
 
 
-def _both(manifest: Manifest, key: str) -> tuple[Split, Split]:
-    """Rows for weights and rows for the architecture; the same ones where a tiny scenario has only one of the two."""
+def _own_splits(manifest: Manifest) -> tuple[list[Split], list[Split]]:
+    """Of the scenario's own rows: those for weights, and those for the architecture; where one of the two is empty,
+    the other serves both."""
     filled: list[Split] = [split for split in TRAINING_SPLITS if manifest.rows.get(split)]
-    if not filled:
-        raise DataInvalid(f"{key}: the scenario has no training row; add samples, or lower the test share")
-    if len(filled) == 1:
-        log.warning("%s has no %s row; one set serves both", key, "query" if filled == ["support"] else "support")
-    return filled[0], filled[-1]
+    return filled[:1], filled[-1:]
+
+
+def _both(support: EncodedSplit, query: EncodedSplit, key: str) -> tuple[EncodedSplit, EncodedSplit]:
+    """Rows for weights and rows for the architecture, with those of others; neither is empty."""
+    if not len(support) and not len(query):
+        raise nothing_to_label(key)
+    if len(support) and len(query):
+        return support, query
+    log.warning("%s: one set of rows serves both weights and architecture", key)
+    return (support, support) if len(support) else (query, query)
 
 
 def _stored(task: SearchTask, found: Candidate) -> SearchResult:

@@ -42,11 +42,11 @@ from longtail_trainer.export.publication import (
     publish_model,
     published_card,
 )
-from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
+from longtail_trainer.methods.alt.distillation import DistillationLosses, hard_labels, with_teacher
 from longtail_trainer.methods.alt.light_training import fresh, train_light
 from longtail_trainer.methods.alt.rankings.history import considered
 from longtail_trainer.methods.alt.teacher import load_heavy
-from longtail_trainer.methods.alt.transfer import transfer_rows
+from longtail_trainer.methods.alt.transfer import nothing_to_label, transfer_rows
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.family import AltLightFamily
 from longtail_trainer.models.alt_light.model import LightModel
@@ -64,7 +64,7 @@ from longtail_trainer.pictures import (
     quality_cost,
 )
 from longtail_trainer.running.epochs import epoch_report
-from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid, DataInvalid
+from longtail_trainer.running.errors import BudgetUnreachable, ConfigInvalid
 from longtail_trainer.running.progress import parsed_records
 from longtail_trainer.running.step import StepContext
 from longtail_trainer.training.device import device_of
@@ -80,7 +80,8 @@ def run(config: TrainLightConfig, context: StepContext) -> StepResult:
     """Train, export, check, publish.
 
     Raises `BudgetUnreachable` before training where the architecture exceeds the FLOPs, and after the export where it
-    is too slow; `ParityFailed` where the graph doesn't answer as the model does. Then nothing is published.
+    is too slow; `DataInvalid` where there is no row that the teacher could label; `ParityFailed` where the graph
+    doesn't answer as the model does. Then nothing is published.
     """
     standing = published_card(context.store, config.owner, config.light_version)
     if standing is not None:
@@ -92,10 +93,10 @@ def run(config: TrainLightConfig, context: StepContext) -> StepResult:
     seed = config.seed + config.training.seed
     _check_flops(fresh(teacher.features, architecture, config.features, seed), config.max_flops)
     teacher.to(device_of(context))
-    rows = _taught_rows(teacher, manifest, config, context)
+    rows, validation = _taught_rows(teacher, manifest, config, context)
     seen = SeenCategories.of(teacher.features, rows)
     model = fresh(seen.features, architecture, config.features, seed)
-    outcome = _train(model, seen.encoded(rows), seen.encoded(_validation(teacher, manifest, context)), config, context)
+    outcome = _train(model, seen.encoded(rows), seen.encoded(validation), config, context)
     adopt_weights(context.store, f"{context.prefix}/weights.safetensors", model)
     metrics = _metrics(model, manifest, config, context)
     _draw(model, teacher, manifest, metrics, outcome, config, context)
@@ -165,8 +166,9 @@ def _train(
 
 def _taught_rows(
     teacher: HeavyModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
-) -> EncodedSplit:
-    """The scenario's training rows and those that the teacher labels beside them, with its logits."""
+) -> tuple[EncodedSplit, EncodedSplit]:
+    """The scenario's training rows and those that the teacher labels beside them; and its validation rows, all with
+    the teacher's logits."""
     others = transfer_rows(
         context.store,
         config.base_version,
@@ -178,17 +180,14 @@ def _taught_rows(
     )
     rows = concatenate(chain(encoded_parts(context.store, [manifest], TRAINING_SPLITS, teacher.features), [others]))
     own = len(rows) - len(others)
-    if not own:
-        raise DataInvalid(f"{config.manifest}: the scenario has no training row; add samples, or lower the test share")
+    if not len(rows):
+        raise nothing_to_label(config.manifest)
     # Asked apart, since who else is in a batch may change the last bit of an answer.
     asked = (slice_of(rows, 0, own), slice_of(rows, own, len(rows)))
-    return with_teacher(rows, torch.cat([predict(teacher, part) for part in asked]))
-
-
-def _validation(teacher: HeavyModel, manifest: Manifest, context: StepContext) -> EncodedSplit:
-    """The scenario's validation rows, with the teacher's logits."""
+    logits = torch.cat([predict(teacher, part) for part in asked])
+    hard = hard_labels(teacher.features.data_schema, config.teacher, rows)
     validation = load_split(context.store, manifest, "validation", teacher.features)
-    return with_teacher(validation, predict(teacher, validation))
+    return with_teacher(rows, logits, hard), with_teacher(validation, predict(teacher, validation), hard)
 
 
 def _metrics(

@@ -18,6 +18,7 @@ from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.data.loading import empty_split, encoded_parts, load_manifest
 from longtail_trainer.data.rows import subset, without_labels
 from longtail_trainer.methods.alt.first_version import first_of_generation
+from longtail_trainer.running.errors import DataInvalid
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,15 @@ def transfer_rows(
     result = concatenate(chain([empty_split(features)], _drawn(store, others, features, share, generator)))
     log.info("the teacher labels %d rows of %d other scenarios, too", len(result), len(others))
     return without_labels(result)
+
+
+def nothing_to_label(key: str) -> DataInvalid:
+    """That a scenario (its manifest's key) has no training row, and no other's may be taken for it."""
+    return DataInvalid(
+        f"{key}: the scenario has no training row, and there is no row of another one that its teacher could label; "
+        "add samples, lower the test share, or let it learn from others (teacher.transferRows above 0, and shareRows "
+        "of the HeavyModel not None)"
+    )
 
 
 def _may_be_read(key: str, transfer_from: Sequence[str] | None) -> bool:

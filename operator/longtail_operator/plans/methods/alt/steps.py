@@ -189,6 +189,7 @@ class TrainLight(JobStep):
 
 WHY_KEPT: dict[AdaptReason, str] = {
     "NoSupportRows": "there is no support row",
+    "NoLabels": "none of its support rows has a label",
     "OneClass": "its support rows are of one class",
     "NoValidationRows": "no labeled validation row can judge another",
     "NotBetter": "validation rows show nothing to be better",
