@@ -313,8 +313,11 @@ class PreparedData(ApiModel):
     """Run that prepared it."""
     source_hash: Annotated[str, Field(max_length=64)]
     """Hash of the addresses and the schema it was prepared with."""
+    fingerprint: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of its training rows: a refresh of tables that have not changed has the same."""
     taught_generation: Annotated[int, Field(ge=1)] | None = None
-    """Generation of the agnostic model that had feedback from these rows: it gets none from them again."""
+    """Generation of the agnostic model that has learned these rows, from its pool or by feedback: it gets none from
+    them again, whichever run prepared them."""
 
 
 class ServingStatus(ApiModel):

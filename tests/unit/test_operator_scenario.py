@@ -211,6 +211,34 @@ def test_new_data_gives_feedback_again():
     assert asked_for_feedback(story)
 
 
+@pytest.mark.parametrize(("fingerprint", "again"), [("f1", False), ("f2", True)])
+def test_a_refresh_gives_feedback_again_only_where_its_rows_have_changed(fingerprint: str, again: bool):
+    story = a_serving_scenario()
+    story.settle()
+    story.succeeds("prepare", trainingFingerprint="f1").settle()
+    story.succeeds("adapt", generation=1).settle()
+    story.serves()
+    for _ in range(2):
+        story.annotate(f"again {story.status['run']['number']}").settle()
+        story.succeeds("prepare", trainingFingerprint=fingerprint).settle()
+        assert asked_for_feedback(story) is again
+        story.succeeds("adapt", generation=1, **({} if again else {"feedbackReason": "AlreadyLearned"})).settle()
+        story.serves()
+        again = False  # what a refresh has taught, the next one with the same rows doesn't teach again
+
+
+def test_a_refresh_of_what_the_pool_was_trained_on_gives_no_feedback():
+    story = a_serving_scenario()
+    story.settle()
+    story.heavy_model = initialized(pool=frozenset({"data/shop.spring.01234567/d1/manifest.json"}))
+    story.succeeds("prepare", trainingFingerprint="f1").settle()
+    story.succeeds("adapt", generation=1, feedbackReason="AlreadyLearned").settle()
+    story.serves()
+    story.annotate("again").settle()
+    story.succeeds("prepare", trainingFingerprint="f1").settle()
+    assert not asked_for_feedback(story)
+
+
 def test_suspend_stops_new_work_and_what_serves_goes_on():
     story = a_serving_scenario().serves()
     story.change(suspend=True, budget={"maxFlops": "1k"}).settle()

@@ -1,5 +1,6 @@
 """Prepared data of a scenario, its statistics, and the features that follow from a pool's."""
 
+import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
@@ -63,6 +64,12 @@ class Manifest(StoreObject):
     """Categorical columns with more values than are counted, and the share of rows that were counted instead."""
     first_time: datetime | None = None
     last_time: datetime | None = None
+
+    @property
+    def training_fingerprint(self) -> str:
+        """Hash of the training rows: the same in two data versions of one scenario exactly where these rows are."""
+        parts = [f"{part.split} {part.sha256}" for part in self.parts if part.split in TRAINING_SPLITS]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     @classmethod
     def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:

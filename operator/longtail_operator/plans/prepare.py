@@ -3,6 +3,7 @@
 from longtail_api.conditions import ConditionType
 from longtail_api.run_config import PrepareConfig, StepConfig
 from longtail_api.scenario import PreparedData, ScenarioStatus
+from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Termination
 from longtail_operator.identity import identity
 from longtail_operator.plans.run_step import JobStep, RunContext
@@ -34,11 +35,24 @@ class Prepare(JobStep):
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
         context.run.data_version = context.data_version
+        fingerprint = said.outputs.get("trainingFingerprint")
+        before = status.data
+        same = before is not None and fingerprint is not None and before.fingerprint == fingerprint
         status.data = PreparedData(
             version=context.data_version,
             run=context.run.number,
             source_hash=source_hash(context.world, context.heavy_model),
+            fingerprint=fingerprint,
+            taught_generation=_taught_generation(context, before) if before is not None and same else None,
         )
+
+
+def _taught_generation(context: RunContext, data: PreparedData) -> int | None:
+    """The generation of the agnostic model that has learned these data: as its pool, or by feedback."""
+    pool, version = context.heavy_model.pool, context.heavy_model.status.version
+    if version is not None and manifest_key(context.world.store_key, data.version) in (pool or ()):
+        return version.generation
+    return data.taught_generation
 
 
 PREPARE = Prepare()

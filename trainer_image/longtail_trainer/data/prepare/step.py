@@ -25,6 +25,7 @@ def outputs(manifest: Manifest) -> dict[str, object]:
     """What later steps and the resource's status need of the data version.
 
     `oneClass`, `unobserved`: labels that can't be learned here. `sharedEntities`: how many have training and test rows.
+    `trainingFingerprint`: of the training rows, by which unchanged ones are known again.
     `sampledColumns`, where there are any: the ten of which the smallest share of rows was counted, and that share.
     """
     content: dict[str, object] = {
@@ -35,6 +36,7 @@ def outputs(manifest: Manifest) -> dict[str, object]:
         "statisticsSha256": manifest.statistics_sha256,
         "oneClass": manifest.one_class,
         "unobserved": manifest.unobserved,
+        "trainingFingerprint": manifest.training_fingerprint,
         "sharedEntities": manifest.shared_entities,
     }
     if manifest.sampled_columns:
