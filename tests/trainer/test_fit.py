@@ -14,12 +14,13 @@ from longtail_api.light_model_search import GdasParameters, SearchSpace
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.data.loading import empty_split, encode_frame
 from longtail_trainer.methods.alt.meta_training import MetaTrainingSettings, Task, meta_train
+from longtail_trainer.methods.alt.rankings.super_model import light_super_model
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.weights import weights_bytes
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
-from longtail_trainer.search.evaluators.gdas import GdasSettings, light_super_model, search
+from longtail_trainer.search.evaluators.gdas import GdasSettings, search
 from longtail_trainer.training.checkpoint import Best
 from longtail_trainer.training.endless import endless
 from longtail_trainer.training.fit import fit

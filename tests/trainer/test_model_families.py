@@ -11,7 +11,7 @@ from longtail_trainer.data.batches import Batch
 from longtail_trainer.models.alt_light.model import predefined_architecture
 from longtail_trainer.models.contract import RankingModel, ServedModel
 from longtail_trainer.models.family import ServedFamily
-from longtail_trainer.models.registry import FAMILIES, served_family
+from longtail_trainer.models.registry import FAMILIES, family, served_family
 from longtail_trainer.running.errors import ConfigInvalid
 from tests.trainer.tiny_features import a_schema, features_of, samples
 
@@ -107,6 +107,11 @@ def test_a_served_family_describes_its_models(spec: Any):
 def test_a_family_that_is_not_served_is_refused_by_name():
     with pytest.raises(ConfigInvalid, match="alt-heavy is no family that can be served; choose one of alt-light"):
         served_family("alt-heavy")
+
+
+def test_a_family_that_is_none_is_refused_by_name():
+    with pytest.raises(ConfigInvalid, match="there is no alt-medium; choose one of alt-heavy, alt-light"):
+        family("alt-medium")
 
 
 def test_heavy_models_read_every_feature():

@@ -1,15 +1,24 @@
 """GDAS: what is sampled, what gets gradients, and that all distributions enter the FLOPs."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from longtail_api.light_model_search import GdasParameters, SearchSpace
+from longtail_trainer.data.batches import Batch
+from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.methods.alt.distillation import DistillationLosses, with_teacher
+from longtail_trainer.methods.alt.rankings.super_model import light_super_model
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.search.budget import FLOPS
-from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, light_super_model, search
+from longtail_trainer.search.evaluators.distribution import CurrentSample
+from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, search
+from longtail_trainer.search.spaces.decisions import Choice
+from longtail_trainer.training.loss import LabelLosses
+from tests.trainer.test_search_spaces import PlainPicks
 from tests.trainer.tiny_features import a_schema, features_of, samples
 
 pytestmark = pytest.mark.slow
@@ -160,6 +169,38 @@ def searched(
     query = with_teacher(samples(FEATURES, 48, seed=1), samples(FEATURES, 48, seed=1).labels * 4 - 2)
     search(super_model, taught, query, losses, settings, memory or Memory(), stop or Stop(), after_epoch)
     return super_model, figures
+
+
+class OneColumn(nn.Module):
+    """Reads one column: which one is what is searched."""
+
+    def __init__(self, current: CurrentSample) -> None:
+        super().__init__()
+        self.current = current
+        self.weights = nn.Parameter(torch.zeros(2))
+
+    def forward(self, batch: Batch) -> Tensor:
+        assert self.current.value is not None
+        (gates,) = self.current.value.gates
+        return (batch.numeric[:, :2] * self.weights * gates).sum(1, keepdim=True)
+
+
+def test_a_space_of_any_kind_is_searched():
+    space = PlainPicks(decisions=(Choice("column", ("telling", "silent"), {FLOPS: (1, 1)}),))
+    super_model = SuperModel(space, OneColumn, seed=1)
+
+    def rows(seed: int) -> EncodedSplit:
+        some = samples(FEATURES, 256, seed=seed)
+        numbers = torch.randn(256, some.numeric.shape[1], generator=generator(seed))
+        labels = (numbers[:, :1] > 0).float()
+        return replace(some, numeric=numbers, labels=labels, observed=torch.ones_like(labels, dtype=torch.bool))
+
+    parameters = GdasParameters(epochs=8, warm_up="0.3", flops_weight="0", architecture_learning_rate="0.05")
+    settings = GdasSettings(parameters, 16, seed=2)
+    losses = LabelLosses((True,), (1.0,))
+    search(super_model, rows(3), rows(4), losses, settings, Memory(), Stop(), lambda epoch, figures: False)
+    ((telling, silent),) = super_model.distribution.probabilities().values()
+    assert telling > 2 * silent
 
 
 def test_a_search_that_is_killed_anywhere_ends_as_if_it_had_not_been():

@@ -18,7 +18,7 @@ from longtail_operator.metaupdate.fold import fold
 from longtail_store import Chain, Store
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods.alt.teacher import load_version
-from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.scoring import predict
 
@@ -90,7 +90,7 @@ def _folded(
 
 
 def _rows(
-    scenario: str, result: StepResult, final: HeavyModel, prepared: Prepared, store: Store, unit: Unit
+    scenario: str, result: StepResult, final: RankingModel, prepared: Prepared, store: Store, unit: Unit
 ) -> list[Row]:
     manifest = load_manifest(store, prepared.manifests[scenario])
     test = load_split(store, manifest, "test", final.features)

@@ -17,10 +17,17 @@ FAMILIES: dict[str, Family[Any]] = {
 """By name."""
 
 
+def family(name: str) -> Family[Any]:
+    """Raises `ConfigInvalid` for a name of none."""
+    if name not in FAMILIES:
+        raise ConfigInvalid(f"model.family: there is no {name}; choose one of {', '.join(FAMILIES)}")
+    return FAMILIES[name]
+
+
 def served_family(name: str) -> ServedFamily[Any]:
     """Raises `ConfigInvalid` for a name of none, or of one that is not served."""
-    family = FAMILIES.get(name)
-    if not isinstance(family, ServedFamily):
+    found = FAMILIES.get(name)
+    if not isinstance(found, ServedFamily):
         served = ", ".join(one.name for one in FAMILIES.values() if isinstance(one, ServedFamily))
         raise ConfigInvalid(f"model.family: {name} is no family that can be served; choose one of {served}")
-    return family
+    return found

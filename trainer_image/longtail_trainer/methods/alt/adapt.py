@@ -35,7 +35,7 @@ from longtail_trainer.methods.alt.adaptation import Rows, fine_tune, interpolate
 from longtail_trainer.methods.alt.feedback import EmptyQuerySet, feedback
 from longtail_trainer.methods.alt.gradients import stored_gradients
 from longtail_trainer.methods.alt.teacher import load_version
-from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.models.weights import set_weights, weights_bytes
 from longtail_trainer.pictures import Kept, learning_curves, loss_curves, publish, published
 from longtail_trainer.running.epochs import TRAINING_ENDS, epoch_report
@@ -114,7 +114,7 @@ def _base_version(context: StepContext, number: int) -> Version:
         raise DataInvalid(f"agnostic version {number} is not committed; name one that is as baseVersion") from error
 
 
-def _metrics(model: HeavyModel, split: EncodedSplit) -> dict[str, Metric]:
+def _metrics(model: RankingModel, split: EncodedSplit) -> dict[str, Metric]:
     return evaluate(predict(model, split), split, model.features)
 
 
@@ -132,7 +132,7 @@ def _settings(config: AdaptConfig) -> TrainingSettings:
 
 
 def _fine_tuned(
-    model: HeavyModel, rows: Rows, losses: LabelLosses, settings: TrainingSettings, context: StepContext
+    model: RankingModel, rows: Rows, losses: LabelLosses, settings: TrainingSettings, context: StepContext
 ) -> int:
     """The epochs that led to θu, which the model then has; 0 where θ0 itself was the best. Draws the losses."""
     assert settings.epochs is not None
@@ -156,7 +156,7 @@ def _refit_report(context: StepContext) -> Callable[[int, float, float], None]:
     return report
 
 
-def _uncovered(manifest: Manifest, model: HeavyModel, context: StepContext) -> dict[str, float]:
+def _uncovered(manifest: Manifest, model: RankingModel, context: StepContext) -> dict[str, float]:
     shares = coverage(load_statistics(context.store, manifest), model.features)
     worst = sorted(shares.items(), key=lambda item: (-item[1], item[0]))[:MOST_UNCOVERED]
     found = {name: round(share, 4) for name, share in worst if share > UNCOVERED}
@@ -167,7 +167,7 @@ def _uncovered(manifest: Manifest, model: HeavyModel, context: StepContext) -> d
     return found
 
 
-def _saved(model: HeavyModel, context: StepContext) -> tuple[str, str]:
+def _saved(model: RankingModel, context: StepContext) -> tuple[str, str]:
     """Key and hash of the heavy model's weights in the store.
 
     Where an earlier attempt has saved weights, those stand, and the model gets them: the metrics must be theirs.
@@ -181,7 +181,7 @@ def _saved(model: HeavyModel, context: StepContext) -> tuple[str, str]:
 
 
 def _handed_in(
-    model: HeavyModel,
+    model: RankingModel,
     query: EncodedSplit,
     version: Version,
     losses: LabelLosses,

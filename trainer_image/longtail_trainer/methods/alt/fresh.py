@@ -3,8 +3,9 @@
 import torch
 
 from longtail_api.architecture import Architecture, Training
-from longtail_api.store_objects import Features, LightArchitecture
-from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_api.store_objects import AltHeavy, Features, LightArchitecture
+from longtail_trainer.models.contract import RankingModel
+from longtail_trainer.models.registry import family
 from longtail_trainer.training.seeds import seeded
 from longtail_trainer.training.settings import TrainingSettings
 
@@ -16,10 +17,11 @@ def fresh_heavy(
     cell: LightArchitecture | None,
     seed: int,
     device: torch.device,
-) -> HeavyModel:
+) -> RankingModel:
     """A heavy model on the device, whose weights follow from the seed; torch's own state is left alone."""
+    spec = AltHeavy.model_validate({"encoder": encoder, "architecture": architecture, "cell": cell})
     with seeded(seed):
-        model = HeavyModel(features, encoder, architecture, cell)
+        model = family(spec.family).build(spec, features)
     return model.to(device)
 
 

@@ -44,7 +44,7 @@ from longtail_trainer.data.rows import labels_alone, one_class
 from longtail_trainer.methods.alt.first_version import commit_first, first_of_generation
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization import Chosen, PoolRows, as_given, choose
-from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.models.weights import save_weights
 from longtail_trainer.pictures import Kept, learning_curves, loss_curves, publish, published
 from longtail_trainer.running.epochs import epoch_report
@@ -104,7 +104,6 @@ def _trained(chain: Chain, config: InitializeConfig, context: StepContext) -> Ve
             raise ConfigInvalid(f"{key}: was prepared with another schema; prepare the scenario again")
     statistics = reduce(merge, (load_statistics(context.store, manifest) for manifest in manifests), Statistics())
     features = fit_features(config.data_schema, statistics)
-    shared = _shared_entities(context.store, manifests)
     content = features.to_bytes()
     features_sha256 = hashlib.sha256(content).hexdigest()
     ranks.of_first(lambda: context.store.put_if_absent(features_key(features_sha256), content))
@@ -135,7 +134,7 @@ def _committed(
     context: StepContext,
     features: Features,
     chosen: Chosen,
-    model: HeavyModel,
+    model: RankingModel,
     outcome: TrainingOutcome,
     validations: Mapping[str, EncodedSplit],
 ) -> Version:
@@ -151,6 +150,7 @@ def _committed(
     metrics = pool_metrics(features, figures)
     weights = Path(context.workdir, "weights.safetensors")
     save_weights(model, weights)
+    shared = _shared_entities(context.store, [load_manifest(context.store, key) for key in config.pool])
     context.progress.update(0.97, "committing the version")
 
     def record(number: int, nonce: str, checkpoint: Checkpoint, before: Version | None) -> Version:
@@ -224,7 +224,7 @@ Judged = tuple[EncodedSplit, Tensor]
 """Validation rows without their features, and a model's logits for them."""
 
 
-def judged(model: HeavyModel, validation: EncodedSplit) -> Judged:
+def judged(model: RankingModel, validation: EncodedSplit) -> Judged:
     """What `pool_metrics` keeps of a scenario's validation rows."""
     return labels_alone(validation), predict(model, validation)
 

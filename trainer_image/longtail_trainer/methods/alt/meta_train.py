@@ -32,7 +32,7 @@ from longtail_trainer.methods.alt.meta_training import (
     meta_train,
 )
 from longtail_trainer.methods.alt.teacher import load_version
-from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.models.weights import save_weights
 from longtail_trainer.running.epochs import TRAINING_ENDS, TRAINING_STARTS
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
@@ -112,7 +112,7 @@ def _must_be_current(head: Version, config: MetaTrainConfig) -> None:
         )
 
 
-def _trained(model: HeavyModel, base: Version, config: MetaTrainConfig, context: StepContext) -> Trained:
+def _trained(model: RankingModel, base: Version, config: MetaTrainConfig, context: StepContext) -> Trained:
     """Meta-train `model`, which holds the weights of `base`, in place."""
     tasks = [_task(context, key, model) for key in config.manifests]
     before = _pool_metrics(model, tasks)
@@ -146,7 +146,7 @@ def _trained(model: HeavyModel, base: Version, config: MetaTrainConfig, context:
     )
 
 
-def _task(context: StepContext, key: str, model: HeavyModel) -> Task:
+def _task(context: StepContext, key: str, model: RankingModel) -> Task:
     manifest = load_manifest(context.store, key)
     theirs, ours = manifest.data_schema, model.features.data_schema
     if (theirs.labels, theirs.context, theirs.profile, theirs.behaviors) != (
@@ -159,7 +159,7 @@ def _task(context: StepContext, key: str, model: HeavyModel) -> Task:
     return Task(manifest.scenario, lambda split: load_split(context.store, manifest, split, model.features))
 
 
-def _pool_metrics(model: HeavyModel, tasks: list[Task]) -> Figures:
+def _pool_metrics(model: RankingModel, tasks: list[Task]) -> Figures:
     return pool_metrics(model.features, {task.scenario: judged(model, task.load("validation")) for task in tasks})
 
 

@@ -30,9 +30,8 @@ from longtail_trainer.methods.alt.rankings.history import distributions
 from longtail_trainer.methods.alt.rankings.latency_gate import fast_enough
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.methods.alt.transfer import nothing_to_label, transfer_rows
-from longtail_trainer.models.alt_heavy.model import HeavyModel
-from longtail_trainer.models.alt_light.layer_figures import layer_flops
-from longtail_trainer.models.blocks.cell import one_line
+from longtail_trainer.models.contract import RankingModel
+from longtail_trainer.models.registry import served_family
 from longtail_trainer.pictures import CellParts, Curve, cell, learning_curves, probabilities, publish, published
 from longtail_trainer.running.errors import BudgetUnreachable
 from longtail_trainer.running.step import StepContext
@@ -88,7 +87,7 @@ def _space(features: Features, config: SearchConfig, context: StepContext) -> Ce
     return space.predicted(predicted_costs(table))
 
 
-def _task(teacher: HeavyModel, config: SearchConfig, context: StepContext) -> SearchTask:
+def _task(teacher: RankingModel, config: SearchConfig, context: StepContext) -> SearchTask:
     """What is searched with knows the categories that its rows have, as the light model will know those of its own: so
     cost and quality are those of models like it."""
     context.progress.update(0.005, "loading data, and asking the teacher")
@@ -175,7 +174,8 @@ def _draw(task: SearchTask, result: SearchResult) -> None:
 
     def cell_picture() -> str:
         model = fresh(task.features, result.found, config.features, config.seed)
-        return cell(CellParts(result.found, layer_flops(model), model.fixed_flops(), config.max_flops))
+        figures = served_family(result.found.family).layer_figures(model)
+        return cell(CellParts(result.found, figures.flops, figures.fixed, config.max_flops))
 
     def moved() -> str:
         return probabilities(*distributions(task.space.panels(task.space.encode(result.found)), records))
@@ -195,7 +195,7 @@ def _finished(result: SearchResult, config: SearchConfig, context: StepContext) 
     return context.result(
         outputs={
             "architectureKey": architecture_key(config.owner, config.run),
-            "architecture": one_line(result.found),
+            "architecture": served_family(result.found.family).words(result.found),
             "flops": result.flops,
             "smallestFlops": result.smallest_flops,
             "maxFlops": result.max_flops,

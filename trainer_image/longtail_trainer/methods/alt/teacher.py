@@ -6,11 +6,12 @@ from pathlib import Path
 from longtail_api.store_objects import StepResult, Version
 from longtail_store import Chain, Store, read_object
 from longtail_trainer.data.loading import checked_content, load_features
-from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.contract import RankingModel
+from longtail_trainer.models.registry import family
 from longtail_trainer.models.weights import set_weights
 
 
-def load_version(store: Store, version: Version) -> HeavyModel:
+def load_version(store: Store, version: Version) -> RankingModel:
     """The agnostic model of a committed version, in evaluation mode."""
     model = model_of(store, version)
     with tempfile.TemporaryDirectory() as folder:
@@ -20,7 +21,7 @@ def load_version(store: Store, version: Version) -> HeavyModel:
     return model.eval()
 
 
-def load_heavy(store: Store, result_key: str) -> HeavyModel:
+def load_heavy(store: Store, result_key: str) -> RankingModel:
     """The scenario-specific heavy model that an adapt step left, by the key of its result; in evaluation mode.
 
     Its features, encoded splits and FLOPs follow from it: `model.features`, `model.flops()`.
@@ -32,8 +33,6 @@ def load_heavy(store: Store, result_key: str) -> HeavyModel:
     return model.eval()
 
 
-def model_of(store: Store, version: Version) -> HeavyModel:
+def model_of(store: Store, version: Version) -> RankingModel:
     """A model of the version's architecture and features, with fresh weights."""
-    features = load_features(store, version.features_sha256)
-    known = version.model
-    return HeavyModel(features, known.encoder, known.architecture, known.cell)
+    return family(version.model.family).build(version.model, load_features(store, version.features_sha256))

@@ -47,9 +47,9 @@ from longtail_trainer.methods.alt.light_training import fresh, train_light
 from longtail_trainer.methods.alt.rankings.history import considered
 from longtail_trainer.methods.alt.teacher import load_heavy
 from longtail_trainer.methods.alt.transfer import nothing_to_label, transfer_rows
-from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_light.family import AltLightFamily
 from longtail_trainer.models.alt_light.model import LightModel
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.models.weights import adopt_weights
 from longtail_trainer.pictures import (
     Candidates,
@@ -165,7 +165,7 @@ def _train(
 
 
 def _taught_rows(
-    teacher: HeavyModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
+    teacher: RankingModel, manifest: Manifest, config: TrainLightConfig, context: StepContext
 ) -> tuple[EncodedSplit, EncodedSplit]:
     """The scenario's training rows and those that the teacher labels beside them; and its validation rows, all with
     the teacher's logits."""
@@ -203,7 +203,7 @@ def _metrics(
 
 
 def _draw(
-    model: LightModel, teacher: HeavyModel, manifest: Manifest, metrics: dict[str, dict[str, Metric]],
+    model: LightModel, teacher: RankingModel, manifest: Manifest, metrics: dict[str, dict[str, Metric]],
     outcome: TrainingOutcome, config: TrainLightConfig, context: StepContext,
 ) -> None:  # fmt: skip
     """Before anything is published, so that an attempt that finds the model published finds its pictures, too."""

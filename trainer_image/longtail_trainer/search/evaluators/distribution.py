@@ -24,6 +24,13 @@ class Sample:
     gates: list[Tensor]
 
 
+class CurrentSample:
+    """The architecture that all searched parts of a model use in their next pass."""
+
+    def __init__(self) -> None:
+        self.value: Sample | None = None
+
+
 class ArchitectureDistribution(nn.Module):
     """Independent categorical distributions, one for each choice of the space; uniform at the start."""
 

@@ -1,25 +1,21 @@
 """The differentiable search (ALT III-D, Eq. 4 to 8): bilevel, sampled by Gumbel-softmax, FLOPs in its loss."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from longtail_api.light_model_search import GdasParameters, SearchSpace
-from longtail_api.store_objects import Features
+from longtail_api.light_model_search import GdasParameters
 from longtail_trainer.data.batches import Batch
 from longtail_trainer.data.encoded import EncodedSplit, batches
-from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
 from longtail_trainer.search.budget import UNLIMITED, Budget
-from longtail_trainer.search.evaluators.distribution import ArchitectureDistribution
-from longtail_trainer.search.evaluators.super_cell import CurrentSample, SuperCell
-from longtail_trainer.search.spaces.alt_cell import CellSpace, any_architecture, space_of
-from longtail_trainer.search.spaces.picks import Picks
+from longtail_trainer.search.evaluators.distribution import ArchitectureDistribution, CurrentSample
+from longtail_trainer.search.spaces.picks import Picks, PickSpace
 from longtail_trainer.training.checkpoint import Stateful
 from longtail_trainer.training.endless import endless
 from longtail_trainer.training.fit import fit
@@ -32,23 +28,24 @@ ARCHITECTURE_BETAS = (0.5, 0.999)
 """Adam's, for the distributions: as in GDAS, since each sample moves other logits."""
 
 
+Decoded = TypeVar("Decoded")
 Model = TypeVar("Model", bound=nn.Module)
 
 
-class SuperModel(nn.Module, Generic[Model]):
-    """A model in which every architecture of the space is present, and the distribution over them.
+class SuperModel(nn.Module, Generic[Decoded, Model]):
+    """A model in which every candidate of the space is present, and the distribution over them.
 
-    build: the model round the cells that it is given, one for each sequence, by its length; with any architecture of
-    the space (`any_architecture`). seed: of the weights; torch's own state is left alone.
+    build: the model, whose searched parts use what `CurrentSample` holds in their next pass. seed: of the weights;
+    torch's own state is left alone.
     """
 
-    def __init__(self, space: CellSpace, build: Callable[[Callable[[int], nn.Module]], Model], seed: int = 0) -> None:
+    def __init__(self, space: PickSpace[Decoded], build: Callable[[CurrentSample], Model], seed: int = 0) -> None:
         super().__init__()
         self.current = CurrentSample()
         self.space = space
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.model = build(lambda length: SuperCell(space, length, self.current))
+            self.model = build(self.current)
         self.distribution = ArchitectureDistribution(space)
 
     def to_device(self, device: torch.device) -> None:
@@ -72,15 +69,6 @@ class SuperModel(nn.Module, Generic[Model]):
         sample = self.distribution.fixed(picks)
         self.current.value = replace(sample, gates=[gate.to(self.device) for gate in sample.gates])
         return self.model
-
-
-def light_super_model(
-    features: Features, spec: SearchSpace, names: Sequence[str] = (), seed: int = 0, space: CellSpace | None = None
-) -> SuperModel[LightModel]:
-    """Of light models. names: the features they may read (see `light_columns`). space: theirs, where it has more."""
-    space = space or space_of(features, spec, names)
-    any_of_it = any_architecture(space.width, space.layers, space.heads, spec.operations[0], space.target_attention)
-    return SuperModel(space, lambda cell: LightModel(features, any_of_it, names, cell), seed)
 
 
 @dataclass(frozen=True)
@@ -121,7 +109,7 @@ class GdasSettings:
 
 
 def search(
-    super_model: SuperModel[Model],
+    super_model: SuperModel[Decoded, Model],
     support: EncodedSplit,
     query: EncodedSplit,
     losses: LabelLosses,
@@ -153,7 +141,7 @@ class _Bilevel(Generic[Model]):
 
     def __init__(
         self,
-        super_model: SuperModel[Model],
+        super_model: SuperModel[Decoded, Model],
         support: EncodedSplit,
         query: EncodedSplit,
         losses: LabelLosses,

@@ -4,15 +4,8 @@ from torch import Tensor, nn
 
 from longtail_trainer.models.blocks.cell import CELL_OPERATIONS
 from longtail_trainer.operations import Sequence, keeping
-from longtail_trainer.search.evaluators.distribution import Sample
+from longtail_trainer.search.evaluators.distribution import CurrentSample
 from longtail_trainer.search.spaces.alt_cell import ON, CellSpace
-
-
-class CurrentSample:
-    """The architecture that all super cells of a model use in their next pass."""
-
-    def __init__(self) -> None:
-        self.value: Sample | None = None
 
 
 class SuperCell(nn.Module):

@@ -20,7 +20,9 @@ from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
+from longtail_trainer.search.evaluators.distribution import CurrentSample
 from longtail_trainer.search.evaluators.gdas import GdasSettings, SuperModel, search
+from longtail_trainer.search.evaluators.super_cell import SuperCell
 from longtail_trainer.search.spaces.alt_cell import CellSpace, Costs, any_architecture
 from longtail_trainer.training.loss import LabelLosses
 
@@ -62,11 +64,15 @@ def found_cell(
 
 def heavy_super_model(
     features: Features, architecture: Architecture, spec: EncoderSearch, seed: int
-) -> SuperModel[HeavyModel]:
+) -> SuperModel[LightArchitecture, HeavyModel]:
     """A heavy model in whose behavior encoders every architecture of the space is present."""
     space = heavy_space(features, architecture, spec)
     cell = any_architecture(space.width, space.layers, space.heads, spec.operations[0])
-    return SuperModel(space, lambda make: HeavyModel(features, SEARCHED, architecture, cell, make), seed)
+
+    def build(current: CurrentSample) -> HeavyModel:
+        return HeavyModel(features, SEARCHED, architecture, cell, lambda length: SuperCell(space, length, current))
+
+    return SuperModel(space, build, seed)
 
 
 def heavy_space(features: Features, architecture: Architecture, spec: EncoderSearch) -> CellSpace:

@@ -11,8 +11,8 @@ from longtail_api.store_objects import Features, LightArchitecture
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
 from longtail_trainer.methods.alt.fresh import fresh_heavy, pooled_training
 from longtail_trainer.methods.alt.initialization.pre_designed import PreDesigned
-from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.models.alt_heavy.sequence_layers import SEARCHED
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.running.errors import DataInvalid
 from longtail_trainer.running.resume import ResumePoint
 from longtail_trainer.running.stop import Stop
@@ -124,7 +124,7 @@ class HeavyObjective:
         )
         return self._average(model)
 
-    def _average(self, model: HeavyModel) -> float:
+    def _average(self, model: RankingModel) -> float:
         figures = [self._figure(predict(model, split), split) for split in self.validations]
         return fmean(figure for figure in figures if figure is not None)
 

@@ -1,5 +1,6 @@
 """gdas: learn the distribution, then take the most probable architectures inside the budget."""
 
+from longtail_trainer.methods.alt.rankings.super_model import light_super_model
 from longtail_trainer.methods.alt.rankings.task import (
     Ranking,
     SearchTask,
@@ -11,7 +12,7 @@ from longtail_trainer.methods.alt.rankings.task import (
 from longtail_trainer.search.budget import Budget
 from longtail_trainer.search.candidate import Candidate
 from longtail_trainer.search.derivation import most_probable
-from longtail_trainer.search.evaluators.gdas import GdasSettings, light_super_model, search
+from longtail_trainer.search.evaluators.gdas import GdasSettings, search
 from longtail_trainer.training.device import device_of
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.scoring import predict
