@@ -21,6 +21,7 @@ from longtail_api.store_layout import (
 )
 from longtail_api.store_objects import AltHeavy, Version
 from longtail_store import AttemptExpired, Chain, StoreUnreachable, open_store
+from longtail_trainer.data import loading
 from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods import run
@@ -104,11 +105,18 @@ def test_it_learns_and_says_how_well_on_validation_rows(store, address):
     assert version.metrics["scenarioAverageAuc"] == pytest.approx(average)
 
 
-def test_no_test_row_is_read(store, address, tmp_path):
-    pool = a_pool(store)
-    for part in (tmp_path / "store" / "data").rglob("part-test-*.parquet"):
-        part.unlink()
-    assert run("initialize", initialize_config(address, pool)).outputs["agnosticVersion"] == 1
+def test_of_test_rows_nothing_but_the_entities_is_read(store, address, monkeypatch):
+    read: list[tuple[str, list[str] | None]] = []
+
+    def recorded(store, part, columns=None):
+        read.append((part.split, columns))
+        return read_part(store, part, columns)
+
+    read_part = loading._read
+    monkeypatch.setattr(loading, "_read", recorded)
+    run("initialize", initialize_config(address, a_pool(store), training=Training(epochs=1)))
+    of_test_rows = [columns for split, columns in read if split == "test"]
+    assert of_test_rows == [["entity"]] * len(POOL)
 
 
 def test_the_same_inputs_give_the_same_weights_and_another_seed_others(tmp_path):
