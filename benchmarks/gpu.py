@@ -141,13 +141,17 @@ def claims_of(on_cpu: Measured, on_gpu: Measured) -> list[Claim]:
     ]
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
         prog=f"python -m {MODULE}", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--events", type=int, default=400_000, help="of the synthetic tables, a tenth as many samples")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
-    options = parser.parse_args()
+    result.add_argument("--events", type=int, default=400_000, help="of the synthetic tables, a tenth as many samples")
+    result.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to this file")
+    return result
+
+
+def main() -> int:
+    options = parser().parse_args()
     if not torch.cuda.is_available():
         print(f"{MODULE}: there is no CUDA device here; run it where there is one", file=sys.stderr)
         return NO_GPU

@@ -17,6 +17,7 @@ WITHOUT_A_CLAIM = {
     "benchmarks.claims_table",
     "benchmarks.datasets.__main__",
     "benchmarks.training_speed.worker",
+    "benchmarks.two_ranks.training",
 }
 """Commands that show or make something else, or that another one calls."""
 
