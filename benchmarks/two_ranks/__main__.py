@@ -81,9 +81,8 @@ def committed(config: InitializeConfig, folder: Path, kill_after: float | None, 
     killed: list[float] = []
 
     def meddle(seconds: float, pods: list[Pod]) -> None:
-        if kill_after is not None and seconds >= kill_after and not killed:
+        if kill_after is not None and seconds >= kill_after and not killed and pods[victim].kill():
             killed.append(round(seconds, 2))
-            pods[victim].kill()
 
     started = time.monotonic()
     pods = run_step(["initialize", "--config", str(file)], folder, meddle)

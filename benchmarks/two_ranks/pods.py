@@ -60,14 +60,16 @@ class Pod:
     def succeeded(self) -> bool:
         return bool(self.exit_codes) and self.exit_codes[-1] == 0
 
-    def kill(self) -> None:
-        """All its processes, as where a node is lost. Nothing where it has ended."""
-        if self.process is not None and self.process.poll() is None:
-            # The parent first: it would end the others in good order.
-            every = [self.process.pid, *children_of(self.process.pid)]
-            for process in every:
-                with suppress(ProcessLookupError):
-                    os.kill(process, signal.SIGKILL)
+    def kill(self) -> bool:
+        """All its processes, as where a node is lost; False, and nothing, where it has ended."""
+        if self.process is None or self.process.poll() is not None:
+            return False
+        # The parent first: it would end the others in good order.
+        every = [self.process.pid, *children_of(self.process.pid)]
+        for process in every:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        return True
 
     def look(self) -> None:
         """Start it again where it ended without success. Raises `PodFailed` where a Job would give up."""
