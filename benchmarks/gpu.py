@@ -27,7 +27,7 @@ from benchmarks.two_ranks.training import pool_rows
 from longtail_api.methods.alt import InitializeConfig
 from longtail_trainer.data.encoded import EncodedSplit
 from longtail_trainer.methods.alt.fresh import fresh_heavy
-from longtail_trainer.models.alt_heavy.model import HeavyModel
+from longtail_trainer.models.contract import RankingModel
 from longtail_trainer.running.stop import NeverStops
 from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.settings import TrainingSettings
@@ -79,7 +79,7 @@ def rates(device: torch.device, matrix: int = MATRIX, copied: int = COPIED) -> t
     return 2 * matrix**3 / multiply, 2 * copied / copy
 
 
-def limit(model: HeavyModel, batch_size: int, operations: float, bandwidth: float) -> float:
+def limit(model: RankingModel, batch_size: int, operations: float, bandwidth: float) -> float:
     """Samples per second at most. A step is three forward passes of operations (forward, and two products backward for
     each); it reads weights, gradients and both moments of AdamW, and writes all but the gradients, besides writing
     those."""
@@ -88,7 +88,7 @@ def limit(model: HeavyModel, batch_size: int, operations: float, bandwidth: floa
 
 
 def measured(
-    model: HeavyModel, rows: EncodedSplit, batch_size: int, epochs: int, speeds: tuple[float, float] | None
+    model: RankingModel, rows: EncodedSplit, batch_size: int, epochs: int, speeds: tuple[float, float] | None
 ) -> Measured:
     """Train a model, in place, where it is."""
     device = next(model.parameters()).device
