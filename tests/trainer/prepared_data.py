@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import polars as pl
+import pytest
 
 from longtail_api.data_schema import BehaviorSequence, DataSchema, FeatureColumns, LabelColumn
 from longtail_api.store_layout import manifest_key, part_key, statistics_key
@@ -20,6 +21,7 @@ from longtail_api.store_objects import (
     Statistics,
 )
 from longtail_store import Store
+from longtail_trainer.data import loading
 from longtail_trainer.data.features import sequence_columns, static_columns
 
 SCHEMA = DataSchema(
@@ -153,3 +155,16 @@ def statistics_of(frame: pl.DataFrame, schema: DataSchema) -> Statistics:
         categorical={column: categorical(column) for table in tables for column in table.categorical},
         labels={label.name: numeric(label.name) for label in schema.labels},
     )
+
+
+def parts_read(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str] | None]]:
+    """Split and columns (None: all) of each part that is read from now on."""
+    read: list[tuple[str, list[str] | None]] = []
+    read_part = loading._read
+
+    def recorded(store: Store, part: DataPart, columns: list[str] | None = None) -> pl.DataFrame:
+        read.append((part.split, columns))
+        return read_part(store, part, columns)
+
+    monkeypatch.setattr(loading, "_read", recorded)
+    return read

@@ -21,7 +21,6 @@ from longtail_api.store_layout import (
 )
 from longtail_api.store_objects import AltHeavy, Version
 from longtail_store import AttemptExpired, Chain, StoreUnreachable, open_store
-from longtail_trainer.data import loading
 from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods import run
@@ -31,7 +30,7 @@ from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminat
 from longtail_trainer.running.progress import Progress
 from longtail_trainer.training.evaluation import evaluate
 from longtail_trainer.training.scoring import predict
-from tests.trainer.prepared_data import FEATURES, SCHEMA, write_scenario
+from tests.trainer.prepared_data import FEATURES, SCHEMA, parts_read, write_scenario
 from tests.trainer.training_steps import POOL, SMALL, initialize_config, killed_after, started
 
 SLOW_TRAINING = Training(epochs=8, batch_size=4, learning_rate="0.003")
@@ -106,14 +105,7 @@ def test_it_learns_and_says_how_well_on_validation_rows(store, address):
 
 
 def test_of_test_rows_nothing_but_the_entities_is_read(store, address, monkeypatch):
-    read: list[tuple[str, list[str] | None]] = []
-
-    def recorded(store, part, columns=None):
-        read.append((part.split, columns))
-        return read_part(store, part, columns)
-
-    read_part = loading._read
-    monkeypatch.setattr(loading, "_read", recorded)
+    read = parts_read(monkeypatch)
     run("initialize", initialize_config(address, a_pool(store), training=Training(epochs=1)))
     of_test_rows = [columns for split, columns in read if split == "test"]
     assert of_test_rows == [["entity"]] * len(POOL)

@@ -31,7 +31,7 @@ from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 from longtail_trainer.search.driver import NoTrialCompleted
 from longtail_trainer.search.trial import TrialEnded
-from tests.trainer.prepared_data import FEATURES, write_scenario
+from tests.trainer.prepared_data import FEATURES, parts_read, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, SMALL, adapt_config, initialize_config, killed_after, started
 
 pytestmark = pytest.mark.slow
@@ -124,12 +124,11 @@ def test_the_higher_auc_on_validation_rows_wins_and_a_tie_is_the_pre_designed_on
     )
 
 
-def test_no_test_row_is_read(store, address, tmp_path, monkeypatch):
+def test_of_test_rows_nothing_but_the_entities_is_read(store, address, monkeypatch):
     figures(monkeypatch)
-    pool = a_pool(store)
-    for part in (tmp_path / "store" / "data").rglob("part-test-*.parquet"):
-        part.unlink()
-    assert run("initialize", a_config(address, pool)).outputs["agnosticVersion"] == 1
+    read = parts_read(monkeypatch)
+    assert run("initialize", a_config(address, a_pool(store))).outputs["agnosticVersion"] == 1
+    assert [columns for split, columns in read if split == "test"] == [["entity"]] * len(POOL)
 
 
 def test_a_trial_that_crashes_and_one_that_takes_too_long_are_recorded_and_the_rest_goes_on(
