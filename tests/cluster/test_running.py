@@ -83,3 +83,26 @@ def test_a_schedule_refreshes_the_data_and_runs_never_overlap(ready: Workspace):
     ready.until(next_run, "the schedule starts a run of its own", 200)
     manifests = [key for key in ready.keys("store/data/") if ".scenario-0001." in key and key.endswith("manifest.json")]
     assert len(manifests) >= 2
+
+
+def test_two_pods_train_the_pool_though_one_of_them_is_lost(workspace: Workspace):
+    model = workspace.heavy_model(1)
+    model["spec"]["training"] = {"epochs": 40, "fineTuneEpochs": 1}
+    model["spec"]["trainer"]["nodes"] = 2
+    workspace.apply(model, workspace.pool_scenario("scenario-0000"))
+    selector = "longtail.dev/role=initialize"
+
+    def both_run() -> bool:
+        pods = workspace.list("pods", selector)
+        return [pod["status"]["phase"] for pod in pods] == ["Running", "Running"]
+
+    workspace.until(both_run, "both pods of the training run")
+    (job,) = workspace.list("jobs", selector)
+    assert job["spec"]["completionMode"] == "Indexed"
+    lost = workspace.list("pods", selector)[1]["metadata"]["name"]
+    workspace.delete("pod", lost, "--grace-period=0", "--force")
+    workspace.until_condition("heavymodel", "model", "Ready", "True", seconds=420)
+    (job,) = workspace.list("jobs", selector)
+    assert job["status"]["completedIndexes"] == "0,1"
+    versions = [key for key in workspace.keys("store/agnostic/versions/") if key.endswith(".json")]
+    assert len(versions) == 1
