@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 import shutil
 import signal
 import subprocess
@@ -17,11 +18,13 @@ from benchmarks.two_ranks.training import trained
 from longtail_api.architecture import Architecture, Training
 from longtail_api.run_config import ExitCode, PrepareConfig, StoreAddress
 from longtail_store import Chain, open_store
+from longtail_store.feedback import FeedbackUnusable
 from longtail_trainer.methods import STEPS
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.command import command
-from longtail_trainer.running.errors import Retryable, Terminated
+from longtail_trainer.running.errors import DataInvalid, Retryable, Terminated, trainer_error
 from longtail_trainer.running.launcher import launch_config
+from longtail_trainer.running.process_group import copyable
 from longtail_trainer.running.ranks import ALONE, RANK_LOST, AgreedStop, ReadOnly, joined_ranks
 from longtail_trainer.training.loss import LabelLosses
 from longtail_trainer.training.supervised import Supervised
@@ -247,6 +250,23 @@ def test_ranks_that_never_come_are_given_up(monkeypatch):
         pass
     assert lost.value.reason == RANK_LOST
     assert lost.value.exit_code == ExitCode.RETRYABLE
+
+
+class MoreThanAMessage(DataInvalid):
+    def __init__(self, table, column):
+        super().__init__(f"{table}: {column} is missing", reason="NoColumn")
+
+
+def test_an_error_that_cannot_be_copied_reaches_the_others_with_its_exit_code_and_reason():
+    error = MoreThanAMessage("samples", "time")
+    with pytest.raises(TypeError):
+        pickle.loads(pickle.dumps(error))
+    told = pickle.loads(pickle.dumps(copyable(error)))
+    assert (told.exit_code, told.reason, told.message) == (error.exit_code, error.reason, error.message)
+    refused = FeedbackUnusable("WrongShape", "of another model")
+    assert pickle.loads(pickle.dumps(copyable(refused))).message == trainer_error(refused).message
+    plain = DataInvalid("the table is empty")
+    assert copyable(plain) is plain
 
 
 def test_a_stop_that_another_rank_was_told_ends_this_one_too():

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 from torch import distributed
 
-from longtail_trainer.running.errors import Retryable, trainer_error
+from longtail_trainer.running.errors import Retryable, TrainerError, trainer_error
 from longtail_trainer.running.ranks import LOCAL_RANK, RANK_LOST
 
 JOINING = timedelta(minutes=2)
@@ -56,7 +56,7 @@ class ProcessGroup:
         try:
             given = make()
         except Exception as error:
-            self._tell(_Said(error=_copyable(error)))
+            self._tell(_Said(error=copyable(error)))
             raise
         self._tell(_Said(given))
         return given
@@ -97,12 +97,18 @@ def _group(timeout: timedelta) -> distributed.ProcessGroup:
     return group
 
 
-def _copyable(error: Exception) -> Exception:
-    """The error itself where a copy of it can be made, else what it comes to."""
+def copyable(error: Exception) -> Exception:
+    """The error itself where a copy of it can be made, else one that ends the step alike: same exit code and reason.
+
+    An error whose constructor takes more than a message is pickled, and fails only when it is read, by whatever its
+    constructor raises. The ranks that wait would not learn of it, so that nothing may pass here.
+    """
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:
-        return trainer_error(error)
+        known = trainer_error(error)
+        plain = next(kind for kind in type(known).__mro__ if kind.__module__ == TrainerError.__module__)
+        return plain(known.message, known.reason)
     return error
 
 
