@@ -23,7 +23,7 @@ from longtail_trainer.methods import STEPS
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.command import command
 from longtail_trainer.running.errors import DataInvalid, Retryable, Terminated, trainer_error
-from longtail_trainer.running.launcher import launch_config
+from longtail_trainer.running.launcher import Nodes
 from longtail_trainer.running.process_group import copyable
 from longtail_trainer.running.ranks import ALONE, RANK_LOST, AgreedStop, ReadOnly, joined_ranks
 from longtail_trainer.training.loss import LabelLosses
@@ -300,8 +300,6 @@ def test_the_launcher_reads_what_torchrun_would(monkeypatch):
         "PET_MASTER_PORT": "29500",
     }.items():
         monkeypatch.setenv(name, value)
-    config = launch_config()
-    assert (config.min_nodes, config.max_nodes, config.nproc_per_node) == (3, 3, 8)
-    assert config.rdzv_endpoint == "step-0.step.shop.svc:29500"
-    assert config.rdzv_configs["rank"] == 2
-    assert config.max_restarts == 0
+    assert Nodes.of_environment() == Nodes(
+        count=3, processes_per_node=8, rank=2, address="step-0.step.shop.svc", port=29500
+    )
