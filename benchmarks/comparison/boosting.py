@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from longtail_api.data_schema import DataSchema
+from longtail_api.data_schema import DataSchema, length_column
 from longtail_api.store_objects import Statistics
 from longtail_trainer.data.features import fit_features
 from longtail_trainer.data.features.columns import sequence_columns, static_columns
@@ -80,7 +80,7 @@ class FeatureTable:
         found += [(_numbers(frame[name]), False) for name in static.numeric]
         for sequence in self.schema.behaviors:
             columns = sequence_columns(sequence)
-            found.append((_numbers(frame[f"behaviors.{sequence.name}.length"]), False))
+            found.append((_numbers(frame[length_column(sequence.name)]), False))
             for name in columns.numeric:
                 events = frame[name].list
                 found += [(_numbers(one), False) for one in (events.mean(), events.min(), events.max(), events.sum())]
@@ -114,7 +114,7 @@ def empty_rows(schema: DataSchema) -> pl.DataFrame:
     types |= dict.fromkeys(static.numeric, pl.Float64)
     for sequence in schema.behaviors:
         columns = sequence_columns(sequence)
-        types[f"behaviors.{sequence.name}.length"] = pl.Int64
+        types[length_column(sequence.name)] = pl.Int64
         types |= {name: pl.List(pl.String) for name in columns.categorical}
         types |= {name: pl.List(pl.Float64) for name in columns.numeric}
     return pl.DataFrame(schema=types)

@@ -30,6 +30,20 @@ FeatureName = Annotated[
 """A feature column and where it is, as in prepared parts."""
 
 
+def length_column(sequence: str) -> str:
+    """Column of prepared parts, and input of a served model: how many events of the sequence a sample has.
+
+    A name of the user's has no colon, so what we name ourselves, here and wherever a column of ours stands beside
+    theirs, has one.
+    """
+    return f"behaviors.{sequence}:length"
+
+
+def earlier_length_column(sequence: str) -> str:
+    """The same in data and models made before it had a colon; their sequences have no feature `length`."""
+    return length_column(sequence).replace(":", ".")
+
+
 class LabelColumn(ApiModel):
     """One label of a sample. A null means not observed: the sample counts for its other labels only."""
 

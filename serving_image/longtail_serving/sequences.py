@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from longtail_api.data_schema import earlier_length_column, length_column
 from longtail_api.store_objects import ModelCard, TensorSpec
 from longtail_serving.errors import RequestRefused
 from longtail_serving.tensors import Array, refused
 
-LENGTH_SUFFIX = ".length"
 _PADDING: dict[str, object] = {"BYTES": "", "FP32": 0.0, "INT64": 0}
 
 
@@ -21,7 +21,7 @@ class Sequence:
     columns: tuple[TensorSpec, ...]
     """Of shape [batch, length]."""
     length: TensorSpec | None
-    """`behaviors.clicks.length`, where the model takes it."""
+    """`behaviors.clicks:length`, where the model takes it."""
     most: int | None
     """Most events the model takes; None where its card doesn't say."""
 
@@ -34,9 +34,14 @@ def sequences_of(card: ModelCard) -> tuple[Sequence, ...]:
         if -2 in spec.shape:
             columns.setdefault(spec.name.rpartition(".")[0], []).append(spec)
     return tuple(
-        Sequence(name, tuple(specs), by_name.get(name + LENGTH_SUFFIX), card.max_lengths.get(name))
+        Sequence(name, tuple(specs), _length(name, by_name), card.max_lengths.get(name))
         for name, specs in columns.items()
     )
+
+
+def _length(name: str, by_name: dict[str, TensorSpec]) -> TensorSpec | None:
+    sequence = name.removeprefix("behaviors.")
+    return by_name.get(length_column(sequence)) or by_name.get(earlier_length_column(sequence))
 
 
 def batch_rows(arrays: dict[str, Array]) -> int:

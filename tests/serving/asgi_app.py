@@ -20,7 +20,7 @@ from tests.serving.tiny_model import INPUTS, NAME, store_model
 Json = dict[str, Any]
 INFER = f"/v2/models/{NAME}/infer"
 SLOT, AGE = "context.slot", "profile.age"
-ITEM, PRICE, LENGTH = "behaviors.clicks.item", "behaviors.clicks.price", "behaviors.clicks.length"
+ITEM, PRICE, LENGTH = "behaviors.clicks.item", "behaviors.clicks.price", "behaviors.clicks:length"
 
 
 class App:

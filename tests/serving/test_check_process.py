@@ -94,13 +94,13 @@ def test_scores_that_are_not_finite_fail(stable: Stored):
 def test_rows_that_the_candidate_refuses_count_as_errors(stable: Stored):
     rows = recorded_rows(4)
     for tensor in rows[0].inputs:
-        if tensor.name == "behaviors.clicks.length":
+        if tensor.name == "behaviors.clicks:length":
             tensor.data = [99]
     key = store_requests(stable.store, rows)
     with serving(stable) as server:
         found = report(run(stable, server.url, key))
     assert (found.verdict, found.reason) == ("Failed", "CheckFailed")
-    assert "behaviors.clicks.length" in found.message
+    assert "behaviors.clicks:length" in found.message
 
 
 def test_a_stable_version_of_other_inputs_is_not_compared_and_the_report_says_so(stable: Stored):

@@ -21,7 +21,7 @@ INPUTS = [
     TensorSpec(name="profile.age", datatype="FP32", shape=[-1]),
     TensorSpec(name="behaviors.clicks.item", datatype="BYTES", shape=[-1, -2]),
     TensorSpec(name="behaviors.clicks.price", datatype="FP32", shape=[-1, -2]),
-    TensorSpec(name="behaviors.clicks.length", datatype="INT64", shape=[-1]),
+    TensorSpec(name="behaviors.clicks:length", datatype="INT64", shape=[-1]),
 ]
 # logit = sign · (slot + 0.1 · age + Σ over events (item + 0.01 · price)); a missing number counts 0.
 _GRAPH = """
@@ -56,7 +56,7 @@ tiny (string[batch] slot, float[batch] age, string[batch, width] item, float[bat
 }}
 """
 _ONNX_NAMES = {"slot": "context.slot", "age": "profile.age", "item": "behaviors.clicks.item",
-               "price": "behaviors.clicks.price", "length": "behaviors.clicks.length"}  # fmt: skip
+               "price": "behaviors.clicks.price", "length": "behaviors.clicks:length"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def row_inputs(
         tensor("profile.age", "FP32", [1], [age]),
         tensor("behaviors.clicks.item", "BYTES", [1, len(items)], list(items)),
         tensor("behaviors.clicks.price", "FP32", [1, len(prices)], list(prices)),
-        tensor("behaviors.clicks.length", "INT64", [1], [len(items)]),
+        tensor("behaviors.clicks:length", "INT64", [1], [len(items)]),
     ]
 
 

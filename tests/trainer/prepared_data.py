@@ -76,9 +76,9 @@ def samples(rows: int, seed: int = 0) -> pl.DataFrame:
             "profile.age": age,
             "behaviors.items.kind": [sparse(random.choice(["a", "b"], count).tolist()) for count in items],
             "behaviors.items.price": prices,
-            "behaviors.items.length": items,
+            "behaviors.items:length": items,
             "behaviors.visits.seconds": [numbers(count) for count in visits],
-            "behaviors.visits.length": visits,
+            "behaviors.visits:length": visits,
         },
         schema_overrides={
             "behaviors.items.kind": pl.List(pl.String),

@@ -77,9 +77,9 @@ def test_inputs_and_outputs_are_named_and_typed_as_the_card_says(small):
         TensorSpec(name="profile.age", datatype="FP32", shape=[-1]),
         TensorSpec(name="behaviors.items.kind", datatype="BYTES", shape=[-1, -2]),
         TensorSpec(name="behaviors.items.price", datatype="FP32", shape=[-1, -2]),
-        TensorSpec(name="behaviors.items.length", datatype="INT64", shape=[-1]),
+        TensorSpec(name="behaviors.items:length", datatype="INT64", shape=[-1]),
         TensorSpec(name="behaviors.visits.seconds", datatype="FP32", shape=[-1, -2]),
-        TensorSpec(name="behaviors.visits.length", datatype="INT64", shape=[-1]),
+        TensorSpec(name="behaviors.visits:length", datatype="INT64", shape=[-1]),
     ]
     assert (
         [one.name for one in runtime.get_outputs()] == [spec.name for spec in outputs_of(model)] == ["bought", "spent"]
@@ -92,9 +92,9 @@ def test_what_stands_behind_the_length_is_never_read(small):
     feed = feed_of(samples(5), inputs_of(model), length=6)
     before = runtime.run(None, feed)
     for sequence, width in (("items", 6), ("visits", 6)):
-        beyond = np.arange(width)[None, :] >= feed[f"behaviors.{sequence}.length"][:, None]
+        beyond = np.arange(width)[None, :] >= feed[f"behaviors.{sequence}:length"][:, None]
         for name in feed:
-            if name.startswith(f"behaviors.{sequence}.") and not name.endswith(".length"):
+            if name.startswith(f"behaviors.{sequence}.") and not name.endswith(":length"):
                 feed[name][beyond] = "a" if feed[name].dtype == object else 777.0
     for given, expected in zip(runtime.run(None, feed), before, strict=True):
         np.testing.assert_array_equal(given, expected)
@@ -113,7 +113,7 @@ def test_only_selected_features_are_inputs():
     content = export(model)
     check_parity(model, content, 1e-4)
     assert {one.name for one in session(content).get_inputs()} == {
-        "profile.age", "behaviors.items.kind", "behaviors.items.length",
+        "profile.age", "behaviors.items.kind", "behaviors.items:length",
     }  # fmt: skip
 
 

@@ -124,14 +124,14 @@ def test_every_sample_of_a_batch_holds_its_own_values_and_events():
 
 
 def test_samples_without_any_event_still_make_a_batch_of_length_one():
-    frame = samples(60).filter(pl.col("behaviors.items.length") == 0)
+    frame = samples(60).filter(pl.col("behaviors.items:length") == 0)
     batch = encode_frame(frame, FEATURES).select(torch.arange(len(frame)))
     assert batch.sequences["items"].mask.shape == (len(frame), 1)
     assert not batch.sequences["items"].mask.any()
 
 
 def test_lists_that_contradict_their_lengths_are_refused():
-    frame = samples(10).with_columns(pl.col("behaviors.items.length") + 1)
+    frame = samples(10).with_columns(pl.col("behaviors.items:length") + 1)
     with pytest.raises(DataInvalid, match=r"behaviors\.items: .* prepare the data again"):
         encode_frame(frame, FEATURES)
 

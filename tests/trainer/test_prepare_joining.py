@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from longtail_api.data_schema import DataSchema
 from longtail_trainer.data.prepare import parts as parts_module
 from longtail_trainer.data.prepare import selection
+from longtail_trainer.data.prepare.columns import ROW
 from longtail_trainer.data.prepare.data_version import make_data_version
 from longtail_trainer.data.prepare.joined import joined_rows
 from tests.trainer.contexts import context_of
@@ -114,10 +115,10 @@ def joined(frames: dict[str, pl.DataFrame], rows_at_once: int = 5) -> list[dict[
         "clicks": {"page": "behaviors.clicks.page", "at": "behaviors.clicks.at"},
         "orders": {"at": "behaviors.orders.at"},
     }
-    typed = {name: frames[name].rename(names[name]).with_row_index("row") for name in names}
+    typed = {name: frames[name].rename(names[name]).with_row_index(ROW) for name in names}
     samples = typed["samples"].drop("scenario", "split").with_columns(weight=pl.lit(1.0))
     bucket = selection.Bucket(samples, typed["profile"], {name: typed[name] for name in ("clicks", "orders")})
-    return pl.concat(joined_rows(bucket, SCHEMA, rows_at_once)).drop("row").to_dicts()
+    return pl.concat(joined_rows(bucket, SCHEMA, rows_at_once)).drop(ROW).to_dicts()
 
 
 def reference(frames: dict[str, pl.DataFrame]) -> list[dict[str, Any]]:
@@ -152,9 +153,9 @@ def reference(frames: dict[str, pl.DataFrame]) -> list[dict[str, Any]]:
                 "profile.valid_from": profile["valid_from"],
                 "behaviors.clicks.page": [row["page"] for row in seen["clicks"]],
                 "behaviors.clicks.at": [row["at"] for row in seen["clicks"]],
-                "behaviors.clicks.length": len(seen["clicks"]),
+                "behaviors.clicks:length": len(seen["clicks"]),
                 "behaviors.orders.at": [row["at"] for row in seen["orders"]],
-                "behaviors.orders.length": len(seen["orders"]),
+                "behaviors.orders:length": len(seen["orders"]),
             }
         )
     return rows
@@ -251,4 +252,4 @@ def test_a_sample_sees_nothing_later_within_the_same_microsecond(tmp_path: Path)
     frames["clicks"] = later.with_columns(page=pl.lit("later"), at=pl.lit(9.0))
     rows = prepared(tmp_path, frames)
     assert {row["profile.kind"] for row in rows} == {None}
-    assert {row["behaviors.clicks.length"] for row in rows} == {0}
+    assert {row["behaviors.clicks:length"] for row in rows} == {0}

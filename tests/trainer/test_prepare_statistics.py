@@ -16,6 +16,7 @@ from longtail_trainer.data.features.fitting import label_encoding
 from longtail_trainer.data.moments import mean_and_deviation
 from longtail_trainer.data.prepare import statistics
 from longtail_trainer.data.prepare.identity import mixed
+from longtail_trainer.data.prepare.parts import SHUFFLE
 from longtail_trainer.data.prepare.statistics import (
     categorical_statistics,
     leading_zeros,
@@ -158,7 +159,7 @@ def test_statistics_of_the_schema_version_before_are_read_and_merge():
 def test_behavior_features_count_once_per_event_of_each_row():
     part = pl.DataFrame(
         {
-            "shuffle": [1, 2, 3],
+            SHUFFLE: [1, 2, 3],
             "clicked": [1.0, 0.0, None],
             "context.slot": ["top", None, "top"],
             "context.position": [1.0, 2.0, None],
@@ -166,9 +167,9 @@ def test_behavior_features_count_once_per_event_of_each_row():
             "profile.age": [20.0, None, None],
             "behaviors.visits.page": [["a", "a", None], [], ["b"]],
             "behaviors.visits.seconds": [[1.0, None, 3.0], [], [4.0]],
-            "behaviors.visits.length": [3, 0, 1],
+            "behaviors.visits:length": [3, 0, 1],
         },
-        schema_overrides={"shuffle": pl.UInt64},
+        schema_overrides={SHUFFLE: pl.UInt64},
     )
     found = part_statistics(part, SCHEMA)
     seconds = found.numeric["behaviors.visits.seconds"]

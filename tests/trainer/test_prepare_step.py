@@ -68,13 +68,13 @@ def test_a_part_has_the_documented_columns_and_types(config: PrepareConfig, mani
         "profile.age": pl.Float32,
         "behaviors.visits.page": pl.List(pl.String),
         "behaviors.visits.seconds": pl.List(pl.Float32),
-        "behaviors.visits.length": pl.Int32,
+        "behaviors.visits:length": pl.Int32,
     }
 
 
 def test_lists_of_one_sequence_are_equally_long_and_at_most_max_length(config: PrepareConfig, manifest: Manifest):
     rows = read_parts(config, manifest, *ALL)
-    length = rows["behaviors.visits.length"]
+    length = rows["behaviors.visits:length"]
     assert (rows["behaviors.visits.page"].list.len() == length).all()
     assert (rows["behaviors.visits.seconds"].list.len() == length).all()
     assert length.max() == SCHEMA.behaviors[0].max_length
@@ -151,12 +151,12 @@ def test_requests_are_the_test_rows_by_which_nothing_is_chosen(config: PrepareCo
     assert len(requests) == len(rows) > 0
     for request, row in zip(requests, rows, strict=True):
         tensors = {tensor.name: tensor for tensor in request.inputs}
-        length = row["behaviors.visits.length"]
+        length = row["behaviors.visits:length"]
         assert (tensors["context.slot"].datatype, tensors["context.slot"].shape) == ("BYTES", [1])
         assert tensors["profile.age"].data == [row["profile.age"]]
         assert tensors["behaviors.visits.page"].shape == [1, length]
         assert tensors["behaviors.visits.page"].data == row["behaviors.visits.page"]
-        assert tensors["behaviors.visits.length"].data == [length]
+        assert tensors["behaviors.visits:length"].data == [length]
         assert request.labels == {"clicked": row["clicked"]}
 
 

@@ -229,6 +229,6 @@ def test_features_that_are_not_selected_are_no_inputs(address):
     run("train-light", train_light_config(address, features=["age", "items"]))
     card = read_object(open_store(address), CARD, ModelCard)
     assert [spec.name for spec in card.inputs] == [
-        "profile.age", "behaviors.items.kind", "behaviors.items.price", "behaviors.items.length",
+        "profile.age", "behaviors.items.kind", "behaviors.items.price", "behaviors.items:length",
     ]  # fmt: skip
     assert card.max_lengths == {"behaviors.items": 6}

@@ -39,7 +39,7 @@ class Manifest(StoreObject):
 
     A part's columns: `entity`, `time`, `weight`, each label (float, null = not observed), `context.<name>`,
     `profile.<name>`, and `behaviors.<sequence>.<name>` (lists, oldest first, all of one sequence equally
-    long) and `behaviors.<sequence>.length` (int). Raw typed values: strings for categorical, floats for numeric.
+    long) and `behaviors.<sequence>:length` (int). Raw typed values: strings for categorical, floats for numeric.
     """
 
     schema_version: int = 2

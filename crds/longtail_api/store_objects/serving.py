@@ -65,7 +65,7 @@ class RecordedRequest(ApiModel):
     Where the data version has no test row: a validation row, without labels.
 
     Inputs: `context.<name>`, `profile.<name>` of shape [1]; `behaviors.<sequence>.<name>` of shape [1, length]
-    and `behaviors.<sequence>.length` (INT64, [1]), oldest event first. BYTES for categorical
+    and `behaviors.<sequence>:length` (INT64, [1]), oldest event first. BYTES for categorical
     features ("" is null), FP32 for numeric ones (null is sent as null in JSON and read as NaN).
     """
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from longtail_api.store_objects import ModelCard, RecordedRequest
+from longtail_api.data_schema import earlier_length_column, length_column
+from longtail_api.store_objects import InferenceTensor, ModelCard, RecordedRequest
 from longtail_store import Corrupt, Store
 
 
@@ -38,7 +39,7 @@ def bodies(rows: list[RecordedRequest], card: ModelCard) -> list[bytes] | NotFit
     """
     result: list[bytes] = []
     for row in rows:
-        tensors = {tensor.name: tensor for tensor in row.inputs}
+        tensors = _by_name(row)
         for spec in card.inputs:
             if spec.name not in tensors:
                 return NotFitting(f"the rows have no {spec.name}, which {card.version} takes")
@@ -46,6 +47,16 @@ def bodies(rows: list[RecordedRequest], card: ModelCard) -> list[bytes] | NotFit
                 return NotFitting(
                     f"the rows have {spec.name} as {tensors[spec.name].datatype}, {card.version} takes {spec.datatype}"
                 )
-        inputs = [tensors[spec.name].model_dump(mode="json") for spec in card.inputs]
+        inputs = [tensors[spec.name].model_dump(mode="json") | {"name": spec.name} for spec in card.inputs]
         result.append(json.dumps({"inputs": inputs}, allow_nan=False).encode())
     return result
+
+
+def _by_name(row: RecordedRequest) -> dict[str, InferenceTensor]:
+    """The row's tensors; a sequence's length also under the name that it had or has in rows and versions of another
+    age."""
+    given = {tensor.name: tensor for tensor in row.inputs}
+    sequences = {name.split(".")[1].removesuffix(":length") for name in given if name.startswith("behaviors.")}
+    names = [(length_column(sequence), earlier_length_column(sequence)) for sequence in sequences]
+    both = [*names, *((earlier, now) for now, earlier in names)]
+    return {to: given[known] for known, to in both if known in given} | given

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from longtail_api.data_schema import ENTITY, WEIGHT, BehaviorSequence, DataSchema
+from longtail_api.data_schema import ENTITY, WEIGHT, BehaviorSequence, DataSchema, earlier_length_column, length_column
 from longtail_api.store_layout import features_key, statistics_key
 from longtail_api.store_objects import DataPart, Features, Manifest, Split, Statistics
 from longtail_store import ObjectMissing, Store, parse_object, read_object
@@ -162,7 +162,8 @@ def index_type(columns: TableColumns, features: Features) -> type[np.signedinteg
 
 
 def _encode_sequence(frame: pl.DataFrame, sequence: BehaviorSequence, features: Features) -> EncodedSequence:
-    lengths = frame[f"behaviors.{sequence.name}.length"].cast(pl.Int64).fill_null(0)
+    name = length_column(sequence.name)
+    lengths = frame[name if name in frame.columns else earlier_length_column(sequence.name)].cast(pl.Int64).fill_null(0)
     columns = sequence_columns(sequence)
     events = pl.DataFrame(
         {

@@ -9,9 +9,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from longtail_api.data_schema import length_column
 from longtail_api.store_objects import Features
 from longtail_trainer.export.core_graph import OPSET
-from longtail_trainer.export.signature import inputs_of, length_name
+from longtail_trainer.export.signature import inputs_of
 from longtail_trainer.models.columns import SelectedColumns
 from longtail_trainer.models.contract import ServedModel
 
@@ -21,7 +22,7 @@ SYMBOLS = {-1: "batch"}
 
 
 class _Builder:
-    """Nodes and constants of a graph under construction."""
+    """Nodes and constants of a graph under construction. Names of ours have a slash, as no feature or label has."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -37,7 +38,7 @@ class _Builder:
         return name
 
     def integers(self, *values: int) -> str:
-        return self.constant("integers_" + "_".join(map(str, values)), np.array(values, dtype=np.int64))
+        return self.constant("constant/" + ",".join(map(str, values)), np.array(values, dtype=np.int64))
 
     def output(self, source: str, name: str, element_type: int, rank: int) -> None:
         self.node("Identity", [source], name)
@@ -70,7 +71,7 @@ def feature_graph(model: ServedModel) -> onnx.ModelProto:
 
 def _sequence(builder: _Builder, sequence: str, columns: SelectedColumns, features: Features) -> None:
     table = f"behaviors.{sequence}"
-    length = length_name(sequence)
+    length = length_column(sequence)
     one = builder.integers(1)
     first = [*columns.categorical, *columns.numeric][0]
     present = builder.node("Shape", [first], f"{table}/present", start=1, end=2)
@@ -79,7 +80,7 @@ def _sequence(builder: _Builder, sequence: str, columns: SelectedColumns, featur
     pads = builder.node("Concat", [builder.integers(0), padding], f"{table}/pads", axis=0)
     padded = builder.node("Max", [present, one], f"{table}/padded")
     _table(builder, table, columns, features, pads)
-    zero, step = (builder.constant(f"scalar_{value}", np.array(value, dtype=np.int64)) for value in (0, 1))
+    zero, step = (builder.constant(f"constant/scalar {value}", np.array(value, dtype=np.int64)) for value in (0, 1))
     end = builder.node("Squeeze", [padded], f"{table}/end")
     positions = builder.node("Range", [zero, end, step], f"{table}/positions")
     lengths = builder.node("Unsqueeze", [length, one], f"{table}/lengths")
@@ -127,7 +128,7 @@ def _normalized(builder: _Builder, table: str, columns: SelectedColumns, feature
     clipped = builder.node("Min", [raised_to_low, constants("high")], f"{table}/clipped")
     centered = builder.node("Sub", [clipped, constants("center")], f"{table}/centered")
     scaled = builder.node("Div", [centered, constants("scale")], f"{table}/scaled")
-    zero = builder.constant("zero", np.array(0, dtype=np.float32))
+    zero = builder.constant("constant/zero", np.array(0, dtype=np.float32))
     known = builder.node("Where", [nulls, zero, scaled], f"{table}/known")
     indicators = builder.node("Cast", [nulls], f"{table}/indicators", to=TensorProto.FLOAT)
     return builder.node("Concat", [known, indicators], f"{table}/encoded", axis=-1)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import torch
 
-from longtail_api.data_schema import DataSchema
+from longtail_api.data_schema import DataSchema, length_column
 from longtail_api.store_objects import Features
 from longtail_trainer.data.features.columns import TableColumns, sequence_columns, static_columns
 from longtail_trainer.data.loading import encode_frame
@@ -77,7 +77,7 @@ def random_samples(features: Features, count: int, longest: int, generator: rand
     for sequence in schema.behaviors:
         most = min(longest, sequence.max_length)
         lengths = [most, *(generator.randint(0, most) for _ in range(count - 1))]
-        columns[f"behaviors.{sequence.name}.length"] = pl.Series(lengths, dtype=pl.Int64)
+        columns[length_column(sequence.name)] = pl.Series(lengths, dtype=pl.Int64)
         for name, value in _table(sequence_columns(sequence)):
             rows = [[_value(features, name, value, generator) for _ in range(length)] for length in lengths]
             columns[name] = pl.Series(rows, dtype=pl.List(value))

@@ -1,14 +1,10 @@
 """Inputs and outputs of an exported light model, as `ModelCard` lists them."""
 
+from longtail_api.data_schema import length_column
 from longtail_api.store_objects import TensorSpec
 from longtail_trainer.models.contract import ServedModel
 
 BATCH, LENGTH = -1, -2
-
-
-def length_name(sequence: str) -> str:
-    """Input that says how many events of the sequence each sample has."""
-    return f"behaviors.{sequence}.length"
 
 
 def inputs_of(model: ServedModel) -> list[TensorSpec]:
@@ -19,7 +15,7 @@ def inputs_of(model: ServedModel) -> list[TensorSpec]:
     for sequence, columns in model.columns.sequences.items():
         specs += [TensorSpec(name=name, datatype="BYTES", shape=[BATCH, LENGTH]) for name in columns.categorical]
         specs += [TensorSpec(name=name, datatype="FP32", shape=[BATCH, LENGTH]) for name in columns.numeric]
-        specs.append(TensorSpec(name=length_name(sequence), datatype="INT64", shape=[BATCH]))
+        specs.append(TensorSpec(name=length_column(sequence), datatype="INT64", shape=[BATCH]))
     return specs
 
 

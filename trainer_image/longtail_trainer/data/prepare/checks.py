@@ -62,7 +62,7 @@ def sample_flaws(schema: DataSchema, now: datetime) -> list[Flaw]:
 
 
 def check_rows(table: Table, rows: pl.LazyFrame, flaws: Sequence[Flaw], of: str = "") -> None:
-    """Raise `DataInvalid` for the first flaw that any row has. `rows` has the column `row`."""
+    """Raise `DataInvalid` for the first flaw that any row has. `rows` has the column `:row`."""
     with reading(table.name, table.uri):
         counts = rows.select(
             flaw.broken.fill_null(False).sum().alias(str(number)) for number, flaw in enumerate(flaws)

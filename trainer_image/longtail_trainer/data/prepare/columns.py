@@ -20,7 +20,7 @@ from longtail_trainer.data.prepare.tables import Table
 from longtail_trainer.running.errors import DataInvalid
 
 INSTANT = pl.Datetime("us", "UTC")
-ROW = "row"
+ROW = ":row"
 """Position of a row in its table, from 0; what messages call a row, and what keeps equal times in order."""
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from longtail_api.data_schema import ENTITY, TIME, WEIGHT, DataSchema
+from longtail_api.data_schema import ENTITY, TIME, WEIGHT, DataSchema, length_column
 from longtail_trainer.data.prepare.columns import ROW
 from longtail_trainer.data.prepare.joining import Histories, aligned, histories, latest_rows, listed, looked_up
 from longtail_trainer.data.prepare.selection import Bucket
@@ -13,14 +13,15 @@ from longtail_trainer.data.prepare.selection import Bucket
 
 @dataclass(frozen=True)
 class _Sequence:
-    prefix: str
+    length: str
+    """The column that says how many events each sample has."""
     features: pl.DataFrame
     found: Histories
 
 
 def joined_rows(bucket: Bucket, schema: DataSchema, rows_at_once: int) -> Iterator[pl.DataFrame]:
     """The bucket's samples, joined, some rows at a time; columns as `longtail_api.store_objects.Manifest` says, and
-    `row`, the sample's row number."""
+    `:row`, the sample's row number."""
     samples = bucket.samples
     context = [name for name in samples.columns if name.startswith("context.")]
     base = samples.select(ROW, ENTITY, TIME, WEIGHT, *(label.name for label in schema.labels), *context)
@@ -30,7 +31,7 @@ def joined_rows(bucket: Bucket, schema: DataSchema, rows_at_once: int) -> Iterat
         known = latest_rows(aligned(samples, bucket.profile))
     sequences = [
         _Sequence(
-            prefix=f"behaviors.{sequence.name}",
+            length=length_column(sequence.name),
             features=bucket.behaviors[sequence.name].drop(ROW, ENTITY, TIME),
             found=histories(aligned(samples, bucket.behaviors[sequence.name]), sequence.max_length),
         )
@@ -45,7 +46,7 @@ def joined_rows(bucket: Bucket, schema: DataSchema, rows_at_once: int) -> Iterat
             found = sequence.found.part(begin, end)
             if sequence.features.width:
                 tables.append(listed(sequence.features, found))
-            tables.append(pl.DataFrame({f"{sequence.prefix}.length": pl.Series(found.length, dtype=pl.Int32)}))
+            tables.append(pl.DataFrame({sequence.length: pl.Series(found.length, dtype=pl.Int32)}))
         yield pl.concat(tables, how="horizontal")
 
 

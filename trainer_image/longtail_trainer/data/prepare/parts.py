@@ -18,8 +18,8 @@ from longtail_trainer.data.prepare.columns import ROW
 from longtail_trainer.data.prepare.identity import Keys, shares
 from longtail_trainer.data.prepare.splits import Codes
 
-SHUFFLE = "shuffle"
-_PART = "part"
+SHUFFLE = ":shuffle"
+_PART = ":part"
 PART_VALUES = 6_000_000
 """Values (cells, with all of a list's) of a part, at most: bounds the memory of whoever reads or writes one."""
 PART_ROWS = 50_000

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from longtail_api.data_schema import DataSchema, FeatureColumns
+from longtail_api.data_schema import DataSchema, FeatureColumns, length_column
 from longtail_api.store_objects import InferenceTensor, RecordedRequest, Split
 
 
@@ -26,13 +26,13 @@ def recorded_requests(rows: pl.DataFrame, split: Split, schema: DataSchema) -> I
         inputs = [*_static(row, "context", schema.context), *_static(row, "profile", schema.profile)]
         for sequence in schema.behaviors:
             prefix = f"behaviors.{sequence.name}"
-            length = row[f"{prefix}.length"]
+            length = row[length_column(sequence.name)]
             for name in sequence.categorical:
                 values = [value or "" for value in row[f"{prefix}.{name}"]]
                 inputs.append(_tensor(f"{prefix}.{name}", [1, length], "BYTES", values))
             for name in sequence.numeric:
                 inputs.append(_tensor(f"{prefix}.{name}", [1, length], "FP32", row[f"{prefix}.{name}"]))
-            inputs.append(_tensor(f"{prefix}.length", [1], "INT64", [length]))
+            inputs.append(_tensor(length_column(sequence.name), [1], "INT64", [length]))
         yield RecordedRequest(inputs=inputs, labels={name: row[name] for name in labels})
 
 

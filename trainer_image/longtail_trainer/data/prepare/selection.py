@@ -19,7 +19,7 @@ ROW_GROUP = 65_536
 BUCKET_ROWS = 1_000_000
 """Rows of one table that are joined in memory at once, about."""
 NAMED_SCENARIOS = 10
-_HASH, _MARK = "entity hash", "is of the scenario"
+_HASH, _MARK, _BUCKET = ":hash", ":of the scenario", ":bucket"
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class _Divided:
         self._folder = selected.path.with_suffix("")
         self._empty = pl.read_parquet(selected.path, n_rows=0)
         if count > 1 and selected.rows:
-            key = (pl.col(ENTITY).hash() % count).alias("bucket")
+            key = (pl.col(ENTITY).hash() % count).alias(_BUCKET)
             target = pl.PartitionBy(self._folder, key=key, include_key=False)
             selected.scan().sink_parquet(target, compression="lz4", row_group_size=ROW_GROUP, mkdir=True)
             selected.path.unlink()
@@ -166,5 +166,5 @@ class _Divided:
     def read(self, number: int) -> pl.DataFrame:
         if self._whole is not None:
             return pl.read_parquet(self._whole)
-        files = sorted((self._folder / f"bucket={number}").glob("*.parquet"))
+        files = sorted((self._folder / f"{_BUCKET}={number}").glob("*.parquet"))
         return pl.read_parquet(files, hive_partitioning=False).sort(ROW) if files else self._empty

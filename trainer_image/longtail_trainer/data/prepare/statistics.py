@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from longtail_api.data_schema import DataSchema
+from longtail_api.data_schema import DataSchema, length_column
 from longtail_api.store_objects import CategoricalStatistics, NumericStatistics, Statistics
 from longtail_trainer.data.moments import merged_moments, moments_of
 from longtail_trainer.data.prepare.identity import Keys, mixed
@@ -89,7 +89,7 @@ def _bounded(count: int, nulls: int, halvings: int, counts: dict[str, list[int]]
 def part_statistics(rows: pl.DataFrame, schema: DataSchema) -> Statistics:
     """Statistics of the rows of one part of the training rows.
 
-    rows: columns as in a part, and `shuffle` (key of each row). A behavior feature counts once per event of each
+    rows: columns as in a part, and `:shuffle` (key of each row). A behavior feature counts once per event of each
     row, as often as a model reads it. `count` is of values that are not null, `nulls` of the others.
     """
     keys = rows[SHUFFLE].to_numpy().astype(np.uint64)
@@ -102,7 +102,7 @@ def part_statistics(rows: pl.DataFrame, schema: DataSchema) -> Statistics:
             categorical[f"{prefix}.{name}"] = categorical_statistics(rows[f"{prefix}.{name}"], keys)
     for sequence in schema.behaviors:
         prefix = f"behaviors.{sequence.name}"
-        lengths = rows[f"{prefix}.length"].to_numpy()
+        lengths = rows[length_column(sequence.name)].to_numpy()
         places = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
         event_keys = mixed(np.repeat(keys, lengths), places.astype(np.uint64))
         for name in sequence.numeric:
