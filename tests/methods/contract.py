@@ -4,17 +4,23 @@ class TestMyMethod(MethodContract):
     case = MyCase()
 """
 
-from collections.abc import Mapping
+import errno
+import signal
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
+import numpy as np
+import polars
 import pytest
+import torch
 
-from longtail_api.run_config import PrepareConfig, StepConfig, StoreAddress
+from longtail_api.run_config import ExitCode, PrepareConfig, StepConfig, StoreAddress
 from longtail_api.store_layout import model_card_key, model_key, result_key
-from longtail_api.store_objects import ModelCard, StepResult
-from longtail_store import Store, open_store, read_object
+from longtail_api.store_objects import ModelCard, StepResult, Termination
+from longtail_store import ObjectMissing, Store, open_store, read_object
 from longtail_trainer.export import check_parity
 from longtail_trainer.models.contract import ServedModel
 from longtail_trainer.running import command
@@ -115,6 +121,47 @@ class DiesBefore:
         return getattr(self._store, name)
 
 
+class FailsWithin:
+    """A store by which something happens to the step itself: at its first question after the one for its result, of
+    which it learns that there is none yet."""
+
+    def __init__(self, store: Store, happen: Callable[[], object]) -> None:
+        self._store = store
+        self._happen = happen
+        self._asked = False
+
+    def get(self, key: str) -> bytes:
+        if not self._asked:
+            self._asked = True
+            raise ObjectMissing(key)
+        self._happen()
+        return self._store.get(key)
+
+    def __getattr__(self, name: str) -> Any:
+        self._happen()
+        return getattr(self._store, name)
+
+
+def of_a_library() -> None:
+    raise polars.exceptions.PanicException("called `Result::unwrap()` on an `Err` value")
+
+
+def of_the_disk() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+MISHAPS: dict[str, tuple[Callable[[], object], ExitCode, str]] = {
+    "an exception": (lambda: 1 // 0, ExitCode.BUG, "Bug"),
+    "a panic": (of_a_library, ExitCode.DATA_INVALID, "LibraryPanicked"),
+    "no memory for numpy": (lambda: np.empty(1 << 46, np.uint8), ExitCode.RETRYABLE, "OutOfMemory"),
+    "no memory for torch": (lambda: torch.empty(1 << 46, dtype=torch.uint8), ExitCode.RETRYABLE, "OutOfMemory"),
+    "a full disk": (of_the_disk, ExitCode.RETRYABLE, "DiskFull"),
+    "the keyboard": (lambda: signal.raise_signal(signal.SIGINT), ExitCode.TERMINATED, "Terminated"),
+    "a library's own exit": (lambda: sys.exit(0), ExitCode.BUG, "Bug"),
+}
+"""What may happen within a step, and how the step must end: exit code and reason."""
+
+
 def carry_out(case: MethodCase, configs: list[StepConfig]) -> None:
     """All steps in order, as the command runs them."""
     steps = steps_of([case.method])
@@ -205,6 +252,25 @@ class MethodContract:
                     deaths += 1
         assert deaths > len(self.case.configs(place))
         assert come_to(self.case, place) == come_to(self.case, whole)
+
+    def test_whatever_happens_within_a_step_its_termination_message_says_so(
+        self, whole: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        steps = steps_of([self.case.method])
+        message = tmp_path / "termination-log"
+        monkeypatch.setenv("TERMINATION_MESSAGE_PATH", str(message))
+        for config in self.case.configs(whole):
+            name = step_name(config)
+            file = tmp_path / "config.json"
+            file.write_text(config.model_dump_json(by_alias=True))
+            for mishap, (happen, exit_code, reason) in MISHAPS.items():
+                store = FailsWithin(whole.store, happen)
+                monkeypatch.setattr(command, "open_store", lambda address, store=store: store)
+                message.write_bytes(b"")
+                assert command.command([name, "--config", str(file)], steps) == exit_code, (name, mishap)
+                said = Termination.model_validate_json(message.read_bytes())
+                assert (said.status, said.reason) == ("Failed", reason), (name, mishap)
+                assert said.message
 
     def test_the_served_model_keeps_its_budget(self, whole: Place):
         card = card_of(self.case, whole)

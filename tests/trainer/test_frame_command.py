@@ -2,13 +2,16 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import polars
 import pytest
+import torch
 import yaml
 
 from longtail_api.run_config import ExitCode, PrepareConfig
@@ -121,11 +124,17 @@ def test_wrong_data_is_permanent_and_its_reason_goes_to_the_operator(tmp_path: P
         (Conflict("x"), ExitCode.CONFIG_INVALID, "Conflict"),
         (Corrupt("x"), ExitCode.DATA_INVALID, "Corrupt"),
         (OSError(28, "No space left on device"), ExitCode.RETRYABLE, "DiskFull"),
+        (OSError(122, "Disk quota exceeded"), ExitCode.RETRYABLE, "DiskFull"),
+        (MemoryError("x"), ExitCode.RETRYABLE, "OutOfMemory"),
+        (torch.OutOfMemoryError("x"), ExitCode.RETRYABLE, "OutOfMemory"),
+        (polars.exceptions.PanicException("x"), ExitCode.DATA_INVALID, "LibraryPanicked"),
+        (KeyboardInterrupt(), ExitCode.TERMINATED, "Terminated"),
+        (SystemExit(0), ExitCode.BUG, "Bug"),
         (InvalidKey("x"), ExitCode.BUG, "Bug"),
         (ZeroDivisionError("x"), ExitCode.BUG, "Bug"),
     ],
 )
-def test_every_error_says_who_must_act(error: Exception, code: ExitCode, reason: str):
+def test_every_error_says_who_must_act(error: BaseException, code: ExitCode, reason: str):
     known = trainer_error(error)
     assert (known.exit_code, known.reason) == (code, reason)
 
@@ -157,6 +166,40 @@ def test_outside_of_a_container_no_termination_message_is_written(monkeypatch: p
     monkeypatch.setattr("longtail_trainer.running.termination.DEFAULT_PATH", str(tmp_path / "termination-log"))
     command(["prepare", "--config", str(tmp_path / "none.yaml")], STEPS)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["bake"], ["prepare"], ["prepare", "--config", "x", "--fast"]])
+def test_arguments_that_are_wrong_are_permanent_and_named(
+    arguments: list[str], termination: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert command(arguments, STEPS) == ExitCode.CONFIG_INVALID
+    assert read(termination).reason == "ConfigInvalid"
+    assert "--help" in read(termination).message
+    assert "usage: longtail-trainer" in capsys.readouterr().err
+
+
+def test_a_termination_message_that_cannot_be_written_changes_no_exit_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TERMINATION_MESSAGE_PATH", str(tmp_path / "none" / "termination-log"))
+    assert command(["prepare", "--config", str(config_file(tmp_path))], STEPS) == ExitCode.DATA_INVALID
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="a small disk of its own takes util-linux' unshare")
+def test_a_disk_that_is_full_is_told_whatever_a_library_says_of_it(tmp_path: Path, termination: Path):
+    write_tables(tmp_path / "tables", rows=3000)
+    (tmp_path / "small").mkdir()
+    prepare = (
+        f"{sys.executable} -m longtail_trainer prepare --config {config_file(tmp_path)} --workdir {tmp_path}/small"
+    )
+    mount = f"mount -t tmpfs -o size=64k tmpfs {tmp_path}/small"
+    process = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", f"{mount} || exit 42; exec {prepare}"], cwd=ROOT
+    )
+    if process.returncode in (1, 42):
+        pytest.skip("this user can't mount a small disk")
+    assert process.returncode == ExitCode.RETRYABLE
+    assert read(termination).reason == "DiskFull"
 
 
 def test_every_step_is_listed(capsys: pytest.CaptureFixture[str]):

@@ -1,5 +1,6 @@
 """`longtail-trainer`, also as `python -m longtail_trainer`."""
 
+import faulthandler
 import sys
 
 from longtail_trainer.methods import STEPS
@@ -7,6 +8,7 @@ from longtail_trainer.running.command import command
 
 
 def main() -> None:
+    faulthandler.enable()  # where a library crashes, the log ends with where, and so does what the pod says
     sys.exit(command(sys.argv[1:], STEPS))
 
 

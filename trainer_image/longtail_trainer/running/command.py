@@ -4,17 +4,19 @@ import argparse
 import hashlib
 import logging
 import os
+import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from longtail_api.run_config import ExitCode, StepConfig
 from longtail_api.store_layout import result_key, step_prefix
 from longtail_api.store_objects import StepResult, Termination
 from longtail_store import open_store
-from longtail_trainer.running.errors import ConfigInvalid, trainer_error
+from longtail_trainer.running.errors import ConfigInvalid, disk_full, panicked, trainer_error
 from longtail_trainer.running.progress import Progress
 from longtail_trainer.running.ranks import (
     LOCAL_WORLD_SIZE,
@@ -34,9 +36,20 @@ from longtail_trainer.running.threads import THREAD_VARIABLES, available_threads
 
 log = logging.getLogger("longtail_trainer")
 
+LEAST_FREE = 16 << 20
+"""Bytes: with less, the disk is as good as full. A row group of a local file takes about as much."""
+
+
+class _Parser(argparse.ArgumentParser):
+    """Arguments that can't be parsed are a wrong config like any other: permanent, and with a termination message."""
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        raise ConfigInvalid(f"{self.prog}: {message}; --help says what there is")
+
 
 def parser(steps: Steps) -> argparse.ArgumentParser:
-    result = argparse.ArgumentParser(
+    result = _Parser(
         prog="longtail-trainer",
         description="Runs one step of a training run: reads its config, works, and leaves result.json in the store.",
         epilog="Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Exit codes: 0 done, 64 wrong "
@@ -57,7 +70,10 @@ def parser(steps: Steps) -> argparse.ArgumentParser:
 def command(arguments: Sequence[str], steps: Steps) -> int:
     """Run one of the steps as the command line asks; the exit code of the process."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
-    options = parser(steps).parse_args(arguments)
+    try:
+        options = parser(steps).parse_args(arguments)
+    except ConfigInvalid as error:
+        return failed("longtail-trainer", error)
     if options.step == "steps":
         for name, known in steps.items():
             print(f"{name:12} {known.summary}")
@@ -75,9 +91,9 @@ def command(arguments: Sequence[str], steps: Steps) -> int:
 
             return launch(arguments, config.threads or available_threads())
         result = run(step, config, options.workdir)
-    except Exception as error:
+        write_termination(succeeded(config, result))
+    except BaseException as error:  # a panic or Ctrl-C is no Exception, and no process may end without a word
         return failed(options.step, error)
-    write_termination(succeeded(config, result))
     print(f"{options.step}: done in {result.seconds:.1f} s, {result_key(config.owner, config.run, options.step)}")
     return ExitCode.SUCCEEDED
 
@@ -116,6 +132,9 @@ def run(step: StepModule, config: StepConfig, workdir: Path | None = None) -> St
             )
             try:
                 return carry_out(step.load(), config, context)
+            except BaseException as error:
+                raise_if_full(Path(folder), error)
+                raise
             finally:
                 reports.flush()
     finally:
@@ -152,7 +171,18 @@ def succeeded(config: StepConfig, result: StepResult) -> Termination:
     )
 
 
-def failed(step: str, error: Exception) -> int:
+def raise_if_full(folder: Path, error: BaseException) -> None:
+    """Raise `Retryable` (DiskFull) where that explains the error: libraries tell of it in words of their own.
+
+    Nothing is raised where someone knew what it was.
+    """
+    unexplained = trainer_error(error).exit_code == ExitCode.BUG or error.__cause__ is not None or panicked(error)
+    free = shutil.disk_usage(folder).free
+    if unexplained and free < LEAST_FREE:
+        raise disk_full(f"{free >> 10} KiB are left for temporary files ({type(error).__name__}: {error})") from error
+
+
+def failed(step: str, error: BaseException) -> int:
     """Tell the person and the operator what went wrong; the exit code that says who must act."""
     known = trainer_error(error)
     if known.exit_code == ExitCode.BUG:
@@ -160,5 +190,8 @@ def failed(step: str, error: Exception) -> int:
     else:
         log.error("%s: %s: %s", step, known.reason, known.message)
     if known.reason != RANK_LOST or not termination_written():  # what the lost one told says more
-        write_termination(Termination(status="Failed", reason=known.reason, message=known.message))
+        try:
+            write_termination(Termination(status="Failed", reason=known.reason, message=known.message))
+        except OSError as unwritten:  # the log has it, and the kubelet shows the end of that
+            log.error("the termination message can't be written: %s", unwritten)
     return known.exit_code

@@ -37,6 +37,13 @@ class DataInvalid(UserError):
     default_reason = "DataInvalid"
 
 
+class LibraryPanicked(UserError):
+    """A library written in Rust gave up on what it was handed. Handed the same again, it would again."""
+
+    exit_code = ExitCode.DATA_INVALID
+    default_reason = "LibraryPanicked"
+
+
 class GoalUnreachable(UserError):
     """What is asked for can't be, whatever is tried."""
 
@@ -74,8 +81,14 @@ class Terminated(PlatformError):
     default_reason = "Terminated"
 
 
-def trainer_error(error: Exception) -> TrainerError:
-    """Any exception as one of this tree: the store's by who must act, a full disk as retryable, the rest as a bug."""
+def panicked(error: BaseException) -> bool:
+    """Whether a library written in Rust panicked: PyO3 raises a type that is no `Exception`, and can't be imported."""
+    return type(error).__module__ == "pyo3_runtime" and type(error).__name__ == "PanicException"
+
+
+def trainer_error(error: BaseException) -> TrainerError:
+    """Any exception as one of this tree: the store's by who must act, those of the machine as retryable, the rest as a
+    bug."""
     if isinstance(error, TrainerError):
         return error
     name, text = type(error).__name__, str(error)
@@ -85,6 +98,23 @@ def trainer_error(error: Exception) -> TrainerError:
         return DataInvalid(text, reason=name)
     if isinstance(error, StoreError) and not isinstance(error, InvalidKey):
         return Retryable(text, reason=name)
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return Retryable(f"{text}; give the step more ephemeral storage", reason="DiskFull")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_full(text)
+    if isinstance(error, MemoryError) or _torch_has_no_memory(error):
+        return Retryable(f"{name}: {text}; give the step more memory", reason="OutOfMemory")
+    if isinstance(error, KeyboardInterrupt):
+        return Terminated("interrupted from the keyboard")
+    if panicked(error):
+        return LibraryPanicked(f"a library panicked on what the step handed it: {text}; please report it")
     return TrainerError(f"{name}: {text}")
+
+
+def disk_full(text: str) -> Retryable:
+    return Retryable(f"{text}; give the step more ephemeral storage", reason="DiskFull")
+
+
+def _torch_has_no_memory(error: BaseException) -> bool:
+    """Told without loading torch. On the GPU it has a type for that; on the CPU the words are its own, from their
+    beginning to the number of bytes."""
+    of_gpu = any(kind.__name__ == "OutOfMemoryError" and kind.__module__ == "torch" for kind in type(error).__mro__)
+    return of_gpu or (isinstance(error, RuntimeError) and " DefaultCPUAllocator: " in str(error)[:100])

@@ -55,7 +55,7 @@ class ProcessGroup:
             return self._told()
         try:
             given = make()
-        except Exception as error:
+        except BaseException as error:  # a panic too: the others wait for a word
             self._tell(_Said(error=copyable(error)))
             raise
         self._tell(_Said(given))
@@ -86,7 +86,7 @@ class _Said:
     """What rank 0 gives, or what it raised."""
 
     given: object = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 def _group(timeout: timedelta) -> distributed.ProcessGroup:
@@ -97,7 +97,7 @@ def _group(timeout: timedelta) -> distributed.ProcessGroup:
     return group
 
 
-def copyable(error: Exception) -> Exception:
+def copyable(error: BaseException) -> BaseException:
     """The error itself where a copy of it can be made, else one that ends the step alike: same exit code and reason.
 
     An error whose constructor takes more than a message is pickled, and fails only when it is read, by whatever its
