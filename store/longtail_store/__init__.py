@@ -5,22 +5,26 @@
 
 from longtail_store.attempt import AttemptExpired, in_time
 from longtail_store.chain import Chain, Committed, Lost, file_sha256, new_nonce
+from longtail_store.credentials import Credentials, credentials_in_environment, credentials_of
 from longtail_store.errors import (
     AccessDenied,
     BucketMissing,
     Conflict,
     Corrupt,
+    CredentialsInvalid,
+    CredentialsMissing,
     InvalidAddress,
     InvalidKey,
     ObjectMissing,
     ObjectUnusable,
     SchemaVersionUnsupported,
     StoreError,
+    StoreNotAtomic,
     StoreRefused,
     StoreUnreachable,
 )
 from longtail_store.opening import open_store
-from longtail_store.store import Credentials, ObjectInfo, Store
+from longtail_store.store import ObjectInfo, Store
 from longtail_store.typed_objects import parse_object, read_object, write_object_if_absent
 
 __all__ = [
@@ -32,6 +36,8 @@ __all__ = [
     "Conflict",
     "Corrupt",
     "Credentials",
+    "CredentialsInvalid",
+    "CredentialsMissing",
     "InvalidAddress",
     "InvalidKey",
     "Lost",
@@ -41,8 +47,11 @@ __all__ = [
     "SchemaVersionUnsupported",
     "Store",
     "StoreError",
+    "StoreNotAtomic",
     "StoreRefused",
     "StoreUnreachable",
+    "credentials_in_environment",
+    "credentials_of",
     "file_sha256",
     "in_time",
     "new_nonce",

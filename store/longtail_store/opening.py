@@ -5,9 +5,10 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from longtail_api.run_config import StoreAddress
+from longtail_store.credentials import Credentials, credentials_in_environment
 from longtail_store.errors import InvalidAddress
 from longtail_store.file_store import FileStore
-from longtail_store.store import Credentials, Store
+from longtail_store.store import Store
 
 
 def _open_file(address: StoreAddress, credentials: Credentials | None) -> Store:
@@ -31,7 +32,7 @@ def _open_s3(address: StoreAddress, credentials: Credentials | None) -> Store:
         region=address.region,
         path_style=address.path_style,
         ca_bundle_file=address.ca_bundle_file,
-        credentials=credentials,
+        credentials=credentials or credentials_in_environment(),
     )
 
 
@@ -41,7 +42,8 @@ _OPENERS: dict[str, Callable[[StoreAddress, Credentials | None], Store]] = {"fil
 def open_store(address: StoreAddress, credentials: Credentials | None = None) -> Store:
     """The store at `address`. Asks it nothing yet.
 
-    Without `credentials`, boto3's chain finds them (environment, pod identity). Raises `InvalidAddress`.
+    Without `credentials`, those of the environment count, and then boto3's chain (pod identity). Raises
+    `InvalidAddress`, and what `credentials_of` raises.
     """
     scheme = urlsplit(address.uri).scheme
     if scheme not in _OPENERS:

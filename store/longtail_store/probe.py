@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
+from longtail_store.errors import ObjectMissing
 from longtail_store.store import Store
 
 PROBE_PREFIX = "probe/"
@@ -24,7 +25,8 @@ def race_conditional_puts(store: Store, racers: int = 8, races: int = 16) -> Pro
     """Let `racers` threads, each on a connection of its own, put different bytes under one key at once; `races` times.
 
     A late put follows each race: it must lose too (a server that ignores the condition lets everybody win). Works
-    below `probe/<random>/` and cleans up. Raises `StoreUnreachable` or `StoreRefused` where the store does not answer.
+    below `probe/<random>/` and cleans up. Raises `StoreUnreachable` or `StoreRefused` where the store does not answer;
+    of the latter `StoreNotAtomic` where it says itself that it knows no conditions.
     """
     prefix = f"{PROBE_PREFIX}{secrets.token_hex(8)}/"
     faults: list[str] = []
@@ -57,11 +59,14 @@ def _race(store: Store, key: str, pool: ThreadPoolExecutor, racers: int) -> str 
     attempts = [pool.submit(run, racer) for racer in range(racers)]
     wait(attempts)  # all of them, lest one writes after the clean-up
     wins = [racer for racer, attempt in enumerate(attempts) if attempt.result()]
-    standing = store.get(key).decode() if wins else ""
     if len(wins) != 1:
         return f"{len(wins)} writers won"
-    if standing != str(wins[0]):
-        return f"writer {wins[0]} won, but {standing!r} stands"
+    try:
+        standing = store.get(key)
+    except ObjectMissing:
+        return f"writer {wins[0]} won, but nothing stands"
+    if standing != str(wins[0]).encode():
+        return f"writer {wins[0]} won, but what stands is not what it wrote"
     if store.put_if_absent(key, b"late"):
         return "a write won over an object that was there"
     return None

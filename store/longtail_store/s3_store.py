@@ -3,26 +3,36 @@
 import random
 import secrets
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
+from botocore.parsers import ResponseParserError
+from botocore.response import StreamingBody
 
+from longtail_store.credentials import Credentials
 from longtail_store.errors import (
-    AccessDenied,
     BucketMissing,
     InvalidAddress,
     ObjectMissing,
     StoreError,
     StoreUnreachable,
 )
-from longtail_store.store import Credentials, ObjectInfo, checked_key
+from longtail_store.s3_answers import Answer, Meaning, is_listing, is_page, meaning
+from longtail_store.s3_failures import NoS3Answer, failure
+from longtail_store.store import ObjectInfo, checked_key
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
@@ -40,8 +50,13 @@ _CONFIG = Config(
     user_agent_extra="longtail",
 )
 _CONFLICT_SECONDS = 30.0
+_READS = 3
+"""Attempts at an object whose body breaks off, which botocore does not try again. Nothing is written meanwhile."""
+_BROKEN_OFF = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
 _CHUNK = 1 << 20
 _CONTENT_TYPES = {".svg": "image/svg+xml", ".json": "application/json"}
+
+Read = TypeVar("Read")
 
 
 class S3Store:
@@ -59,6 +74,8 @@ class S3Store:
         credentials: Credentials | None,
     ) -> None:
         self.bucket = bucket
+        self._at = f" at {endpoint}" if endpoint else ""
+        self._virtual_host = not path_style
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         keys: dict[str, Any] = (
             {}
@@ -80,23 +97,30 @@ class S3Store:
                 **keys,
             )
         except (ValueError, OSError, BotoCoreError) as error:
-            raise InvalidAddress(f"s3://{bucket}/{prefix} at {endpoint}: {error}") from error
+            raise InvalidAddress(
+                f"{self!r}{self._at}: no client can be made for endpoint, region {region!r} and certificates "
+                f"({type(error).__name__}); correct them"
+            ) from None
+        events = self._client.meta.events
+        events.register("before-call.s3.HeadBucket", _asked_only_once)
+        events.register("response-received.s3", _refuse_what_is_not_s3)
 
     def __repr__(self) -> str:
         return f"s3://{self.bucket}/{self.prefix}"
 
     def get(self, key: str) -> bytes:
-        with self._errors(key):
-            return self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"].read()
+        return self._read(key, lambda body: body.read())
 
     def download(self, key: str, path: Path) -> None:
         draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+
+        def write(body: StreamingBody) -> None:
+            with draft.open("wb") as file:
+                for chunk in body.iter_chunks(_CHUNK):
+                    file.write(chunk)
+
         try:
-            with self._errors(key):
-                body = self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"]
-                with draft.open("wb") as file:
-                    for chunk in body.iter_chunks(_CHUNK):
-                        file.write(chunk)
+            self._read(key, write)
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
@@ -112,13 +136,14 @@ class S3Store:
                 status = _status(error)
                 if status == 412:
                     return False
+                told = self._translated(key, error, conditional=True)
                 # 409: another conditional write of this key was under way. Who won shows on asking again.
-                if status != 409:
-                    raise self._translated(key, error) from error
+                if status != 409 or not isinstance(told, StoreUnreachable):
+                    raise told from None
                 if time.monotonic() - started > _CONFLICT_SECONDS:
                     raise StoreUnreachable(
                         f"{self!r}: {key}: conflicting writes (409) for {_CONFLICT_SECONDS:.0f} s"
-                    ) from error
+                    ) from None
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, 2.0)
 
@@ -140,6 +165,8 @@ class S3Store:
                 Bucket=self.bucket, Prefix=self.prefix + prefix
             )
             for page in pages:
+                if "IsTruncated" not in page:
+                    raise NoS3Answer
                 for found in page.get("Contents", []):
                     if "Key" in found and "Size" in found and "LastModified" in found:
                         yield ObjectInfo(
@@ -155,13 +182,25 @@ class S3Store:
     def now(self) -> datetime:
         with self._errors("now"):
             answer = self._client.list_objects_v2(Bucket=self.bucket, Prefix=self.prefix, MaxKeys=1)
-        return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
+            try:
+                return parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]).astimezone(UTC)
+            except (KeyError, ValueError):
+                raise NoS3Answer from None
 
     def _key(self, key: str) -> str:
         return self.prefix + checked_key(key)
 
+    def _read(self, key: str, take: Callable[[StreamingBody], Read]) -> Read:
+        with self._errors(key):
+            for _ in range(_READS - 1):
+                try:
+                    return take(self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"])
+                except _BROKEN_OFF:
+                    continue
+            return take(self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"])
+
     def _put(self, key: str, data: bytes | Path, **condition: Any) -> None:
-        """One PUT; botocore retries what may pass, rewinding the file. Errors other than 4xx are translated."""
+        """One PUT; botocore retries what may pass, rewinding the file. All errors but a `ClientError` are ours."""
         place = {"Bucket": self.bucket, "Key": self._key(key), "ContentType": content_type(key)}
         try:
             if isinstance(data, Path):
@@ -169,30 +208,67 @@ class S3Store:
                     self._client.put_object(**place, Body=file, **condition)
             else:
                 self._client.put_object(**place, Body=data, **condition)
-        except BotoCoreError as error:
-            raise self._translated(key, error) from error
+        except ClientError:
+            raise
+        except Exception as error:
+            raise self._translated(key, error) from None
 
     @contextmanager
     def _errors(self, key: str) -> Generator[None]:
+        """Raise ours in place of botocore's. Not from them: a log would print their text, which holds what was sent."""
         try:
             yield
-        except (ClientError, BotoCoreError) as error:
-            raise self._translated(key, error) from error
+        except Exception as error:
+            raise self._translated(key, error) from None
 
-    def _translated(self, key: str, error: ClientError | BotoCoreError) -> StoreError:
-        if isinstance(error, NoCredentialsError | PartialCredentialsError):
-            return AccessDenied(f"{self!r}: {error}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
-        if not isinstance(error, ClientError):
-            return StoreUnreachable(f"{self!r}: {key}: {error}")
-        code = error.response.get("Error", {}).get("Code", "")
-        status = _status(error)
-        if code == "NoSuchBucket":
-            return BucketMissing(f"{self!r}: there is no bucket {self.bucket!r}; create it")
-        if status == 404:
+    def _translated(self, key: str, error: Exception, conditional: bool = False) -> Exception:
+        """Our error for it. What is ours already, and what this machine's disk says, stays as it is."""
+        ours = isinstance(error, StoreError)
+        of_this_machine = isinstance(error, OSError) and not isinstance(error, BotoCoreError)
+        if ours or of_this_machine:
+            return error
+        said = meaning(_answer(error, conditional)) if isinstance(error, ClientError) else self._failure(error)
+        if said.error is ObjectMissing:
             return ObjectMissing(f"{self!r}: there is no {key}")
-        if status in (401, 403):
-            return AccessDenied(f"{self!r}: {key}: {code}; check the credentials and what they allow")
-        return StoreUnreachable(f"{self!r}: {key}: {error}")
+        if said.error is BucketMissing:
+            return BucketMissing(f"{self!r}{self._at}: there is no bucket {self.bucket!r}; create it")
+        return said.error(f"{self!r}{self._at}: {key}: {said.words}")
+
+    def _failure(self, error: Exception) -> Meaning:
+        if isinstance(error, ResponseParserError):
+            return Meaning(StoreUnreachable, "the answer broke off, or is no XML of S3")
+        return failure(error, virtual_host=self._virtual_host)
+
+
+def _asked_only_once(params: dict[str, Any], **_: Any) -> None:
+    """On any redirect botocore asks HEAD of the bucket for its region, and again on that one's redirect, for ever."""
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
+
+
+def _refuse_what_is_not_s3(event_name: str, response_dict: dict[str, Any] | None, **_: Any) -> None:
+    """A success that comes as a web page, or a listing that is no XML: botocore would take it for an empty answer.
+
+    Or for an error 500, and ask again; so it is looked at before that is decided.
+    """
+    if response_dict is None or response_dict["status_code"] >= 300:
+        return
+    kind = str(response_dict["headers"].get("content-type") or "")
+    listing = event_name.startswith("response-received.s3.List")
+    if is_page(kind) or (listing and not is_listing(kind)):
+        raise NoS3Answer
+
+
+def _answer(error: ClientError, conditional: bool) -> Answer:
+    metadata: dict[str, Any] = {**error.response.get("ResponseMetadata", {})}
+    headers: dict[str, str] = metadata.get("HTTPHeaders", {})
+    return Answer(
+        operation=error.operation_name,
+        status=_status(error),
+        code=error.response.get("Error", {}).get("Code", ""),
+        content_type=headers.get("content-type", ""),
+        conditional=conditional,
+        region=headers.get("x-amz-bucket-region", ""),
+    )
 
 
 def content_type(key: str) -> str:

@@ -24,18 +24,6 @@ class ObjectInfo:
     """By the server's clock; to compare with `Store.now()`, never with one's own."""
 
 
-@dataclass(frozen=True)
-class Credentials:
-    """A key pair. Without one, boto3's chain finds them (environment, pod identity)."""
-
-    access_key_id: str
-    secret_access_key: str
-    session_token: str | None = None
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.access_key_id!r}, ...)"
-
-
 class Store(Protocol):
     """Blobs under keys. Safe to share between threads.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from longtail_api.run_config import StoreAddress
-from longtail_store import AccessDenied, BucketMissing, Credentials, Store, StoreUnreachable, open_store
+from longtail_store import BucketMissing, Credentials, CredentialsInvalid, Store, StoreUnreachable, open_store
 from longtail_store.probe import PROBE_PREFIX, race_conditional_puts
 from tests.demo.installation import s3_client
 from tests.devcluster import Endpoint, local_versitygw
@@ -79,7 +79,7 @@ def test_a_listing_goes_on_after_its_first_thousand(folder: Path, bucket: str, s
 
 
 def test_wrong_credentials_are_the_users_to_mend(endpoint: Endpoint, bucket: str) -> None:
-    with pytest.raises(AccessDenied, match="check the credentials"):
+    with pytest.raises(CredentialsInvalid, match="SignatureDoesNotMatch"):
         opened(endpoint, bucket, secret="wrong").put_if_absent("a", b"")
 
 

@@ -46,7 +46,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         found = self.server.objects.get(self.path)
-        self.answer(404 if found is None else 200, found or b"")
+        missing = b"<Error><Code>NoSuchKey</Code></Error>"
+        self.answer(404 if found is None else 200, missing if found is None else found)
 
     def do_HEAD(self) -> None:
         self.answer(200 if self.path in self.server.objects else 404)
