@@ -28,7 +28,7 @@ from longtail_operator.retention import Retention
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot, heavy_model_key
 from longtail_operator.status import Conditions
-from longtail_operator.store_hub import CredentialsMissing, StoreHub
+from longtail_operator.store_hub import StoreHub
 from longtail_operator.work_queue import WorkQueue
 from longtail_operator.worlds import SpecInvalid, heavy_model_view, heavy_model_world, scenario_world, search_world
 from longtail_store import StoreError
@@ -93,7 +93,7 @@ class Reconciler:
             except Exception as error:  # a worker must outlive any key
                 outcome = "failed"
                 delay = self._queue.failed(key)
-                expected = isinstance(error, KubeError | StoreError | CredentialsMissing)
+                expected = isinstance(error, KubeError | StoreError)
                 log.error(
                     "reconciliation failed: %s; again in %.1f s", error, delay, exc_info=None if expected else error,
                     extra={"key": str(key)},

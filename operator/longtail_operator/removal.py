@@ -16,8 +16,8 @@ from longtail_operator.kube import KubeApi, KubeError
 from longtail_operator.objects import Json, Key, key_of, section
 from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
-from longtail_operator.store_hub import CredentialsMissing, StoreHub
-from longtail_store import Store, StoreError
+from longtail_operator.store_hub import StoreHub
+from longtail_store import CredentialsMissing, Store, StoreError
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,10 @@ class Removal:
             await self._set(raw, wanted)
 
     async def advance(self, raw: Json) -> None:
-        """The HeavyModel is being deleted: remove its objects, then let it go. Raises what may pass by itself."""
+        """The HeavyModel is being deleted: remove its objects, then let it go.
+
+        Raises whatever kept it from that, until `GIVE_UP_AFTER` has passed since the deletion; then it goes anyway.
+        """
         if FINALIZER not in _finalizers(raw):
             return
         key = key_of(raw)
@@ -56,10 +59,13 @@ class Removal:
                 store = await self._store(key, spec)
                 count = await asyncio.to_thread(_remove_all, store)
                 log.info("removed %d objects from %s", count, spec.storage.uri, extra={"key": str(key)})
-        except (StoreError, CredentialsMissing, ValidationError) as error:
+        except Exception as error:
             if self._now() - began < GIVE_UP_AFTER:
                 raise
-            self._report(raw, Note("Warning", "StoreCleanupGivenUp", f"objects stay in the store: {error}"))
+            # What nobody foresaw is told by its type: its text may hold what was sent to the store.
+            known = isinstance(error, StoreError | KubeError | ValidationError)
+            words = str(error) if known else type(error).__name__
+            self._report(raw, Note("Warning", "StoreCleanupGivenUp", f"objects stay in the store: {words}"))
         await self._set(raw, wanted=False)
 
     async def _store(self, key: Key, spec: HeavyModelSpec) -> Store:

@@ -1,10 +1,13 @@
 """The stores of all HeavyModels: what the operator knows of each, read in threads and kept in memory."""
 
 import asyncio
+import binascii
 import hashlib
 import logging
 import tempfile
+import traceback
 from base64 import b64decode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from longtail_api.run_config import StoreAddress
 from longtail_api.shared_specs import Storage
 from longtail_api.store_layout import model_card_key, result_key
 from longtail_api.store_objects import Member, ModelCard, StepResult, Termination, Version
-from longtail_operator.kube import KubeApi
+from longtail_operator.kube import KubeApi, KubeError
 from longtail_operator.metaupdate.ledger import pending
 from longtail_operator.metaupdate.rules import PendingFeedback
 from longtail_operator.objects import Key, section
@@ -26,27 +29,27 @@ from longtail_store import (
     Chain,
     Corrupt,
     Credentials,
+    CredentialsInvalid,
+    CredentialsMissing,
     ObjectMissing,
     Store,
     StoreError,
-    StoreRefused,
+    credentials_of,
     open_store,
     parse_object,
     read_object,
 )
+from longtail_store.credentials import NAMES
 from longtail_store.probe import race_conditional_puts
 from longtail_store.settled import is_settled
 
 log = logging.getLogger(__name__)
+_REASONS = frozenset(Reason)
 
 FRESH_SECONDS = 3600.0
 """A listing this old is made anew: it finds feedback that no finished Job told of."""
 RETRY_SECONDS = 15.0
 """A store that could not be used is asked again after this time."""
-
-
-class CredentialsMissing(Exception):
-    """The user must act: the Secret is not there, or has not the keys it should have."""
 
 
 @dataclass
@@ -91,7 +94,7 @@ class StoreHub:
         self._stores.pop(key, None)
 
     async def view(self, key: Key, spec: HeavyModelSpec) -> StoreView:
-        """What is known of the HeavyModel's store, read now where it has to be."""
+        """What is known of the HeavyModel's store, read now where it has to be. Raises `KubeError` alone."""
         now = asyncio.get_running_loop().time()
         try:
             state = await self._open(key, spec.storage)
@@ -100,8 +103,15 @@ class StoreHub:
                 state.stale = False
                 state.read_at = now
                 state.view = await self._read(state)
-        except (StoreRefused, CredentialsMissing) as error:
+        except StoreError as error:
             return StoreView(_trouble(error))
+        except KubeError:
+            raise
+        except Exception as error:
+            # A status that says something is better than none; the text may repeat a request, so where it was says it.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s while asking the store, at\n%s", type(error).__name__, where, extra={"key": str(key)})
+            return StoreView(_unforeseen(error))
         return self._with_pending(state)
 
     def mark_stale(self, key: Key) -> None:
@@ -126,7 +136,7 @@ class StoreHub:
                 known = await asyncio.to_thread(read_object, state.store, model_card_key(scenario, version), ModelCard)
             except ObjectMissing:
                 return None
-            except (StoreError, CredentialsMissing) as error:
+            except StoreError as error:
                 return _trouble(error)
             self._cards[key, scenario, version] = known
         return known
@@ -146,7 +156,7 @@ class StoreHub:
             if member is None:
                 return None
             own = await asyncio.to_thread(_checked_result, store, member.result_key, member.result_sha256)
-        except (StoreError, CredentialsMissing) as error:
+        except StoreError as error:
             return _trouble(error)
         said = Termination(
             status="Succeeded",
@@ -164,11 +174,11 @@ class StoreHub:
         try:
             state = await self._open(key, spec.storage)
             return await asyncio.to_thread(read_last_in_store, state.store, scenario)
-        except (StoreError, CredentialsMissing) as error:
+        except StoreError as error:
             return _trouble(error)
 
     async def store(self, key: Key, spec: HeavyModelSpec) -> Store:
-        """The store itself. Raises `StoreRefused`, `CredentialsMissing`."""
+        """The store itself. Raises `StoreRefused`, of it `CredentialsMissing`."""
         return (await self._open(key, spec.storage)).store
 
     async def blob(self, key: Key, spec: HeavyModelSpec, name: str) -> bytes | None:
@@ -178,7 +188,7 @@ class StoreHub:
             return await asyncio.to_thread(state.store.get, name)
         except ObjectMissing:
             return None
-        except (StoreError, CredentialsMissing) as error:
+        except StoreError as error:
             log.warning("%s: %s", name, error)
             return None
 
@@ -204,16 +214,16 @@ class StoreHub:
         reference = storage.credentials_secret_ref
         if reference is None:
             return None
-        secret = await self._api.get(Key("Secret", key.namespace, reference.name))
+        where = f"Secret {reference.name} in namespace {key.namespace}"
+        try:
+            secret = await self._api.get(Key("Secret", key.namespace, reference.name))
+        except KubeError as error:
+            if error.status != 403:
+                raise
+            raise CredentialsMissing(f"{where} may not be read: {error.message}; let the operator read it") from error
         if secret is None:
-            raise CredentialsMissing(f"there is no Secret {reference.name} in namespace {key.namespace}; create it")
-        data = {name: b64decode(value).decode() for name, value in section(secret, "data").items()}
-        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-            if not data.get(name):
-                raise CredentialsMissing(f"Secret {reference.name} in namespace {key.namespace} has no {name}; add it")
-        return Credentials(
-            data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"], data.get("AWS_SESSION_TOKEN") or None
-        )
+            raise CredentialsMissing(f"there is no {where}; create it")
+        return credentials_of(_entries(section(secret, "data"), where), where)
 
     def _trust(self, key: Key, storage: Storage) -> str | None:
         if storage.ca_bundle is None:
@@ -251,9 +261,30 @@ class StoreHub:
         return StoreView(view.trouble, view.head, view.pool, len(state.pending))
 
 
-def _trouble(error: StoreError | CredentialsMissing) -> Trouble:
-    missing = isinstance(error, CredentialsMissing)
-    return Trouble(Reason.CREDENTIALS_MISSING if missing else Reason.STORE_UNREACHABLE, str(error))
+def _trouble(error: StoreError) -> Trouble:
+    """The reason is the error's class, or the nearest one above it that is a reason."""
+    names = (kind.__name__ for kind in type(error).__mro__)
+    known = next((name for name in names if name in _REASONS), Reason.STORE_UNREACHABLE)
+    return Trouble(known, str(error))
+
+
+def _unforeseen(error: Exception) -> Trouble:
+    return Trouble(
+        Reason.STORE_FAILED,
+        f"asking the store ended in a way nobody foresaw ({type(error).__name__}); the operator's log says where",
+    )
+
+
+def _entries(data: Mapping[str, object], where: str) -> dict[str, bytes]:
+    """The entries that count, decoded; whatever bytes the others hold, they are somebody else's."""
+    found: dict[str, bytes] = {}
+    for name in NAMES:
+        if name in data:
+            try:
+                found[name] = b64decode(str(data[name]), validate=True)
+            except (binascii.Error, ValueError):
+                raise CredentialsInvalid(f"{where}: {name} is no base64; write the Secret anew") from None
+    return found
 
 
 def _checked_result(store: Store, key: str, sha256: str) -> StepResult:

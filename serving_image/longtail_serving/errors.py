@@ -47,7 +47,7 @@ def exit_code_and_reason(error: BaseException) -> tuple[ExitCode, str]:
         (ModelInvalid, ExitCode.DATA_INVALID, "ModelInvalid"),
         (ObjectMissing, ExitCode.DATA_INVALID, "ObjectMissing"),
         (ObjectUnusable, ExitCode.DATA_INVALID, "ObjectUnusable"),
-        (StoreRefused, ExitCode.CONFIG_INVALID, "StoreRefused"),
+        (StoreRefused, ExitCode.CONFIG_INVALID, type(error).__name__),
         (StoreUnreachable, ExitCode.RETRYABLE, "StoreUnreachable"),
     ):
         if isinstance(error, kind):

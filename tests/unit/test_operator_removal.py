@@ -17,9 +17,9 @@ from longtail_operator.observer import Observer
 from longtail_operator.plan import Note
 from longtail_operator.removal import Removal
 from longtail_operator.snapshot import Snapshot
-from longtail_operator.store_hub import CredentialsMissing, StoreHub
+from longtail_operator.store_hub import StoreHub
 from longtail_operator.work_queue import WorkQueue
-from longtail_store import StoreUnreachable, open_store
+from longtail_store import CredentialsMissing, StoreUnreachable, open_store
 from tests.unit.operator_builders import NOON, SCHEMA
 
 FINALIZER = "longtail.dev/store-cleanup"
@@ -140,3 +140,27 @@ def test_a_store_that_does_not_answer_is_asked_again_and_given_up_after_a_while(
     asyncio.run(late.removal.advance(model))
     assert late.api.finalizers == [[]]
     assert [note.reason for note in late.notes] == ["StoreCleanupGivenUp"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no such thing"), RecursionError(), KubeError(403, "Forbidden", "no")])
+def test_whatever_keeps_the_objects_from_going_keeps_the_model_for_a_while_only(error: Exception):
+    def fail(*_: Any) -> Any:
+        raise error
+
+    model = a_deleted_model("Delete", "file:///x", FINALIZER)
+    soon, late = Place(timedelta(minutes=9)), Place(timedelta(minutes=11))
+    for place in (soon, late):
+        place.hub.store = fail
+    with pytest.raises(type(error)):
+        asyncio.run(soon.removal.advance(model))
+    assert soon.api.finalizers == []
+    asyncio.run(late.removal.advance(model))
+    assert late.api.finalizers == [[]]
+    assert [note.reason for note in late.notes] == ["StoreCleanupGivenUp"]
+
+
+def test_a_spec_that_is_none_any_more_keeps_the_model_for_a_while_only():
+    model = a_deleted_model("Delete", "gs://elsewhere", FINALIZER)
+    late = Place(timedelta(minutes=11))
+    asyncio.run(late.removal.advance(model))
+    assert late.api.finalizers == [[]]

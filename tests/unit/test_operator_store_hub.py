@@ -1,0 +1,161 @@
+"""What the operator says of a store: one reason for each thing that can be wrong, and no key in any of them."""
+
+import asyncio
+import logging
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from longtail_api.conditions import Reason
+from longtail_api.heavy_model import HeavyModelSpec
+from longtail_operator import store_hub
+from longtail_operator.kube import KubeError
+from longtail_operator.objects import Json, Key
+from longtail_operator.plans.heavy_model_world import StoreView
+from longtail_operator.pods import Trouble
+from longtail_operator.store_hub import StoreHub
+from longtail_store import StoreRefused, StoreUnreachable, errors
+from tests.store.scripted_s3 import Answering, Reply, ScriptedS3, echo, error, page, scripted_s3
+from tests.unit.operator_builders import a_heavy_model
+
+KEY = Key("HeavyModel", "shop", "shared")
+ACCESS, SECRET = b"CANARYACCESSKEY", b"canary/secret"
+GOOD = {"AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET}
+
+
+class Secrets:
+    """An API server with one Secret of these entries; or with none, or that refuses."""
+
+    def __init__(self, entries: dict[str, bytes] | KubeError | None) -> None:
+        self.entries = entries
+
+    async def get(self, key: Key) -> Json | None:
+        if isinstance(self.entries, KubeError):
+            raise self.entries
+        if self.entries is None:
+            return None
+        return {"data": {name: b64encode(value).decode() for name, value in self.entries.items()}}
+
+
+@pytest.fixture(autouse=True)
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0.0)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ScriptedS3]:
+    with scripted_s3() as server:
+        yield server
+
+
+def spec(endpoint: str) -> HeavyModelSpec:
+    storage = {"uri": "s3://bucket/p", "endpoint": endpoint, "credentialsSecretRef": {"name": "s3"}}
+    return a_heavy_model(storage=storage)
+
+
+def seen(endpoint: str, entries: dict[str, bytes] | KubeError | None) -> StoreView:
+    hub = StoreHub(Secrets(entries))  # pyright: ignore[reportArgumentType]
+    try:
+        return asyncio.run(hub.view(KEY, spec(endpoint)))
+    finally:
+        hub.close()
+
+
+def trouble(endpoint: str, entries: dict[str, bytes] | KubeError | None) -> Trouble:
+    found = seen(endpoint, entries).trouble
+    assert found is not None
+    for canary in ("CANARY", "canary/", "Signature=", "AWS4-HMAC"):
+        assert canary not in found.message
+    return found
+
+
+ANSWERS: list[tuple[str, Answering]] = [
+    ("AccessDenied", lambda request: echo(request)),
+    ("CredentialsInvalid", lambda request: echo(request, 403, "SignatureDoesNotMatch")),
+    ("ClockSkewed", lambda request: error(403, "RequestTimeTooSkewed")),
+    ("BucketMissing", lambda request: error(404, "NoSuchBucket")),
+    ("WrongRegion", lambda request: error(400, "AuthorizationHeaderMalformed")),
+    ("EndpointRedirects", lambda request: page(301, {"Location": "https://s3.example.com/"})),
+    ("NotS3", lambda request: page(404)),
+    ("NotS3", lambda request: page(200)),
+    ("QuotaExceeded", lambda request: error(403, "QuotaExceeded")),
+    ("ObjectLocked", lambda request: error(400, "ObjectLocked")),
+    ("RequestRefused", lambda request: error(405, "MethodNotAllowed")),
+    ("StoreNotAtomic", lambda request: error(501, "NotImplemented") if request.method == "PUT" else None),
+    ("StoreNotAtomic", lambda request: Reply(200) if request.method == "PUT" else None),
+    ("StoreUnreachable", lambda request: error(503, "SlowDown")),
+]
+
+
+@pytest.mark.parametrize(
+    ("reason", "answering"), ANSWERS, ids=[f"{n} {reason}" for n, (reason, _) in enumerate(ANSWERS)]
+)
+def test_what_is_wrong_with_a_store_is_the_reason(server: ScriptedS3, reason: str, answering: Answering):
+    server.answering = answering
+    assert trouble(server.url, GOOD).reason == reason
+
+
+def test_a_server_that_is_away_is_told_apart():
+    assert trouble("http://127.0.0.1:9", GOOD).reason == "ConnectionRefused"
+    assert trouble("http://no-such-host.invalid", GOOD).reason == "HostNotResolved"
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        GOOD | {"truststore.p12": b"\x30\x82\x0a\xff\xfe", "note": "schlüssel".encode("latin-1")},
+        {name: value + b"\n" for name, value in GOOD.items()},
+        {name: b" " + value + b"\r\n" for name, value in GOOD.items()} | {"AWS_SESSION_TOKEN": b"\n"},
+    ],
+    ids=["others are binary", "newline", "white space"],
+)
+def test_three_entries_of_a_secret_count_and_their_ends_do_not(server: ScriptedS3, entries: dict[str, bytes]):
+    server.answering = lambda request: None
+    server.requests.clear()
+    assert seen(server.url, entries).trouble is None
+    assert f"Credential={ACCESS.decode()}/" in server.requests[0].headers["authorization"]
+
+
+@pytest.mark.parametrize("name", list(GOOD))
+@pytest.mark.parametrize("value", [b"CANARY\nACCESS", b"CANARY\x00", b"CANARY\xff\xfe", b"CANARY\x7fx"])
+def test_an_entry_that_can_be_no_key_is_named(name: str, value: bytes):
+    found = trouble("http://127.0.0.1:9", GOOD | {name: value + b"canary/"})
+    assert found.reason == Reason.CREDENTIALS_INVALID
+    assert "Secret s3 in namespace shop" in found.message
+    assert name in found.message
+
+
+@pytest.mark.parametrize("value", [None, b"", b" \n"])
+@pytest.mark.parametrize("name", list(GOOD))
+def test_an_entry_that_is_missing_is_named(name: str, value: bytes | None):
+    entries = {**GOOD, name: value or b""} if value is not None else {key: GOOD[key] for key in GOOD if key != name}
+    found = trouble("http://127.0.0.1:9", entries)
+    assert (found.reason, name in found.message) == (Reason.CREDENTIALS_MISSING, True)
+
+
+def test_a_secret_that_is_not_there_or_may_not_be_read_is_named():
+    assert trouble("http://127.0.0.1:9", None).reason == Reason.CREDENTIALS_MISSING
+    found = trouble("http://127.0.0.1:9", KubeError(403, "Forbidden", "secrets is forbidden"))
+    assert (found.reason, "secrets is forbidden" in found.message) == (Reason.CREDENTIALS_MISSING, True)
+
+
+@pytest.mark.parametrize("kind", [RecursionError, KeyError, UnicodeError, MemoryError])
+def test_what_nobody_foresaw_is_a_status_too(
+    kind: Callable[[str], Exception], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    text = f"Credential={ACCESS.decode()}"
+
+    def fail(*_: object) -> None:
+        raise kind(text)
+
+    monkeypatch.setattr(store_hub, "race_conditional_puts", fail)
+    with caplog.at_level(logging.INFO):
+        assert trouble("http://127.0.0.1:9", GOOD).reason == Reason.STORE_FAILED
+    assert "CANARY" not in caplog.text
+
+
+def test_every_class_of_the_stores_refusals_is_a_reason():
+    for kind in vars(errors).values():
+        if isinstance(kind, type) and issubclass(kind, StoreRefused | StoreUnreachable) and kind is not StoreRefused:
+            assert kind.__name__ in set(Reason)
