@@ -72,6 +72,7 @@ class Reason(StrEnum):
     CONNECTION_REFUSED = "ConnectionRefused"
     STORE_FAILED = "StoreFailed"
     STORE_NOT_ATOMIC = "StoreNotAtomic"
+    STORE_TAKEN = "StoreTaken"
     CREDENTIALS_MISSING = "CredentialsMissing"
     CREDENTIALS_INVALID = "CredentialsInvalid"
     ACCESS_DENIED = "AccessDenied"

@@ -10,6 +10,8 @@ VERSION_LABEL = "longtail.dev/version"
 
 RUN_ANNOTATION = "longtail.dev/run"
 """Set by a person to a new value: start a new run."""
+ADOPT_ANNOTATION = "longtail.dev/adopt-store"
+"""Set by a person to the uid of the HeavyModel that a store belongs to: this one takes it over."""
 IDENTITY_ANNOTATION = "longtail.dev/identity"
 
 FINALIZER = "longtail.dev/store-cleanup"

@@ -12,6 +12,20 @@ def scenario_key(namespace: str, name: str, uid: str) -> str:
     return f"{namespace}.{name}.{uid.replace('-', '')[:8]}"
 
 
+OWNERS_PREFIX = "owners/"
+
+
+def owner_key(number: int) -> str:
+    """Who has owned the store, counted from 1; the last one does."""
+    return f"{OWNERS_PREFIX}{number:0{VERSION_DIGITS}d}.json"
+
+
+def owner_number(key: str) -> int:
+    """The number in an owner's key; 0 where it is none."""
+    number = key.removeprefix(OWNERS_PREFIX).removesuffix(".json")
+    return int(number) if number.isdecimal() and key == owner_key(int(number)) else 0
+
+
 def scenarios_prefix(namespace: str) -> str:
     """What the keys of all Scenarios of a namespace begin with; those of no other do, as a namespace has no dot."""
     return f"{namespace}."
@@ -125,6 +139,10 @@ def model_key(scenario: str, version: str) -> str:
 
 def model_card_key(scenario: str, version: str) -> str:
     return f"{model_prefix(scenario, version)}/model.json"
+
+
+PREFIXES = ("data/", "runs/", "models/", "agnostic/", "probe/", OWNERS_PREFIX)
+"""All that is ours below a store's address, whose store it is last. What else lies there is somebody else's."""
 
 
 # Advisory keys.

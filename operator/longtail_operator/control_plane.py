@@ -42,7 +42,7 @@ class ControlPlane:
         self._notes: set[asyncio.Task[None]] = set()
         self.folding = Folding(self.hub, self.queue, self.report)
         self.retention = Retention()
-        removal = Removal(api, self.observer, self.hub, self.report, now)
+        removal = Removal(api, self.snapshot, self.applier, self.observer, self.hub, self.report, now)
         self.reconciler = Reconciler(
             self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, self.retention, self.report,
             settings, now,

@@ -9,13 +9,25 @@ from datetime import UTC, datetime
 from typing import cast
 
 from longtail_api.conditions import Condition, ConditionType, Reason
+from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.store_objects import ModelCard
 from longtail_operator import metrics
 from longtail_operator.apply import Applier, NameTaken, Outdated
 from longtail_operator.feedback import Folding, feedback_of
 from longtail_operator.kube import KubeError, NamespaceEnding
 from longtail_operator.notes import notes_of
-from longtail_operator.objects import HEAVY_MODEL, SCENARIO, SEARCH, Json, Key, entries, is_deleting, key_of, section
+from longtail_operator.objects import (
+    HEAVY_MODEL,
+    SCENARIO,
+    SEARCH,
+    Json,
+    Key,
+    annotations_of,
+    entries,
+    is_deleting,
+    key_of,
+    section,
+)
 from longtail_operator.plan import Note, Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import plan_search, running_progress_key, search_of
@@ -23,7 +35,7 @@ from longtail_operator.plans.methods import method_of
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import STORE_RETRY_SECONDS, HeavyModelView, Membership, ScenarioWorld
 from longtail_operator.pods import Trouble
-from longtail_operator.removal import Removal
+from longtail_operator.removal import Removal, store_owner
 from longtail_operator.retention import Retention
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot, heavy_model_key
@@ -115,7 +127,9 @@ class Reconciler:
             # Children go by their owner references.
             if key.kind == HEAVY_MODEL:
                 await self._folding.end(key)
-                await self._removal.advance(raw)
+                again = await self._removal.advance(raw)
+                if again is not None:
+                    self._queue.add_after(key, again)
             return
         try:
             await self._by_kind[key.kind](raw)
@@ -182,7 +196,7 @@ class Reconciler:
         await self._removal.prepare(raw)
         # Parsed first: a store that is asked with an invalid spec would only say so less clearly.
         world = heavy_model_world(raw, self._snapshot, self._settings, None)
-        view = await self._hub.view(world.key, world.spec)
+        view = await self._hub.view(world.spec, store_owner(raw), annotations_of(raw).get(ADOPT_ANNOTATION))
         current = self._snapshot.get(world.key)
         if current is None:
             return

@@ -13,14 +13,15 @@ from pathlib import Path
 
 from longtail_api.conditions import Reason
 from longtail_api.heavy_model import GroupStepStatus, HeavyModelSpec
+from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.run_config import StoreAddress
 from longtail_api.shared_specs import Storage
 from longtail_api.store_layout import model_card_key, result_key
-from longtail_api.store_objects import Member, ModelCard, StepResult, Termination, Version
+from longtail_api.store_objects import Member, ModelCard, StepResult, StoreOwner, Termination, Version
 from longtail_operator.kube import KubeApi, KubeError
 from longtail_operator.metaupdate.ledger import pending
 from longtail_operator.metaupdate.rules import PendingFeedback
-from longtail_operator.objects import Key, section
+from longtail_operator.objects import HEAVY_MODEL, Key, section
 from longtail_operator.plans.heavy_model_world import AGNOSTIC, StoreView
 from longtail_operator.plans.scenario_world import Membership
 from longtail_operator.pods import Trouble
@@ -40,6 +41,7 @@ from longtail_store import (
     read_object,
 )
 from longtail_store.credentials import NAMES
+from longtail_store.ownership import claim, owner_of
 from longtail_store.probe import race_conditional_puts
 from longtail_store.settled import is_settled
 
@@ -93,8 +95,13 @@ class StoreHub:
     def forget(self, key: Key) -> None:
         self._stores.pop(key, None)
 
-    async def view(self, key: Key, spec: HeavyModelSpec) -> StoreView:
-        """What is known of the HeavyModel's store, read now where it has to be. Raises `KubeError` alone."""
+    async def view(self, spec: HeavyModelSpec, owner: StoreOwner, adopted: str | None = None) -> StoreView:
+        """What is known of the store of a HeavyModel, `owner`, read now where it has to be.
+
+        It is claimed first: another's is not looked into. adopted: uid of the one that it may be taken from. Raises
+        `KubeError` alone.
+        """
+        key = Key(HEAVY_MODEL, owner.namespace, owner.name)
         now = asyncio.get_running_loop().time()
         try:
             state = await self._open(key, spec.storage)
@@ -102,7 +109,7 @@ class StoreHub:
             if state.view is None or state.stale or age > FRESH_SECONDS or (state.view.trouble and age > RETRY_SECONDS):
                 state.stale = False
                 state.read_at = now
-                state.view = await self._read(state)
+                state.view = await self._read(state, owner, adopted)
         except StoreError as error:
             return StoreView(_trouble(error))
         except KubeError:
@@ -233,8 +240,17 @@ class StoreHub:
             path.write_text(storage.ca_bundle)
         return str(path)
 
-    async def _read(self, state: HeavyModelStore) -> StoreView:
+    async def _read(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> StoreView:
         try:
+            holder = await asyncio.to_thread(owner_of, state.store)
+            if holder is None or holder.uid == adopted:
+                # A store that lets two writers win would let two own it.
+                fault = await self._probe(state)
+                if fault is not None:
+                    return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
+                holder = await asyncio.to_thread(claim, state.store, owner, adopted)
+            if holder.uid != owner.uid:
+                return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
             fault = await self._probe(state)
             if fault is not None:
                 return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
@@ -259,6 +275,14 @@ class StoreHub:
             if is_settled(settled, item.scenario, item.run):
                 del state.pending[item.key]
         return StoreView(view.trouble, view.head, view.pool, len(state.pending))
+
+
+def _taken(uri: str, holder: StoreOwner, owner: StoreOwner) -> str:
+    return (
+        f"{uri} belongs to {holder}; give this one a storage.uri of its own, or, where that one is gone, take over its "
+        f"store: kubectl annotate heavymodel {owner.name} --namespace {owner.namespace} --overwrite "
+        f"{ADOPT_ANNOTATION}={holder.uid}"
+    )
 
 
 def _trouble(error: StoreError) -> Trouble:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from longtail_api.conditions import Condition
 from longtail_api.heavy_model import CommittedVersion, HeavyModelSpec, HeavyModelStatus
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_layout import picture_key, step_prefix
@@ -28,19 +29,29 @@ def a_heavy_model(**spec: Any) -> HeavyModelSpec:
     )
 
 
+def store_ready(holds: bool | None = True, reason: str = "Succeeded", message: str = "") -> Condition:
+    """The condition that says of a HeavyModel's store whether it can be used."""
+    status = "Unknown" if holds is None else str(holds)
+    return Condition.model_validate(
+        {"type": "StoreReady", "status": status, "reason": reason, "message": message, "lastTransitionTime": NOON}
+    )
+
+
 def initialized(
     spec: HeavyModelSpec | None = None, version: int = 1, pool: frozenset[str] = frozenset()
 ) -> HeavyModelView:
     """A HeavyModel that has a version."""
     spec = spec or a_heavy_model()
     status = HeavyModelStatus(
-        version=CommittedVersion(number=version, generation=1, sha256=SHA), schema_hash=schema_hash(spec)
+        version=CommittedVersion(number=version, generation=1, sha256=SHA),
+        schema_hash=schema_hash(spec),
+        conditions=[store_ready()],
     )
     return HeavyModelView(MODEL_KEY, spec, status, pool)
 
 
 def not_initialized(**spec: Any) -> HeavyModelView:
-    return HeavyModelView(MODEL_KEY, a_heavy_model(**spec), HeavyModelStatus(), None)
+    return HeavyModelView(MODEL_KEY, a_heavy_model(**spec), HeavyModelStatus(conditions=[store_ready()]), None)
 
 
 class Story:

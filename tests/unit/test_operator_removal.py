@@ -10,7 +10,8 @@ import pytest
 
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.run_config import StoreAddress
-from longtail_operator.apply import Outdated
+from longtail_api.store_objects import StoreOwner
+from longtail_operator.apply import Applier, Outdated
 from longtail_operator.kube import KubeApi, KubeError
 from longtail_operator.objects import Json, Key, key_of
 from longtail_operator.observer import Observer
@@ -19,7 +20,8 @@ from longtail_operator.removal import Removal
 from longtail_operator.snapshot import Snapshot
 from longtail_operator.store_hub import StoreHub
 from longtail_operator.work_queue import WorkQueue
-from longtail_store import CredentialsMissing, StoreUnreachable, open_store
+from longtail_store import CredentialsMissing, Store, StoreUnreachable, open_store
+from longtail_store.ownership import claim
 from tests.unit.operator_builders import NOON, SCHEMA
 
 FINALIZER = "longtail.dev/store-cleanup"
@@ -31,6 +33,15 @@ class Patches:
     def __init__(self) -> None:
         self.finalizers: list[list[str]] = []
         self.refusal: int | None = None
+        self.statuses: list[Json] = []
+        self.deleted: list[Key] = []
+
+    async def apply_status(self, item: Json) -> Json:
+        self.statuses.append(item["status"])
+        return {**item, "metadata": {**item["metadata"], "resourceVersion": "2"}}
+
+    async def delete(self, key: Key, uid: str) -> None:
+        self.deleted.append(key)
 
     async def merge(self, key: Key, patch: Json) -> Json:
         if self.refusal is not None:
@@ -42,8 +53,10 @@ class Patches:
 
 def a_deleted_model(policy: str, uri: str = "file:///nowhere", *finalizers: str) -> Json:
     return {
+        "apiVersion": "longtail.dev/v1alpha1",
         "kind": "HeavyModel",
         "metadata": {
+            "uid": "m1",
             "name": "shared",
             "namespace": "shop",
             "resourceVersion": "1",
@@ -62,9 +75,12 @@ class Place:
         self.notes: list[Note] = []
         self.hub = StoreHub(cast(KubeApi, self.api))
         self.snapshot = Snapshot()
+        observer = Observer(self.snapshot, WorkQueue[Key]())
         self.removal = Removal(
             cast(KubeApi, self.api),
-            Observer(self.snapshot, WorkQueue[Key]()),
+            self.snapshot,
+            Applier(cast(KubeApi, self.api), self.snapshot, observer),
+            observer,
             self.hub,
             lambda about, note: self.notes.append(note),
             lambda: NOON + after,
@@ -164,3 +180,76 @@ def test_a_spec_that_is_none_any_more_keeps_the_model_for_a_while_only():
     late = Place(timedelta(minutes=11))
     asyncio.run(late.removal.advance(model))
     assert late.api.finalizers == [[]]
+
+
+def in_a_store(folder: Path, *keys: str, owner: str | None = "m1") -> tuple[str, Store]:
+    """A store with these objects, which belongs to the HeavyModel of this uid."""
+    uri = f"file://{folder / 'store'}"
+    store = open_store(StoreAddress(uri=uri))
+    for key in keys:
+        store.put_if_absent(key, b"{}")
+    if owner is not None:
+        claim(store, StoreOwner(namespace="shop", name="shared", uid=owner))
+    return uri, store
+
+
+def keys_of(store: Store) -> list[str]:
+    return [found.key for found in store.list("")]
+
+
+def test_what_is_not_ours_stays(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, "runs/a/1/prepare/result.json", "home/bob/notes.txt", "tables/samples.parquet")
+    asyncio.run(Place().removal.advance(a_deleted_model("Delete", uri, FINALIZER)))
+    assert keys_of(store) == ["home/bob/notes.txt", "tables/samples.parquet"]
+
+
+def test_of_a_store_that_belongs_to_another_nothing_goes(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, "runs/a/1/prepare/result.json", owner="m2")
+    place = Place()
+    asyncio.run(place.removal.advance(a_deleted_model("Delete", uri, FINALIZER)))
+    assert len(keys_of(store)) == 2
+    assert place.api.finalizers == [[]]
+    assert [note.reason for note in place.notes] == ["StoreKept"]
+
+
+def test_nothing_goes_while_a_scenario_refers_to_the_model_and_the_condition_names_it(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, "models/a/light-1/model.onnx")
+    place = Place(after=timedelta(days=1))
+    scenario = {
+        "kind": "Scenario",
+        "metadata": {"name": "spring", "namespace": "branch", "uid": "s1", "resourceVersion": "1"},
+        "spec": {"heavyModelRef": {"name": "shared", "namespace": "shop"}},
+    }
+    place.snapshot.observe(scenario)
+    model = a_deleted_model("Delete", uri, FINALIZER)
+    assert asyncio.run(place.removal.advance(model)) is not None
+    assert len(keys_of(store)) == 2
+    (status,) = place.api.statuses
+    (ready,) = status["conditions"]
+    assert (ready["status"], ready["reason"]) == ("False", "Deleting")
+    assert "branch/spring" in ready["message"]
+
+    place.snapshot.forget(scenario)
+    assert asyncio.run(place.removal.advance(model)) is None
+    assert keys_of(store) == []
+    assert place.api.finalizers == [[]]
+
+
+def test_its_jobs_end_before_its_objects_go(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, "agnostic/HEAD")
+    place = Place()
+    owner = {"ownerReferences": [{"kind": "HeavyModel", "name": "shared", "uid": "m1", "controller": True,
+                                  "apiVersion": "longtail.dev/v1alpha1"}]}  # fmt: skip
+    job = {
+        "kind": "Job",
+        "metadata": {"name": "initialize", "namespace": "shop", "uid": "j1", "resourceVersion": "1", **owner},
+    }
+    place.snapshot.observe(job)
+    model = a_deleted_model("Delete", uri, FINALIZER)
+    assert asyncio.run(place.removal.advance(model)) is not None
+    assert place.api.deleted == [Key("Job", "shop", "initialize")]
+    assert "agnostic/HEAD" in keys_of(store)
+    assert "initialize" in place.api.statuses[-1]["conditions"][0]["message"]
+    place.snapshot.forget(job)
+    assert asyncio.run(place.removal.advance(model)) is None
+    assert keys_of(store) == []

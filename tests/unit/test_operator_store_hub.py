@@ -4,11 +4,14 @@ import asyncio
 import logging
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from longtail_api.conditions import Reason
 from longtail_api.heavy_model import HeavyModelSpec
+from longtail_api.labels import ADOPT_ANNOTATION
+from longtail_api.store_objects import StoreOwner
 from longtail_operator import store_hub
 from longtail_operator.kube import KubeError
 from longtail_operator.objects import Json, Key
@@ -20,6 +23,7 @@ from tests.store.scripted_s3 import Answering, Reply, ScriptedS3, echo, error, p
 from tests.unit.operator_builders import a_heavy_model
 
 KEY = Key("HeavyModel", "shop", "shared")
+OWNER = StoreOwner(namespace="shop", name="shared", uid="m1")
 ACCESS, SECRET = b"CANARYACCESSKEY", b"canary/secret"
 GOOD = {"AWS_ACCESS_KEY_ID": ACCESS, "AWS_SECRET_ACCESS_KEY": SECRET}
 
@@ -57,7 +61,7 @@ def spec(endpoint: str) -> HeavyModelSpec:
 def seen(endpoint: str, entries: dict[str, bytes] | KubeError | None) -> StoreView:
     hub = StoreHub(Secrets(entries))  # pyright: ignore[reportArgumentType]
     try:
-        return asyncio.run(hub.view(KEY, spec(endpoint)))
+        return asyncio.run(hub.view(spec(endpoint), OWNER))
     finally:
         hub.close()
 
@@ -149,7 +153,7 @@ def test_what_nobody_foresaw_is_a_status_too(
     def fail(*_: object) -> None:
         raise kind(text)
 
-    monkeypatch.setattr(store_hub, "race_conditional_puts", fail)
+    monkeypatch.setattr(store_hub, "owner_of", fail)
     with caplog.at_level(logging.INFO):
         assert trouble("http://127.0.0.1:9", GOOD).reason == Reason.STORE_FAILED
     assert "CANARY" not in caplog.text
@@ -159,3 +163,44 @@ def test_every_class_of_the_stores_refusals_is_a_reason():
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, StoreRefused | StoreUnreachable) and kind is not StoreRefused:
             assert kind.__name__ in set(Reason)
+
+
+def views(tmp_path: Path, *asked: tuple[str, str | None]) -> list[StoreView]:
+    """What HeavyModels of these uids see of one store, one after the other; each with what its annotation adopts."""
+
+    async def story() -> list[StoreView]:
+        hub = StoreHub(Secrets(None))  # pyright: ignore[reportArgumentType]
+        found: list[StoreView] = []
+        for uid, adopted in asked:
+            hub.forget(Key("HeavyModel", "shop", f"model-{uid}"))
+            owner = StoreOwner(namespace="shop", name=f"model-{uid}", uid=uid)
+            found.append(await hub.view(a_heavy_model(storage={"uri": tmp_path.as_uri()}), owner, adopted))
+        hub.close()
+        return found
+
+    return asyncio.run(story())
+
+
+def test_a_store_that_belongs_to_another_model_is_not_used_and_says_whose_it_is(tmp_path: Path):
+    first, second, again = views(tmp_path, ("1", None), ("2", None), ("1", None))
+    assert first.trouble is None
+    assert again.trouble is None
+    assert second.trouble is not None
+    assert second.trouble.reason == Reason.STORE_TAKEN
+    assert "HeavyModel shop/model-1 (uid 1)" in second.trouble.message
+    assert f"heavymodel model-2 --namespace shop --overwrite {ADOPT_ANNOTATION}=1" in second.trouble.message
+
+
+def test_a_person_may_give_the_store_to_another_model(tmp_path: Path):
+    _, second, first = views(tmp_path, ("1", None), ("2", "1"), ("1", None))
+    assert second.trouble is None
+    assert first.trouble is not None
+    assert first.trouble.reason == Reason.STORE_TAKEN
+
+
+def test_of_a_store_that_belongs_to_another_nothing_but_its_owner_is_read(tmp_path: Path, monkeypatch):
+    views(tmp_path, ("1", None))
+    for name in ("_read_chain", "race_conditional_puts"):
+        monkeypatch.setattr(store_hub, name, lambda *_: pytest.fail("it is another's"))
+    (view,) = views(tmp_path, ("2", None))
+    assert view.trouble is not None

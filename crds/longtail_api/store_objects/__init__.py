@@ -23,6 +23,7 @@ from longtail_api.store_objects.data import (
     Statistics,
 )
 from longtail_api.store_objects.families import AltHeavy, AltLight, HeavyFamily, Layer, LightArchitecture, LightFamily
+from longtail_api.store_objects.owner import StoreOwner
 from longtail_api.store_objects.results import (
     EncoderSearchResult,
     HyperparameterSearchResult,
@@ -69,6 +70,7 @@ __all__ = [
     "Split",
     "Statistics",
     "StepResult",
+    "StoreOwner",
     "TensorSpec",
     "Termination",
     "Trial",

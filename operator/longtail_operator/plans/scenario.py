@@ -46,6 +46,9 @@ def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
     obstacle = _obstacle(world)
     if heavy_model is None or obstacle is not None:
         return _blocked(world, status, conditions, draft, obstacle or Trouble(Reason.MODEL_NOT_FOUND, ""))
+    unclaimed = _store_obstacle(world, heavy_model)
+    if unclaimed is not None:
+        return _blocked(world, status, conditions, draft, unclaimed)
     if world.status.run is None and isinstance(world.last_run, Trouble):
         draft.requeue_in(STORE_RETRY_SECONDS)
         return _blocked(world, status, conditions, draft, world.last_run)
@@ -121,6 +124,19 @@ def _obstacle(world: ScenarioWorld) -> Trouble | None:
             "HeavyModel",
         )
     return nothing_to_attend_to("light.searchSpace.targetAttention", world.spec.light.search_space, heavy_model)
+
+
+def _store_obstacle(world: ScenarioWorld, heavy_model: HeavyModelView) -> Trouble | None:
+    """Nothing is written into a store before it is known to be the HeavyModel's own."""
+    known = next((one for one in heavy_model.status.conditions if one.type == ConditionType.STORE_READY), None)
+    if known is not None and (known.status == "True" or (world.status.run and known.reason != Reason.STORE_TAKEN)):
+        return None
+    name = heavy_model.key.name
+    if known is not None and known.reason == Reason.STORE_TAKEN:
+        return Trouble(Reason.STORE_TAKEN, f"HeavyModel {name}: {known.message}")
+    return Trouble(
+        Reason.WAITING, f"waiting for the store of HeavyModel {name}" + (f": {known.message}" if known else "")
+    )
 
 
 def _blocked(

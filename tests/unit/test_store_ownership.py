@@ -1,0 +1,82 @@
+"""A store belongs to one HeavyModel."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from longtail_api import store_layout
+from longtail_api.store_layout import PREFIXES, owner_key
+from longtail_api.store_objects import StoreOwner
+from longtail_store import Store
+from longtail_store.file_store import FileStore
+from longtail_store.ownership import claim, owner_of
+
+SPRING = StoreOwner(namespace="shop", name="spring", uid="1")
+SUMMER = StoreOwner(namespace="shop", name="summer", uid="2")
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return FileStore(tmp_path)
+
+
+def test_who_claims_first_owns_it_for_good(store: Store):
+    assert owner_of(store) is None
+    assert claim(store, SPRING) == SPRING
+    assert claim(store, SUMMER) == SPRING
+    assert claim(store, SPRING) == SPRING
+    assert owner_of(store) == SPRING
+    assert [found.key for found in store.list("")] == [owner_key(1)]
+
+
+def test_a_store_that_had_no_owner_yet_goes_to_who_claims_first(store: Store):
+    store.put_if_absent("agnostic/versions/000000000001.json", b"{}")
+    assert claim(store, SUMMER) == SUMMER
+
+
+def test_a_model_made_anew_is_another_one(store: Store):
+    claim(store, SPRING)
+    assert claim(store, SPRING.model_copy(update={"uid": "3"})) == SPRING
+
+
+def test_a_person_may_give_it_to_another_and_back(store: Store):
+    claim(store, SPRING)
+    assert claim(store, SUMMER, adopted=SPRING.uid) == SUMMER
+    assert claim(store, SPRING) == SUMMER
+    assert claim(store, SUMMER, adopted=SPRING.uid) == SUMMER, "an annotation that stays changes nothing"
+    assert claim(store, SPRING, adopted=SUMMER.uid) == SPRING
+
+
+def test_who_is_named_wrongly_loses_nothing(store: Store):
+    claim(store, SPRING)
+    assert claim(store, SUMMER, adopted="another") == SPRING
+
+
+def test_of_many_that_claim_at_once_one_gets_it_and_all_learn_who(store: Store):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda uid: claim(store, SPRING.model_copy(update={"uid": str(uid)})), range(32)))
+    assert len({one.uid for one in found}) == 1
+
+
+class LosesTheFirstResponse(FileStore):
+    """The write happens, and looks as if it hadn't."""
+
+    def put_if_absent(self, key, data):
+        super().put_if_absent(key, data)
+        return False
+
+
+def test_a_claim_whose_response_was_lost_is_found_again(tmp_path):
+    assert claim(LosesTheFirstResponse(tmp_path), SPRING) == SPRING
+
+
+def test_every_key_of_the_layout_lies_below_a_prefix_that_is_ours():
+    made = [
+        store_layout.owner_key(1), store_layout.manifest_key("a", "1"), store_layout.part_key("a", "1", "test", 0),
+        store_layout.statistics_key("a", "1"), store_layout.requests_key("a", "1"), store_layout.features_key("0"),
+        store_layout.version_key(1), store_layout.checkpoint_key(1, "n"), store_layout.feedback_key("a", 1),
+        store_layout.result_key("a", 1, "adapt"), store_layout.architecture_key("a", 1),
+        store_layout.model_key("a", "v"), store_layout.model_card_key("a", "v"), store_layout.HEAD_KEY,
+    ]  # fmt: skip
+    assert {key for key in made if not key.startswith(PREFIXES)} == set()
+    assert {prefix for prefix in PREFIXES if any(key.startswith(prefix) for key in made)} == {*PREFIXES} - {"probe/"}
