@@ -23,6 +23,7 @@ from longtail_store.errors import (
     StoreRefused,
     StoreUnreachable,
 )
+from longtail_store.foreign import ForeignFile, Place, open_place
 from longtail_store.opening import open_store
 from longtail_store.store import ObjectInfo, Store
 from longtail_store.typed_objects import parse_object, read_object, write_object_if_absent
@@ -38,12 +39,14 @@ __all__ = [
     "Credentials",
     "CredentialsInvalid",
     "CredentialsMissing",
+    "ForeignFile",
     "InvalidAddress",
     "InvalidKey",
     "Lost",
     "ObjectInfo",
     "ObjectMissing",
     "ObjectUnusable",
+    "Place",
     "SchemaVersionUnsupported",
     "Store",
     "StoreError",
@@ -55,6 +58,7 @@ __all__ = [
     "file_sha256",
     "in_time",
     "new_nonce",
+    "open_place",
     "open_store",
     "parse_object",
     "read_object",

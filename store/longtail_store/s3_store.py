@@ -54,6 +54,7 @@ _READS = 3
 """Attempts at an object whose body breaks off, which botocore does not try again. Nothing is written meanwhile."""
 _BROKEN_OFF = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
 _CHUNK = 1 << 20
+_RANGE_ATTEMPTS = 3
 _CONTENT_TYPES = {".svg": "image/svg+xml", ".json": "application/json"}
 
 Read = TypeVar("Read")
@@ -178,6 +179,25 @@ class S3Store:
     def delete(self, key: str) -> None:
         with self._errors(key):
             self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
+
+    def size(self, key: str) -> int:
+        """Bytes of an object, under whatever key. Raises `ObjectMissing`."""
+        with self._errors(key):
+            return self._client.head_object(Bucket=self.bucket, Key=self.prefix + key)["ContentLength"]
+
+    def read_range(self, key: str, start: int, stop: int) -> bytes:
+        """Bytes [start, stop) of an object, under whatever key; asked for again where the answer breaks off."""
+        for left in reversed(range(_RANGE_ATTEMPTS)):
+            with self._errors(key):
+                answer = self._client.get_object(
+                    Bucket=self.bucket, Key=self.prefix + key, Range=f"bytes={start}-{stop - 1}"
+                )
+                try:
+                    return answer["Body"].read()
+                except BotoCoreError:
+                    if not left:
+                        raise
+        raise AssertionError("the last attempt returns or raises")
 
     def now(self) -> datetime:
         with self._errors("now"):

@@ -74,11 +74,19 @@ def test_tables_in_s3_give_the_data_version_that_files_give(
     assert found == prepare(files, tmp_path / "work 2")
 
 
-@pytest.mark.parametrize("samples", ["s3://warehouse/shop/none.parquet", "s3://nowhere/samples.parquet"])
-def test_a_table_that_s3_does_not_have_is_named(tables: Path, address: StoreAddress, tmp_path: Path, samples: str):
+def test_a_table_that_s3_does_not_have_is_named(tables: Path, address: StoreAddress, tmp_path: Path):
+    samples = "s3://warehouse/shop/none.parquet"
     with pytest.raises(DataInvalid, match="no Parquet file there") as raised:
         prepare(in_s3(tables, address, samples=samples, run=90, data_version="none"), tmp_path / "work")
     assert samples in raised.value.message
+
+
+def test_a_bucket_that_s3_does_not_have_is_named(tables: Path, address: StoreAddress, tmp_path: Path):
+    samples = "s3://nowhere/samples.parquet"
+    with pytest.raises(ConfigInvalid, match="there is no bucket 'nowhere'") as raised:
+        prepare(in_s3(tables, address, samples=samples, run=92, data_version="none"), tmp_path / "work")
+    assert samples in raised.value.message
+    assert raised.value.reason == "BucketMissing"
 
 
 def test_wrong_credentials_are_the_users_to_put_right(
@@ -87,6 +95,6 @@ def test_wrong_credentials_are_the_users_to_put_right(
     config = in_s3(tables, address, run=91, data_version="denied", store=StoreAddress(uri=tmp_path.as_uri()))
     config = config.model_copy(update={"data_store": address})
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
-    with pytest.raises(ConfigInvalid, match="access denied") as raised:
+    with pytest.raises(ConfigInvalid, match="check the credentials") as raised:
         prepare(config, tmp_path / "work")
     assert raised.value.reason == "AccessDenied"

@@ -17,7 +17,7 @@ from longtail_trainer.data.moments import mean_and_deviation
 from longtail_trainer.data.prepare import parts as parts_module
 from longtail_trainer.data.prepare import selection
 from longtail_trainer.data.prepare import statistics as statistics_module
-from longtail_trainer.data.prepare.tables import open_table
+from longtail_trainer.data.tables import open_table
 from longtail_trainer.methods import STEPS
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid, Terminated
 from longtail_trainer.running.step import carry_out
@@ -351,8 +351,8 @@ def test_events_of_other_entities_are_left_where_they_are(tables: Path, tmp_path
     """The rows that travel are those of the scenario's entities, however many others the table has."""
     config = prepare_config(tables, tmp_path / "store")
     table = open_table("behaviors/visits", config.behaviors["visits"], config.store)
-    entities = pl.DataFrame({selection._HASH: pl.Series(["user-1"]).hash()})
-    found = selection.select_dated(table, SCHEMA, entities, START + timedelta(days=40), tmp_path)
+    entities = pl.Series(["user-1"]).hash().to_numpy()
+    found = selection.select_dated(table, SCHEMA, entities, START + timedelta(days=40), tmp_path).selected
     expected = pl.read_parquet(tables / "behaviors" / "visits.parquet").filter(entity="user-1").height
     assert found.rows == expected > 0
     assert set(found.scan().collect()["entity"]) == {"user-1"}

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from longtail_api.run_config import StoreAddress
-from longtail_trainer.data.prepare.tables import open_table
+from longtail_trainer.data.tables import open_table
 from longtail_trainer.running.errors import DataInvalid
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from longtail_api.data_schema import ENTITY, SPLIT, TIME, WEIGHT, DataSchema
 from longtail_trainer.data.prepare.columns import ROW
-from longtail_trainer.data.prepare.tables import Table, reading
+from longtail_trainer.data.tables import Table
 from longtail_trainer.running.errors import DataInvalid
 
 SPLIT_VALUES = ("train", "validation", "test")
@@ -63,18 +63,17 @@ def sample_flaws(schema: DataSchema, now: datetime) -> list[Flaw]:
 
 def check_rows(table: Table, rows: pl.LazyFrame, flaws: Sequence[Flaw], of: str = "") -> None:
     """Raise `DataInvalid` for the first flaw that any row has. `rows` has the column `:row`."""
-    with reading(table.name, table.uri):
-        counts = rows.select(
-            flaw.broken.fill_null(False).sum().alias(str(number)) for number, flaw in enumerate(flaws)
-        ).collect(engine="streaming")
-        for number, flaw in enumerate(flaws):
-            count = int(counts[str(number)][0])
-            if count:
-                found = rows.filter(flaw.broken).select(ROW).head(NAMED_ROWS).collect(engine="streaming")[ROW].sort()
-                raise DataInvalid(
-                    f"{table.column(flaw.column)} is {flaw.words} in {counted_rows(count, found.to_list(), of)}; "
-                    f"{flaw.remedy}"
-                )
+    counts = rows.select(
+        flaw.broken.fill_null(False).sum().alias(str(number)) for number, flaw in enumerate(flaws)
+    ).collect(engine="streaming")
+    for number, flaw in enumerate(flaws):
+        count = int(counts[str(number)][0])
+        if count:
+            found = rows.filter(flaw.broken).select(ROW).head(NAMED_ROWS).collect(engine="streaming")[ROW].sort()
+            raise DataInvalid(
+                f"{table.column(flaw.column)} is {flaw.words} in {counted_rows(count, found.to_list(), of)}; "
+                f"{flaw.remedy}"
+            )
 
 
 def counted_rows(count: int, first: Sequence[int], of: str = "") -> str:

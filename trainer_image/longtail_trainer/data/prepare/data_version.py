@@ -76,8 +76,8 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     selected: dict[str, Selected] = {}
     for name, table in tables.items():
         context.stop.raise_if_requested()
-        progress.update(0.15, f"selecting the rows of {entities.height} entities in {name}")
-        selected[name] = select_dated(table, schema, entities, now, folder)
+        progress.update(0.15, f"selecting the rows of {len(entities)} entities in {name}")
+        selected[name] = select_dated(table, schema, entities, now, folder).selected
     profile = selected.pop("profile", None)
     buckets = Buckets(samples, profile, {name.removeprefix("behaviors/"): table for name, table in selected.items()})
     plan = part_plan(assignment.rows_by_split(), values_of_a_row(schema))

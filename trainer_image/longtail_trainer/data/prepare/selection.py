@@ -1,17 +1,26 @@
 """One scenario's rows as local files: its samples, and of the shared tables the rows of its entities alone."""
 
+# pyarrow has no types of its own.
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownParameterType=false
+# pyright: reportUnknownLambdaType=false, reportAttributeAccessIssue=false
+
 import difflib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from longtail_api.data_schema import ENTITY, SCENARIO, TIME, DataSchema
 from longtail_api.run_config import PrepareConfig
 from longtail_trainer.data.prepare.checks import check_rows, counted_rows, key_flaws, sample_flaws
-from longtail_trainer.data.prepare.columns import ROW, event_rows, profile_rows, samples_rows
-from longtail_trainer.data.prepare.tables import Table, open_table, reading
+from longtail_trainer.data.prepare.columns import ROW, Rows, event_rows, profile_rows, samples_rows
+from longtail_trainer.data.tables import TEXT, Table, open_table
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
 
 ROW_GROUP = 65_536
@@ -19,7 +28,7 @@ ROW_GROUP = 65_536
 BUCKET_ROWS = 1_000_000
 """Rows of one table that are joined in memory at once, about."""
 NAMED_SCENARIOS = 10
-_HASH, _MARK, _BUCKET = ":hash", ":of the scenario", ":bucket"
+_BUCKET = ":bucket"
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def open_tables(config: PrepareConfig) -> dict[str, Table]:
 def select_samples(table: Table, schema: DataSchema, source_key: str, now: datetime, folder: Path) -> Selected:
     """The scenario's samples, checked. Raises `DataInvalid` where there are none, or one has a flaw."""
     rows = samples_rows(table, schema, source_key)
-    selected = _written(table, rows, folder / "samples.parquet")
+    selected = _written(rows, rows.batches(), folder / "samples.parquet")
     if not selected.rows:
         raise DataInvalid(f"{table.column(SCENARIO)}: no row has {source_key!r}; {_scenarios(table, source_key)}")
     check_rows(table, selected.scan(), sample_flaws(schema, now), of=f" of {source_key!r}")
@@ -73,9 +82,10 @@ def select_samples(table: Table, schema: DataSchema, source_key: str, now: datet
 
 
 def _scenarios(table: Table, source_key: str) -> str:
-    with reading(table.name, table.uri):
-        column = table.rows.select(pl.col(SCENARIO).cast(pl.String)).unique().drop_nulls()
-        keys = sorted(column.collect(engine="streaming")[SCENARIO].to_list())
+    found: set[str] = set()
+    for values in table.values(SCENARIO, TEXT):
+        found.update(values.drop_nulls().unique())
+    keys = sorted(found)
     near = difflib.get_close_matches(source_key, keys, n=3)
     shown = [*near, *(key for key in keys if key not in near)][:NAMED_SCENARIOS]
     if not shown:
@@ -83,12 +93,27 @@ def _scenarios(table: Table, source_key: str) -> str:
     return f"there are {', '.join(map(repr, shown))} ({len(keys)} in all); set scenarioKey to one that exists"
 
 
-def scenario_entities(samples: Selected) -> pl.DataFrame:
-    """A hash of every entity of the scenario: 8 bytes each, however long the names are."""
-    return samples.scan().select(pl.col(ENTITY).hash().alias(_HASH)).unique().collect(engine="streaming")
+Hashes = NDArray[np.uint64]
 
 
-def select_dated(table: Table, schema: DataSchema, entities: pl.DataFrame, now: datetime, folder: Path) -> Selected:
+def scenario_entities(samples: Selected) -> Hashes:
+    """A hash of every entity of the scenario, ascending: 8 bytes each, however long the names are."""
+    hashes = samples.scan().select(pl.col(ENTITY).hash()).unique().collect(engine="streaming")
+    return np.sort(hashes[ENTITY].to_numpy())
+
+
+@dataclass(frozen=True)
+class Dated:
+    """The rows of the scenario's entities in the profile or in a behavior table."""
+
+    selected: Selected
+    found: int
+    """Entities of the scenario that the table knows."""
+    first_key: str | None
+    """The entity of the table's first row; None where it has no row."""
+
+
+def select_dated(table: Table, schema: DataSchema, entities: Hashes, now: datetime, folder: Path) -> Dated:
     """The rows of the scenario's entities in the profile or in a behavior table, checked.
 
     A row without an entity or with an impossible time is an error whoever it would have belonged to.
@@ -96,20 +121,27 @@ def select_dated(table: Table, schema: DataSchema, entities: pl.DataFrame, now: 
     sequences = {f"behaviors/{sequence.name}": sequence for sequence in schema.behaviors}
     sequence = sequences.get(table.name)
     rows = profile_rows(table, schema) if sequence is None else event_rows(table, sequence)
-    timed = TIME in table.schema
+    timed = TIME in table.columns
     flaws = key_flaws(now, timed=timed)
-    marked = entities.lazy().with_columns(pl.lit(True).alias(_MARK))
-    kept = (
-        rows.with_columns(pl.col(ENTITY).hash().alias(_HASH))
-        .join(marked, on=_HASH, how="left", maintain_order="left")
-        .filter(pl.any_horizontal(pl.col(_MARK), *(flaw.broken for flaw in flaws)))
-        .drop(_HASH, _MARK)
-    )
-    selected = _written(table, kept, folder / f"{table.name.replace('/', '-')}.parquet")
+    known = np.zeros(len(entities), dtype=np.bool_)
+    first: list[str | None] = []
+
+    def kept() -> Iterator[pl.DataFrame]:
+        for batch in rows.batches():
+            if not first:
+                first.append(batch[ENTITY][0])
+            hashes = batch[ENTITY].hash().to_numpy()
+            places = np.minimum(np.searchsorted(entities, hashes), len(entities) - 1)
+            ours = entities[places] == hashes
+            known[places[ours]] = True
+            broken = pl.any_horizontal(flaw.broken.fill_null(False) for flaw in flaws)
+            yield batch.filter(pl.Series(ours) | broken)
+
+    selected = _written(rows, kept(), folder / f"{table.name.replace('/', '-')}.parquet")
     check_rows(table, selected.scan(), flaws)
     if sequence is None:
         _check_distinct(table, selected, [ENTITY, TIME] if timed else [ENTITY])
-    return selected
+    return Dated(selected, int(known.sum()), first[0] if first else None)
 
 
 def _check_distinct(table: Table, selected: Selected, keys: list[str]) -> None:
@@ -117,19 +149,41 @@ def _check_distinct(table: Table, selected: Selected, keys: list[str]) -> None:
     repeated = (
         selected.scan().group_by(keys).agg(pl.len().alias("times"), pl.col(ROW).max()).filter(pl.col("times") > 1)
     )
-    with reading(table.name, table.uri):
-        found = repeated.select(ROW).collect(engine="streaming")[ROW].sort()
+    found = repeated.select(ROW).collect(engine="streaming")[ROW].sort()
     if len(found):
         raise DataInvalid(
-            f"{table.name} ({table.uri}): columns {' and '.join(map(repr, keys))} repeat those of an earlier row in "
+            f"{table.where}: columns {' and '.join(map(repr, keys))} repeat those of an earlier row in "
             f"{counted_rows(len(found), found.head(5).to_list())}; keep one row for each"
         )
 
 
-def _written(table: Table, rows: pl.LazyFrame, path: Path) -> Selected:
-    with reading(table.name, table.uri):
-        rows.sink_parquet(path, compression="lz4", row_group_size=ROW_GROUP, maintain_order=True)
-    return Selected(table, path, int(pl.scan_parquet(path).select(pl.len()).collect()["len"][0]))
+def _written(rows: Rows, batches: Iterator[pl.DataFrame], path: Path) -> Selected:
+    schema = _arrow(rows.empty()).schema
+    count = 0
+    with pq.ParquetWriter(path, schema, compression="lz4") as writer:
+        for group in _grouped(batches):
+            count += group.height
+            writer.write_table(_arrow(group), row_group_size=ROW_GROUP)
+    return Selected(rows.table, path, count)
+
+
+def _grouped(batches: Iterator[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """The same rows in frames of a row group at least, but for the last: of most batches, few rows are kept."""
+    waiting: list[pl.DataFrame] = []
+    rows = 0
+    for batch in batches:
+        if batch.height:
+            waiting.append(batch)
+            rows += batch.height
+        if rows >= ROW_GROUP:
+            yield pl.concat(waiting)
+            waiting, rows = [], 0
+    if waiting:
+        yield pl.concat(waiting)
+
+
+def _arrow(rows: pl.DataFrame) -> pa.Table:
+    return rows.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
 class Buckets:
