@@ -10,6 +10,7 @@ import polars as pl
 from longtail_api.run_config import StoreAddress
 from longtail_store import ObjectMissing, Place, StoreError, open_place
 from longtail_trainer.data.tables.agreement import Inspected, TableFile, Wanted, check_agreement
+from longtail_trainer.data.tables.ahead import one_ahead, places
 from longtail_trainer.data.tables.kinds import Kind, constant
 from longtail_trainer.data.tables.listing import table_files
 from longtail_trainer.data.tables.parquet_file import FileSchema, Holding, ParquetReader
@@ -69,8 +70,7 @@ class Table:
         self.require(column for column, _ in wanted.values())
         files = [file for file in self.files if holding is None or _may_hold(file, holding)]
         check_agreement(self.where, self._inspected(files), wanted)
-        for file in files:
-            yield from self._rows(file, wanted, holding)
+        yield from one_ahead(self._all_rows(files, wanted, holding))
 
     def values(self, column: str, kind: Kind) -> Iterator[pl.Series]:
         """The values of one column, batch by batch; of a partition, one for each file."""
@@ -86,18 +86,24 @@ class Table:
     def _one_inspected(self, file: TableFile) -> Inspected:
         return self.first if file is self.first.file else inspected(self.where, self.place, file)
 
-    def _rows(self, file: TableFile, wanted: Wanted, holding: Holding | None) -> Iterator[pl.DataFrame]:
+    def _all_rows(self, files: Sequence[TableFile], wanted: Wanted, holding: Holding | None) -> Iterator[pl.DataFrame]:
         with reaching(self.where):
-            reader = ParquetReader(_file_named(self.where, file), self.place, file.file)
-            schema = reader.schema()
-            inside = {name: pair for name, pair in wanted.items() if pair[0] in schema.types}
-            if inside:
-                for batch in reader.batches(inside, holding):
-                    self._check_partitions(file, batch, inside)
-                    yield _completed(batch, file, wanted)
-            else:
-                for rows in reader.counts():
-                    yield _completed(pl.DataFrame(height=rows), file, wanted)
+            for file, place in places(self.place, files):
+                reader = ParquetReader(_file_named(self.where, file), place, file.file)
+                yield from self._rows(reader, file, wanted, holding)
+
+    def _rows(
+        self, reader: ParquetReader, file: TableFile, wanted: Wanted, holding: Holding | None
+    ) -> Iterator[pl.DataFrame]:
+        types = reader.schema().types
+        inside = {name: pair for name, pair in wanted.items() if pair[0] in types}
+        if inside:
+            for batch in reader.batches(inside, holding):
+                self._check_partitions(file, batch, inside)
+                yield _completed(batch, file, wanted)
+        else:
+            for rows in reader.counts():
+                yield _completed(pl.DataFrame(height=rows), file, wanted)
 
     def _check_partitions(self, file: TableFile, batch: pl.DataFrame, inside: Wanted) -> None:
         """A column that is in the files and a partition as well must say the same."""
