@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from concurrent.futures import Executor
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 from time import perf_counter
 from typing import Any
@@ -16,8 +17,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from longtail_api.store_objects import TensorSpec
-from longtail_serving.errors import BodyTooLarge, ModelUnknown, NotReady, RequestRefused
+from longtail_serving.bodies import Bodies
+from longtail_serving.errors import ModelUnknown, NotReady, RequestRefused
 from longtail_serving.infer_request import RequestReader, answer_bytes
+from longtail_serving.limits import Limits
 from longtail_serving.metrics import Metrics
 from longtail_serving.model import Model
 from longtail_serving.served import Served
@@ -25,17 +28,15 @@ from longtail_serving.tensors import short_repr
 
 log = logging.getLogger("longtail_serving")
 
-MOST_BODY_BYTES = 16 << 20
-MOST_IN_FLIGHT = 256
-"""More would only wait in line beyond any SLO, and their bodies fill the memory."""
-_OUTCOMES = {200: "ok", 400: "refused", 404: "unknown_model", 413: "too_large", 499: "disconnected", 503: "not_ready"}
+LARGE_BYTES = 256 << 10
+"""Bodies beyond are worked on one after another: what they become is many times their size."""
+_OUTCOMES = {200: "ok", 400: "refused", 404: "unknown_model", 408: "too_slow", 413: "too_large", 499: "disconnected",
+             503: "not_ready"}  # fmt: skip
 
 
-def application(
-    served: Served, metrics: Metrics, executor: Executor, most_body_bytes: int = MOST_BODY_BYTES
-) -> Starlette:
+def application(served: Served, metrics: Metrics, executor: Executor, limits: Limits) -> Starlette:
     """The application; inference runs in `executor`, so that health is answered whatever the load."""
-    routes = _Routes(served, metrics, executor, most_body_bytes)
+    routes = _Routes(served, metrics, executor, limits)
     model = "/v2/models/{model}"
     versioned = f"{model}/versions/{{version}}"
     return Starlette(
@@ -58,21 +59,28 @@ def application(
 
 
 class _Routes:
-    def __init__(self, served: Served, metrics: Metrics, executor: Executor, most_body_bytes: int) -> None:
+    def __init__(self, served: Served, metrics: Metrics, executor: Executor, limits: Limits) -> None:
         self._served = served
         self._metrics = metrics
         self._executor = executor
-        self._most_body_bytes = most_body_bytes
-        self._in_flight = 0
+        self._limits = limits
+        self._bodies = Bodies(limits)
+        self._one_large = asyncio.Lock()
+        self._under_way = 0
 
     async def live(self, request: Request) -> Response:
         return self._json({"live": True})
 
     async def ready(self, request: Request) -> Response:
-        return self._json({"ready": self._served.ready}, 200 if self._served.ready else 503)
+        return self._json({"ready": self._ready}, 200 if self._ready else 503)
+
+    @property
+    def _ready(self) -> bool:
+        """Whether a request that came now would be answered."""
+        return self._served.ready and self._under_way < self._limits.requests and not self._bodies.full
 
     async def metrics(self, request: Request) -> Response:
-        self._metrics.ready.set(self._served.ready)
+        self._metrics.ready.set(self._ready)
         return Response(generate_latest(self._metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     async def server(self, request: Request) -> Response:
@@ -80,7 +88,7 @@ class _Routes:
 
     async def model_ready(self, request: Request) -> Response:
         self._check_model(request)
-        return self._json({"name": self._served.name, "ready": self._served.ready}, 200 if self._served.ready else 503)
+        return self._json({"name": self._served.name, "ready": self._ready}, 200 if self._ready else 503)
 
     async def model(self, request: Request) -> Response:
         self._check_model(request)
@@ -99,8 +107,6 @@ class _Routes:
 
     async def infer(self, request: Request) -> Response:
         started = perf_counter()
-        self._in_flight += 1
-        self._metrics.in_flight.inc()
         status = 500
         try:
             response = await self._answer(request)
@@ -113,8 +119,6 @@ class _Routes:
             status = 499
             return Response(status_code=status)
         finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.dec()
             outcome = _OUTCOMES.get(status, "error")
             self._metrics.requests.labels(outcome).inc()
             self._metrics.request_seconds.labels(outcome).observe(perf_counter() - started)
@@ -124,15 +128,26 @@ class _Routes:
         model, reader = self._served.model, self._served.reader
         if model is None or reader is None:
             raise NotReady(f"model {self._served.name!r} is still loading; ask again in a moment")
-        if self._in_flight > MOST_IN_FLIGHT:
-            raise NotReady(f"{MOST_IN_FLIGHT} requests are under way already; ask again in a moment")
         if "inference-header-content-length" in request.headers:
             raise RequestRefused("binary tensors are not supported; send the data of each tensor as JSON")
-        body = await _body(request, self._most_body_bytes)
-        content = await asyncio.get_running_loop().run_in_executor(self._executor, self._scored, model, reader, body)
-        return self._response(content)
+        async with self._bodies.read(request) as body:
+            return self._response(await self._worked_on(model, reader, body))
 
-    def _scored(self, model: Model, reader: RequestReader, body: bytes) -> bytes:
+    async def _worked_on(self, model: Model, reader: RequestReader, body: bytearray) -> bytes:
+        """The answer to a body that is whole; only from here on it counts as under way."""
+        if self._under_way >= self._limits.requests:
+            raise NotReady(f"{self._limits.requests} requests are under way already; ask again in a moment")
+        self._under_way += 1
+        self._metrics.in_flight.inc()
+        try:
+            async with self._one_large if len(body) > LARGE_BYTES else nullcontext():
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._executor, self._scored, model, reader, body)
+        finally:
+            self._under_way -= 1
+            self._metrics.in_flight.dec()
+
+    def _scored(self, model: Model, reader: RequestReader, body: bytearray) -> bytes:
         """The answer to a body. Runs in a thread of the executor."""
         inference = reader.read(body)
         self._metrics.batch_rows.observe(inference.rows)
@@ -161,23 +176,6 @@ class _Routes:
         return Response(content, status, headers, "application/json")
 
 
-async def _body(request: Request, most_bytes: int) -> bytes:
-    """The whole body. Raises `BodyTooLarge` as soon as it is, without reading on."""
-    announced = request.headers.get("content-length", "")
-    chunks: list[bytes] = []
-    size = int(announced) if announced.isdecimal() and len(announced) < 20 else 0
-    if size <= most_bytes:
-        size = 0
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most_bytes:
-                break
-            chunks.append(chunk)
-    if size > most_bytes:
-        raise BodyTooLarge(f"the body is larger than {most_bytes} bytes; send smaller batches")
-    return b"".join(chunks)
-
-
 def _metadata(spec: TensorSpec) -> dict[str, Any]:
     """A tensor as the protocol describes it: −1 is any size, of the batch or of a sequence."""
     return {"name": spec.name, "datatype": spec.datatype, "shape": [max(size, -1) for size in spec.shape]}
@@ -190,7 +188,9 @@ def _error(message: str, status: int, headers: dict[str, str] | None = None) -> 
 
 def _refused(request: Request, error: Exception) -> Response:
     status = error.status if isinstance(error, RequestRefused) else 400
-    headers = {503: {"retry-after": "1"}, 413: {"connection": "close"}}.get(status)
+    headers = {503: {"retry-after": "1"}, 408: {"connection": "close"}}.get(status, {})
+    if "expect" in request.headers:  # whether the body still comes is up to the client
+        headers["connection"] = "close"
     return _error(str(error), status, headers)
 
 

@@ -8,31 +8,43 @@ from collections.abc import Callable, Sequence
 from longtail_api.run_config import ExitCode
 from longtail_api.store_objects import Termination
 from longtail_serving.errors import exit_code_and_reason
-from longtail_serving.flags import parsed, store_address
-from longtail_serving.termination import DEFAULT_PATH, shortened, write
+from longtail_serving.flags import limits, parsed, store_address, termination_log_of
+from longtail_serving.termination import shortened, write
 from longtail_serving.threads import available_threads
 from longtail_store import open_store
 
 log = logging.getLogger("longtail_serving")
+
+_GOOD_ENDS = (None, 0, 143)
+"""143: a check that SIGTERM ended, which `__main__` says."""
 
 
 def command(arguments: Sequence[str]) -> int:
     """Serve or check as the command line asks; the exit code of the process."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
-    termination_log = DEFAULT_PATH
     try:
         options = parsed(arguments)
-        termination_log = options.termination_log
         _COMMANDS[options.command](options)
-    except Exception as error:
-        code, reason = exit_code_and_reason(error)
-        foreseen = code != ExitCode.BUG
-        log.error("%s: %s", reason, error, exc_info=None if foreseen else error)
-        message = Termination(status="Failed", reason=reason, message=shortened(str(error)))
-        write(message, termination_log)
-        return code
+    except SystemExit as end:  # of --help, and of SIGTERM before there is anything to finish
+        if end.code in _GOOD_ENDS:
+            raise
+        return _ended_badly(end, arguments)
+    except BaseException as error:  # what isn't an Exception, such as a native library's panic, has last words too
+        return _ended_badly(error, arguments)
     return ExitCode.SUCCEEDED
+
+
+def _ended_badly(error: BaseException, arguments: Sequence[str]) -> ExitCode:
+    code, reason = exit_code_and_reason(error)
+    foreseen = code != ExitCode.BUG
+    log.error("%s: %s", reason, error, exc_info=None if foreseen else error)
+    message = Termination(status="Failed", reason=reason, message=shortened(str(error) or reason))
+    try:
+        write(message, termination_log_of(arguments))
+    except OSError as unwritable:
+        log.error("these words can't be left as the termination message: %s", unwritable)
+    return code
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -48,6 +60,7 @@ def _serve(options: argparse.Namespace) -> None:
             model_name=options.model_name,
             port=options.port,
             threads=options.threads or available_threads(),
+            limits=limits(options),
         ),
     )
 

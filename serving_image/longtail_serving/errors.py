@@ -20,10 +20,16 @@ class ModelUnknown(RequestRefused):
     status = 404
 
 
-class BodyTooLarge(RequestRefused):
+class RequestTooLarge(RequestRefused):
     """The client: send smaller batches."""
 
     status = 413
+
+
+class RequestTooSlow(RequestRefused):
+    """The client, or the network before it: the body did not arrive in time."""
+
+    status = 408
 
 
 class NotReady(RequestRefused):
@@ -36,6 +42,10 @@ class ModelInvalid(ServingError):
     """The model in the store is not the pinned one, or none that can be served. Permanent."""
 
 
+class PortUnusable(ServingError):
+    """Whoever wrote the pod: another process has the port, or this one may not have it. Permanent."""
+
+
 class FlagsInvalid(ServingError):
     """Whoever wrote the command line. Permanent."""
 
@@ -44,6 +54,7 @@ def exit_code_and_reason(error: BaseException) -> tuple[ExitCode, str]:
     """The process' exit code and the CamelCase reason for its termination message."""
     for kind, code, reason in (
         (FlagsInvalid, ExitCode.CONFIG_INVALID, "InvalidSpec"),
+        (PortUnusable, ExitCode.CONFIG_INVALID, "PortUnusable"),
         (ModelInvalid, ExitCode.DATA_INVALID, "ModelInvalid"),
         (ObjectMissing, ExitCode.DATA_INVALID, "ObjectMissing"),
         (ObjectUnusable, ExitCode.DATA_INVALID, "ObjectUnusable"),

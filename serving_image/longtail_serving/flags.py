@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from longtail_api.run_config import StoreAddress
 from longtail_serving.errors import FlagsInvalid
+from longtail_serving.limits import Limits
 from longtail_serving.termination import DEFAULT_PATH
 
 
@@ -53,8 +54,8 @@ def parser() -> Flags:
         prog="longtail-serving",
         description="Serves a light model, or checks a candidate before it takes traffic.",
         epilog="Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. Every flag may be given as "
-        "LONGTAIL_<FLAG>. Exit codes: 0 done, 64 wrong flags or credentials, 65 wrong object in the store, 70 bug, "
-        "75 the store can't be reached.",
+        "LONGTAIL_<FLAG>. Exit codes: 0 done, 64 wrong flags, credentials or port, 65 wrong object in the store, 70 "
+        "bug, 75 the store can't be reached.",
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="{serve,check}")
     _serve_flags(commands.add_parser("serve", help="serve one pinned version", description=_SERVE))
@@ -68,6 +69,16 @@ code 0."""
 _CHECK = """Answers recorded rows against the candidate: once each for the metric (and against the stable
 version, on the same rows), then under load for some seconds. Leaves a CheckReport (JSON) at the termination log and on
 stdout, and ends with exit code 0 whenever there is a verdict: Passed, Failed or Inconclusive."""
+
+
+def termination_log_of(arguments: Sequence[str]) -> Path:
+    """Where the last words go, also of a command line that is wrong otherwise."""
+    alone = Flags(add_help=False, allow_abbrev=False)
+    alone.flag("termination-log", Path, "", default=str(DEFAULT_PATH))
+    try:
+        return alone.parse_known_args(arguments)[0].termination_log
+    except FlagsInvalid:  # the flag without a value
+        return DEFAULT_PATH
 
 
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
@@ -103,6 +114,40 @@ def _serve_flags(flags: Flags) -> None:
     flags.flag("port", _port, "for everything", default="8080")
     flags.flag(
         "threads", _positive_integer, "threads of ONNX Runtime; by default what the container may use", metavar="N"
+    )
+    _limit_flags(flags)
+
+
+def _limit_flags(flags: Flags) -> None:
+    """What clients may ask at most."""
+    default = Limits()
+    for name, kind, value, text in (
+        ("max-body-bytes", _bounded(1 << 10, 1 << 30), default.body_bytes, "of one request's body; else 413"),
+        ("max-rows", _bounded(1, 1 << 20), default.rows, "of one request's batch; else 413"),
+        ("max-values", _bounded(100, 1 << 26), default.values, "of one request's JSON; else 413"),
+        ("max-requests", _bounded(1, 1 << 16), default.requests, "whole requests under way; else 503, and not ready"),
+        ("max-connections", _bounded(1, 1 << 20), default.connections,
+         "beyond, the one that waits longest for its client is closed"),
+    ):  # fmt: skip
+        flags.flag(name, kind, text, metavar="N", default=str(value))
+    for name, value, text in (
+        ("request-seconds", default.request_seconds, "for a head to arrive, and then for its body; else 408"),
+        ("answer-seconds", default.answer_seconds, "for a client to read its answer; else it is cut off"),
+        ("idle-seconds", default.idle_seconds, "a connection stays open between two requests"),
+    ):
+        flags.flag(name, _positive_number, text, metavar="N", default=f"{value:g}")
+
+
+def limits(options: argparse.Namespace) -> Limits:
+    return Limits(
+        body_bytes=options.max_body_bytes,
+        rows=options.max_rows,
+        values=options.max_values,
+        requests=options.max_requests,
+        connections=options.max_connections,
+        request_seconds=options.request_seconds,
+        answer_seconds=options.answer_seconds,
+        idle_seconds=options.idle_seconds,
     )
 
 
@@ -144,10 +189,16 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _positive_integer(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 4096:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 4096")
-    return int(text)
+def _bounded(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and len(text) < 12) or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is no number from {least} to {most}")
+        return int(text)
+
+    return number
+
+
+_positive_integer = _bounded(1, 4096)
 
 
 def _positive_number(text: str) -> float:

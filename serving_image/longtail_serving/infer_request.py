@@ -8,7 +8,8 @@ from typing import Any, cast
 import numpy as np
 
 from longtail_api.store_objects import ModelCard
-from longtail_serving.errors import RequestRefused
+from longtail_serving.errors import RequestRefused, RequestTooLarge
+from longtail_serving.limits import Limits
 from longtail_serving.sequences import batch_rows, check_sequence, sequences_of, with_one_event_at_least
 from longtail_serving.tensors import Array, decode, short_repr
 
@@ -30,13 +31,15 @@ class InferRequest:
 class RequestReader:
     """Reads requests for one model."""
 
-    def __init__(self, card: ModelCard) -> None:
+    def __init__(self, card: ModelCard, limits: Limits) -> None:
+        self._limits = limits
         self._inputs = {spec.name: spec for spec in card.inputs}
         self._outputs = [spec.name for spec in card.outputs]
         self._sequences = sequences_of(card)
 
-    def read(self, body: bytes) -> InferRequest:
+    def read(self, body: bytes | bytearray) -> InferRequest:
         """Raises `RequestRefused` with the input's name and the reason; nothing else, whatever the body."""
+        self._check_values(body)
         content = _json_object(body)
         identifier = content.get("id")
         if identifier is not None and not isinstance(identifier, str):
@@ -48,6 +51,15 @@ class RequestReader:
             with_one_event_at_least(sequence, arrays)
         return InferRequest(identifier, arrays, rows, self._requested(content.get("outputs")))
 
+    def _check_values(self, body: bytes | bytearray) -> None:
+        """Before it is parsed: each value but the first of its array or object comes after a comma or opens one."""
+        values = 1 + sum(map(body.count, (b",", b"[", b"{")))
+        if values > self._limits.values:
+            raise RequestTooLarge(
+                f"the body has {values} values, as its commas and brackets say; this server takes at most "
+                f"{self._limits.values} (--max-values): send smaller batches"
+            )
+
     def _arrays(self, inputs: object) -> dict[str, Array]:
         tensors: dict[str, dict[str, Any]] = {}
         for name, tensor in _named(inputs, "inputs"):
@@ -58,7 +70,7 @@ class RequestReader:
             tensors[name] = tensor
         if missing := [name for name in self._inputs if name not in tensors]:
             raise RequestRefused(f"input {missing[0]!r} is missing" + _and_others(missing[1:]))
-        return {name: decode(spec, tensors[name]) for name, spec in self._inputs.items()}
+        return {name: decode(spec, tensors[name], self._limits.rows) for name, spec in self._inputs.items()}
 
     def _requested(self, outputs: object) -> list[str]:
         if outputs is None or outputs == []:
@@ -91,7 +103,7 @@ def answer_bytes(request: InferRequest, model_name: str, version: str, scores: l
     return json.dumps(content, allow_nan=False).encode(), not_finite
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def _json_object(body: bytes | bytearray) -> dict[str, Any]:
     if not body:
         raise RequestRefused('the body is empty; send {"inputs": [...]} as JSON')
     try:

@@ -19,6 +19,15 @@ _WARM_UP_ROWS = (1, 16)
 _WARM_UP_LENGTH = 50
 """Longest sequence of the warm-up where the card names none."""
 
+_SLICE_EVENTS = 16_384
+_SLICE_PAIRS = 1 << 20
+"""Of events of one row, which attention holds all of."""
+
+
+def rows_of_a_slice(width: int) -> int:
+    """How many rows go through the graph at once, of sequences so wide."""
+    return max(1, min(_SLICE_EVENTS // max(1, width), _SLICE_PAIRS // max(1, width * width)))
+
 
 class Model:
     """A loaded model. `scores` may be called from several threads at once."""
@@ -39,8 +48,19 @@ class Model:
         self._check_against_card()
 
     def scores(self, arrays: dict[str, Array], outputs: list[str]) -> list[Array]:
-        """The named outputs for a batch; `arrays` holds every input of the card."""
-        return cast(list[Array], self._session.run(outputs, arrays))
+        """The named outputs for a batch; `arrays` holds every input of the card.
+
+        A large batch goes through the graph in slices, so that what the graph needs does not grow with it.
+        """
+        most = rows_of_a_slice(max((array.shape[1] for array in arrays.values() if array.ndim > 1), default=1))
+        rows = max((array.shape[0] for array in arrays.values() if array.ndim), default=1)
+        if rows <= most:
+            return cast(list[Array], self._session.run(outputs, arrays))
+        slices = [
+            cast(list[Array], self._session.run(outputs, {name: a[first : first + most] for name, a in arrays.items()}))
+            for first in range(0, rows, most)
+        ]
+        return [np.concatenate(parts) for parts in zip(*slices, strict=True)]
 
     def warm_up(self) -> None:
         """Answer made-up batches, small and larger, of short and long sequences, so that no user meets a cold kernel.

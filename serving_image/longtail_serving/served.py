@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from longtail_serving.infer_request import RequestReader
+from longtail_serving.limits import Limits
 from longtail_serving.model import Model
 
 
@@ -12,6 +13,7 @@ class Served:
 
     name: str
     version: str
+    limits: Limits
     model: Model | None = None
     reader: RequestReader | None = None
     draining: bool = False
@@ -19,7 +21,7 @@ class Served:
 
     def accept(self, model: Model) -> None:
         """From here on requests are answered by `model`."""
-        self.reader = RequestReader(model.card)
+        self.reader = RequestReader(model.card, self.limits)
         self.model = model
 
     @property

@@ -8,10 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any, cast
 
 import uvicorn
 
 from longtail_serving.application import application
+from longtail_serving.connection import Connections
+from longtail_serving.limits import Limits
+from longtail_serving.listening import allow_files_for, listening_socket
 from longtail_serving.metrics import Metrics
 from longtail_serving.model import Model
 from longtail_serving.model_source import fetch_model
@@ -36,6 +40,7 @@ class ServeOptions:
     model_name: str
     port: int
     threads: int
+    limits: Limits
 
 
 def serve(store: Store, options: ServeOptions) -> None:
@@ -44,23 +49,25 @@ def serve(store: Store, options: ServeOptions) -> None:
     metrics.model.info(
         {"name": options.model_name, "scenario": options.scenario, "version": options.version, "sha256": options.sha256}
     )
-    served = Served(options.model_name, options.version)
+    served = Served(options.model_name, options.version, options.limits)
+    allow_files_for(options.limits.connections)
+    port = listening_socket(options.port)
     with ThreadPoolExecutor(max(2, options.threads), thread_name_prefix="inference") as executor:
         config = uvicorn.Config(
-            application(served, metrics, executor),
-            host="0.0.0.0",
-            port=options.port,
+            application(served, metrics, executor, options.limits),
+            http=cast(Any, Connections(options.limits).connection),  # called as a class of protocols would be
+            ws="none",
             access_log=False,
             log_level="warning",
             lifespan="off",
             server_header=False,
-            timeout_keep_alive=65,  # longer than the idle timeout of most clients and proxies, so that they close first
+            timeout_keep_alive=cast(int, options.limits.idle_seconds),  # uvicorn's type: fractions work
             timeout_graceful_shutdown=FINISH_SECONDS,
         )
         server = DrainingServer(config, served)
         loading = _Loading(store, options, served, server)
         loading.start()
-        server.run()
+        server.run(sockets=[port])
     if loading.error is not None:
         raise loading.error
 
@@ -95,13 +102,13 @@ class _Loading(threading.Thread):
     def __init__(self, store: Store, options: ServeOptions, served: Served, server: DrainingServer) -> None:
         super().__init__(daemon=True, name="loading")
         self._store, self._options, self._served, self._server = store, options, served, server
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
 
     def run(self) -> None:
         started = time.monotonic()
         try:
             model = self._loaded()
-        except Exception as error:  # raised again in the main thread, which gives it an exit code
+        except BaseException as error:  # raised again in the main thread, which gives it an exit code
             self.error = error
             self._server.should_exit = True
             return

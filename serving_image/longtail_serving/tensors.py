@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longtail_api.store_objects import TensorSpec
-from longtail_serving.errors import RequestRefused
+from longtail_serving.errors import RequestRefused, RequestTooLarge
 
 Array = NDArray[Any]
 
@@ -26,11 +26,11 @@ def shape_words(shape: list[int]) -> str:
     return "[" + ", ".join(names.get(size, str(size)) for size in shape) + "]"
 
 
-def decode(spec: TensorSpec, tensor: dict[str, Any]) -> Array:
+def decode(spec: TensorSpec, tensor: dict[str, Any], most_rows: int) -> Array:
     """The array of one input; `tensor` is its JSON object, of which `name` is known to match.
 
     BYTES become objects of `str` (null: ""), FP32 float32 (null: NaN), INT64 int64. Data may be flat or nested, row
-    by row. Raises `RequestRefused` with the input's name and the reason.
+    by row. Raises `RequestRefused` with the input's name and the reason, `RequestTooLarge` beyond so many rows.
     """
     datatype = tensor.get("datatype")
     if datatype != spec.datatype:
@@ -40,6 +40,11 @@ def decode(spec: TensorSpec, tensor: dict[str, Any]) -> Array:
     if not isinstance(data, list):
         raise refused(spec, "data must be an array" if "data" in tensor else "data is missing")
     flat = _flat(spec, cast(list[Any], data), shape)
+    if spec.shape[:1] == [-1] and shape[0] > most_rows:
+        raise RequestTooLarge(
+            f"input {short_repr(spec.name)}: a batch of {shape[0]} rows; this server takes at most {most_rows} "
+            "(--max-rows): send smaller batches"
+        )
     return _READERS[spec.datatype](spec, flat).reshape(shape)
 
 

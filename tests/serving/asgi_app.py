@@ -12,12 +12,15 @@ import httpx
 
 from longtail_api.store_layout import model_key
 from longtail_serving.application import application
+from longtail_serving.limits import Limits
 from longtail_serving.metrics import Metrics
 from longtail_serving.model import Model
 from longtail_serving.served import Served
 from tests.serving.tiny_model import INPUTS, NAME, store_model
 
 Json = dict[str, Any]
+ROWS = 200
+LIMITS = Limits(body_bytes=100_000, rows=ROWS, values=5000)
 INFER = f"/v2/models/{NAME}/infer"
 SLOT, AGE = "context.slot", "profile.age"
 ITEM, PRICE, LENGTH = "behaviors.clicks.item", "behaviors.clicks.price", "behaviors.clicks:length"
@@ -29,25 +32,25 @@ class App:
     def __init__(self, served: Served, executor: ThreadPoolExecutor) -> None:
         self.served = served
         self.metrics = Metrics()
-        self._app = application(served, self.metrics, executor, most_body_bytes=100_000)
+        self._app = application(served, self.metrics, executor, served.limits)
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str) -> httpx.Response:
-        async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
-            async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
-                return await client.request(method, path, content=body, headers=headers)
+        return asyncio.run(self.ask(method, path, body, **headers))
 
-        return asyncio.run(send())
+    async def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> httpx.Response:
+        transport = httpx.ASGITransport(self._app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://server") as client:
+            return await client.request(method, path, content=body, headers=headers)
 
     def infer(self, content: object) -> httpx.Response:
         return self.request("POST", INFER, json.dumps(content).encode())
 
 
 @contextmanager
-def serving_app(folder: Path, onnx_bytes: bytes | None = None) -> Generator[App]:
+def serving_app(folder: Path, onnx_bytes: bytes | None = None, limits: Limits = LIMITS) -> Generator[App]:
     """The application with a model of tiny_model.py."""
     stored = store_model(folder, onnx_bytes=onnx_bytes)
-    served = Served(NAME, stored.version)
+    served = Served(NAME, stored.version, limits)
     served.accept(Model(folder / model_key(stored.card.scenario, stored.version), stored.card, threads=1))
     with ThreadPoolExecutor(2) as executor:
         yield App(served, executor)

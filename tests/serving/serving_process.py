@@ -40,15 +40,21 @@ class ServingProcess:
         self.process.send_signal(signal.SIGTERM)
 
     def wait_until_ready(self) -> None:
+        self._wait_for("ready")
+
+    def wait_until_live(self) -> None:
+        self._wait_for("live")
+
+    def _wait_for(self, health: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS
         while self.process.poll() is None and time.monotonic() < deadline:
             try:
-                if httpx.get(f"{self.url}/v2/health/ready", trust_env=False).status_code == 200:
+                if httpx.get(f"{self.url}/v2/health/{health}", trust_env=False).status_code == 200:
                     return
             except httpx.TransportError:
                 pass  # the port isn't open yet
             time.sleep(0.05)
-        raise AssertionError(f"not ready (exit code {self.process.poll()}):\n{self.log.read_text()}")
+        raise AssertionError(f"not {health} (exit code {self.process.poll()}):\n{self.log.read_text()}")
 
 
 def free_port() -> int:

@@ -1,19 +1,25 @@
 """What a valid request is: the server names the input and the reason, and answers 400, never 500."""
 
+import asyncio
 import json
+import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from longtail_serving.model import rows_of_a_slice
 from longtail_serving.served import Served
 from tests.serving.asgi_app import (
     AGE,
     INFER,
     ITEM,
     LENGTH,
+    LIMITS,
     PRICE,
+    ROWS,
     SLOT,
     App,
     Json,
@@ -98,7 +104,7 @@ def test_a_wrong_request_gets_400_with_the_inputs_name_and_the_reason(
         (b"\xff\xfe", "no JSON"),
         (b'{"inputs": [NaN]}', "NaN"),
         (b'{"inputs": [-Infinity]}', "Infinity"),
-        (b"[" * 50_000, "nested"),
+        (b"[" * 4_000, "nested"),
         (b"9" * 5_000, "no JSON"),
     ],
 )
@@ -108,8 +114,62 @@ def test_a_body_that_is_no_json_gets_400(app: App, body: bytes, reason: str):
     assert reason in response.json()["error"]
 
 
-def test_a_body_beyond_the_limit_gets_413(app: App):
-    assert app.request("POST", INFER, b" " * 100_001).status_code == 413
+@pytest.mark.parametrize(
+    ("body", "limit"),
+    [
+        (b" " * 100_001, "100000 bytes (--max-body-bytes)"),
+        (json.dumps(a_request(rows=ROWS + 1)).encode(), f"at most {ROWS} (--max-rows)"),
+        (b"[" + b"[]," * 3000 + b"[]]", "at most 5000 (--max-values)"),
+        (b"{" * 5001, "at most 5000 (--max-values)"),
+    ],
+    ids=["bytes", "rows", "values", "objects"],
+)
+def test_a_request_beyond_a_limit_gets_413_and_the_limit(app: App, body: bytes, limit: str):
+    response = app.request("POST", INFER, body)
+    assert response.status_code == 413
+    assert limit in response.json()["error"]
+
+
+def test_the_largest_batch_is_answered(app: App):
+    assert len(score(app.infer(a_request(rows=ROWS)))) == ROWS
+
+
+def test_a_batch_that_goes_through_the_graph_in_slices_scores_as_its_rows_do(app: App, monkeypatch: pytest.MonkeyPatch):
+    content = a_request(rows=20)
+    content["inputs"][1]["data"] = list(range(20))
+    whole = score(app.infer(content))
+    monkeypatch.setattr("longtail_serving.model._SLICE_EVENTS", 14)  # seven rows of two events
+    assert score(app.infer(content)) == pytest.approx(whole, abs=1e-6)
+
+
+@pytest.mark.parametrize(("width", "rows"), [(0, 16_384), (1, 16_384), (50, 327), (100, 104), (5000, 1)])
+def test_a_slice_is_bounded_in_events_and_in_what_attention_makes_of_them(width: int, rows: int):
+    assert rows_of_a_slice(width) == rows
+
+
+def test_a_server_that_would_refuse_the_next_request_says_that_it_is_not_ready(tmp_path: Path):
+    may_go_on = threading.Event()
+    with serving_app(tmp_path, limits=replace(LIMITS, requests=1)) as full:
+        model = full.served.model
+        assert model is not None
+        answer = model.scores
+        model.scores = lambda arrays, outputs: answer(arrays, outputs) if may_go_on.wait(20) else []
+
+        async def ask_meanwhile() -> tuple[list[int], str, int]:
+            under_way = asyncio.create_task(full.ask("POST", INFER, json.dumps(a_request()).encode()))
+            while "requests_in_flight 1.0" not in (await full.ask("GET", "/metrics")).text:
+                await asyncio.sleep(0.01)
+            paths = ("/v2/health/live", "/v2/health/ready", f"/v2/models/{NAME}/ready")
+            meanwhile = [(await full.ask("GET", path)).status_code for path in paths]
+            refused = await full.ask("POST", INFER, json.dumps(a_request()).encode())
+            may_go_on.set()
+            return [*meanwhile, refused.status_code], refused.json()["error"], (await under_way).status_code
+
+        statuses, reason, first = asyncio.run(ask_meanwhile())
+        assert statuses == [200, 503, 503, 503]
+        assert reason == "1 requests are under way already; ask again in a moment"
+        assert first == 200
+        assert full.request("GET", "/v2/health/ready").status_code == 200
 
 
 def test_binary_tensors_are_refused_by_name(app: App):
@@ -196,7 +256,7 @@ def test_health_and_server_metadata_answer(app: App):
 
 def test_a_model_that_is_still_loading_is_not_ready_and_says_so():
     with ThreadPoolExecutor(1) as executor:
-        loading = App(Served(NAME, "v3"), executor)
+        loading = App(Served(NAME, "v3", LIMITS), executor)
         assert loading.request("GET", "/v2/health/live").status_code == 200
         assert loading.request("GET", "/v2/health/ready").status_code == 503
         assert loading.request("GET", f"/v2/models/{NAME}").status_code == 503
