@@ -1,27 +1,41 @@
 {{- define "longtail.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 53 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
 {{- else -}}
-{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- $name := include "longtail.name" . -}}
 {{- if contains $name .Release.Name -}}
-{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- .Release.Name -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name $name | trunc 53 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 53 | regexFind ".*[a-z0-9]" -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 
+{{/* A parent chart may call this one by any alias of letters, digits, - and _; names of objects have less to choose from. */}}
+{{- define "longtail.name" -}}
+{{- if .Values.nameOverride -}}
+{{- .Values.nameOverride -}}
+{{- else -}}
+{{- .Chart.Name | lower | replace "_" "-" | trimAll "-" | trunc 53 | trimSuffix "-" | default "longtail" -}}
+{{- end -}}
+{{- end -}}
+
+{{/* A version as a label's value: `+` is legal in a version only, and 63 characters are all there may be. */}}
+{{- define "longtail.labelValue" -}}
+{{- regexReplaceAll "[^A-Za-z0-9_.-]" . "_" | regexFind "[A-Za-z0-9].*" | trunc 63 | regexFind ".*[A-Za-z0-9]" -}}
+{{- end -}}
+
 {{- define "longtail.selector" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "longtail.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
 {{- define "longtail.labels" -}}
 {{ include "longtail.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/version: {{ include "longtail.labelValue" .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+helm.sh/chart: {{ include "longtail.labelValue" (printf "%s-%s" .Chart.Name .Chart.Version) | quote }}
 {{- end -}}
 
 {{- define "longtail.serviceAccount" -}}
@@ -37,7 +51,34 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- if .image.digest -}}
 {{ .image.repository }}@{{ .image.digest }}
 {{- else -}}
-{{ .image.repository }}:{{ default .chart.AppVersion .image.tag }}
+{{ .image.repository }}:{{ default (.chart.AppVersion | replace "+" "_" | trunc 128) .image.tag }}
+{{- end -}}
+{{- end -}}
+
+{{/* What no schema can say of values. */}}
+{{- define "longtail.check" -}}
+{{- if and (hasKey .Values "enabled") (not .Values.enabled) -}}
+{{- fail "enabled: false is for a parent chart, whose dependency has `condition: longtail.enabled`; without it nothing is left out" -}}
+{{- end -}}
+{{- range $label := list "app.kubernetes.io/name" "app.kubernetes.io/instance" "app.kubernetes.io/component" -}}
+{{- if hasKey (default dict $.Values.operator.podLabels) $label -}}
+{{- fail (printf "operator.podLabels: %s is what the Deployment selects its pods by; leave it out" $label) -}}
+{{- end -}}
+{{- end -}}
+{{- $setBy := dict
+  "LONGTAIL_TRAINER_IMAGE" "image.trainer" "LONGTAIL_SERVING_IMAGE" "image.serving"
+  "LONGTAIL_IMAGE_PULL_POLICY" "image.pullPolicy" "LONGTAIL_LOG_LEVEL" "operator.logLevel"
+  "LONGTAIL_WORKERS" "operator.workers" "LONGTAIL_RESYNC_SECONDS" "operator.resyncSeconds"
+  "LONGTAIL_DRAIN_SECONDS" "operator.drainSeconds" -}}
+{{- $seen := dict -}}
+{{- range .Values.operator.env -}}
+{{- if hasKey $setBy .name -}}
+{{- fail (printf "operator.env: %s is what %s sets; set that" .name (get $setBy .name)) -}}
+{{- end -}}
+{{- if hasKey $seen .name -}}
+{{- fail (printf "operator.env: %s is there twice; leave one out" .name) -}}
+{{- end -}}
+{{- $_ := set $seen .name true -}}
 {{- end -}}
 {{- end -}}
 
