@@ -235,7 +235,7 @@ class GroupStepStatus(ApiModel):
     outcome: Literal["Succeeded", "Failed"] | None = None
     """How it ended. None: it is under way."""
     message: Annotated[str, Field(max_length=1024)] | None = None
-    """Why it failed."""
+    """Why it failed or, while it is under way, what holds it up."""
 
 
 class HeavyModelStatus(ApiModel):

@@ -1,17 +1,32 @@
 """Carrying out a plan: server-side apply of what should exist, removal of what should not, status, events."""
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from typing import cast
 
+from longtail_api.conditions import Reason
 from longtail_operator.clock import written
 from longtail_operator.identity import identity
 from longtail_operator.jobs import is_finished
 from longtail_operator.kube import KubeApi, KubeError, NamespaceEnding
-from longtail_operator.objects import Json, Key, annotations_of, is_deleting, key_of, owner_key, section, uid_of
+from longtail_operator.objects import (
+    Json,
+    Key,
+    annotations_of,
+    entries,
+    is_deleting,
+    is_of_our_group,
+    key_of,
+    owner_key,
+    section,
+    uid_of,
+)
 from longtail_operator.observer import Observer
+from longtail_operator.obstacles import Obstacle
 from longtail_operator.plan import Note
+from longtail_operator.pods import Trouble
 from longtail_operator.snapshot import Snapshot, is_ours
 
 log = logging.getLogger(__name__)
@@ -96,6 +111,31 @@ class Applier:
         self._observer.observe(put_right)
         log.info("changed %s", key)
 
+    async def carry_out(self, children: Iterable[Json], deletions: Iterable[Key]) -> dict[Key, Obstacle]:
+        """Have what should exist, and not what should not. By object: what the API server would not do.
+
+        One refusal keeps nothing else from being carried out, but for objects of the same name: without the
+        ConfigMap that it reads, a Job only waits. Raises what concerns no object: a server that can't be reached, a
+        namespace that ends, `Outdated`.
+        """
+        met: dict[Key, Obstacle] = {}
+        for wanted in children:
+            key = key_of(wanted)
+            if key.name in {other.name for other in met}:
+                continue
+            try:
+                await self.child(wanted)
+            except NameTaken as error:
+                met[key] = Obstacle(Trouble(Reason.INVALID_SPEC, str(error)), lasting=True)
+            except KubeError as error:
+                met[key] = _refusal(key, error, "is refused")
+        for key in deletions:
+            try:
+                await self.remove(key)
+            except KubeError as error:
+                met[key] = _refusal(key, error, "may not be removed")
+        return met
+
     async def remove(self, key: Key) -> None:
         """Remove a child, unless it is none of ours."""
         known = self._snapshot.get(key)
@@ -131,6 +171,14 @@ class Applier:
         )
 
 
+def _refusal(key: Key, error: KubeError, what: str) -> Obstacle:
+    """What the API server says to a request for one object. Raises `error` where that is nothing about the object."""
+    if isinstance(error, NamespaceEnding) or error.status in (0, 401):
+        raise error
+    log.warning("%s %s: %s", key, what, error)
+    return Obstacle(Trouble(Reason.REFUSED, f"{key.kind} {key.name} {what} by the API server: {error.message}"))
+
+
 def _require_ours(known: Json, wanted: Json) -> None:
     owner = owner_key(known)
     if not is_ours(known) or (owner is not None and owner != owner_key(wanted)):
@@ -153,16 +201,29 @@ def difference(known: Json, wanted: Json) -> Json | None:
     if wanted["kind"] not in ("Job", "ConfigMap") or (wanted["kind"] == "ConfigMap" and not wanted.get("immutable")):
         marked = _marked(wanted)
         same = annotations_of(known).get(APPLIED_ANNOTATION) == annotations_of(marked)[APPLIED_ANNOTATION]
-        return None if same and covers(known, marked) else marked
+        return None if same and _has_owners(known, wanted) and covers(known, _ownerless(marked)) else marked
     patch: Json = {}
-    own = {name: wanted["metadata"][name] for name in ("labels", "annotations", "ownerReferences")}
-    if not covers(known["metadata"], own):
-        patch["metadata"] = own
+    own = {name: wanted["metadata"][name] for name in ("labels", "annotations")}
+    if not (covers(known["metadata"], own) and _has_owners(known, wanted)):
+        # A merge replaces the whole list, and others may have put their references into it.
+        theirs = [one for one in entries(known, "metadata", "ownerReferences") if not is_of_our_group(one)]
+        patch["metadata"] = {**own, "ownerReferences": [*theirs, *wanted["metadata"]["ownerReferences"]]}
     if wanted["kind"] == "Job" and not is_finished(known):
         suspend = bool(section(wanted, "spec").get("suspend"))
         if bool(section(known, "spec").get("suspend")) != suspend:
             patch["spec"] = {"suspend": suspend}
     return patch or None
+
+
+def _has_owners(known: Json, wanted: Json) -> bool:
+    """Is every wanted owner among those that the child has?"""
+    found = entries(known, "metadata", "ownerReferences")
+    return all(any(covers(one, owner) for one in found) for owner in entries(wanted, "metadata", "ownerReferences"))
+
+
+def _ownerless(wanted: Json) -> Json:
+    metadata = {name: value for name, value in wanted["metadata"].items() if name != "ownerReferences"}
+    return {**wanted, "metadata": metadata}
 
 
 def covers(known: object, wanted: object) -> bool:

@@ -21,6 +21,9 @@ CONFIG_FOLDER = "/etc/longtail"
 CONFIG_FILE = f"{CONFIG_FOLDER}/config.json"
 CA_FILE = f"{CONFIG_FOLDER}/ca.crt"
 USER_ID = 65532
+TRAINER, SERVER, CHECKER = "trainer", "server", "checker"
+OWN_CONTAINERS = frozenset({TRAINER, SERVER, CHECKER})
+"""Names of the containers that do the work; any other one in a pod was put there by somebody else."""
 _OWNER_LABELS = {SCENARIO: SCENARIO_LABEL, HEAVY_MODEL: HEAVY_MODEL_LABEL, SEARCH: SEARCH_LABEL}
 
 
@@ -104,7 +107,8 @@ def container(
         "args": arguments,
         "env": [{"name": "HOME", "value": "/tmp"}, *credentials_environment(secret)],
         "volumeMounts": mounts,
-        "terminationMessagePolicy": "File",
+        # A death that left no message still has the last lines of its log.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,

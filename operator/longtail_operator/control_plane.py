@@ -10,6 +10,7 @@ from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
 from longtail_operator import event_source, http_endpoint, metrics
 from longtail_operator.apply import Applier
 from longtail_operator.feedback import Folding
+from longtail_operator.hearing import Hearing
 from longtail_operator.kube import KubeApi, KubeError, NamespaceEnding
 from longtail_operator.liveness import Liveness
 from longtail_operator.objects import OWN_KINDS, WATCHED_KINDS, Json, Key
@@ -45,7 +46,7 @@ class ControlPlane:
         removal = Removal(api, self.snapshot, self.applier, self.observer, self.hub, self.report, now)
         self.reconciler = Reconciler(
             self.snapshot, self.queue, self.applier, self.hub, self.folding, removal, self.retention, self.report,
-            settings, now,
+            settings, Hearing(api), now,
         )  # fmt: skip
         self.liveness = Liveness(settings.namespaces, asyncio.get_running_loop().time)
         self.listed = False

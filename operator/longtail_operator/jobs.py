@@ -6,23 +6,36 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
-from longtail_api.conditions import Reason
+from longtail_api.conditions import MESSAGE_LIMIT, Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import IDENTITY_ANNOTATION
 from longtail_api.run_config import PERMANENT_EXIT_CODES, StepConfig
 from longtail_api.shared_specs import Resources, Storage, Trainer, TrainerOverrides
 from longtail_api.store_objects import Termination
 from longtail_operator import pods as pod_words
-from longtail_operator.children import CONFIG_FILE, child, container, labels, owner_annotation, pod_spec, store_address
+from longtail_operator.children import (
+    CONFIG_FILE,
+    TRAINER,
+    child,
+    container,
+    labels,
+    owner_annotation,
+    pod_spec,
+    store_address,
+)
 from longtail_operator.clock import read
-from longtail_operator.objects import Json, is_deleting, key_of, section
+from longtail_operator.held_up import held_up
+from longtail_operator.objects import Json, is_deleting, key_of, section, uid_of
+from longtail_operator.pods import Trouble
 from longtail_operator.ranks import Ranks, environment, fitting, gpus, headless_service, indexed
 from longtail_operator.settings import Settings
+from longtail_operator.status import shortened
 
 QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
-_CONTAINER = "trainer"
 LOST_MESSAGE_AFTER = timedelta(seconds=30)
 """A Job and its pod are watched apart: the pod's last message may arrive after the Job's end."""
+NO_POD_AFTER = timedelta(seconds=30)
+"""How long a Job may be without a pod before its condition says so."""
 AWAITING_WORDS = "waiting for the termination message"
 
 
@@ -100,7 +113,7 @@ def job(
     pod_labels = labels(place.owner, step, more_labels)
     ranks = place.ranks(step)
     work = container(
-        _CONTAINER,
+        TRAINER,
         trainer.image or place.settings.trainer_image,
         place.settings.image_pull_policy,
         [step, "--config", CONFIG_FILE],
@@ -131,7 +144,7 @@ def job(
                 {
                     "action": "FailJob",
                     "onExitCodes": {
-                        "containerName": _CONTAINER,
+                        "containerName": TRAINER,
                         "operator": "In",
                         "values": sorted(int(code) for code in PERMANENT_EXIT_CODES),
                     },
@@ -166,8 +179,11 @@ def is_finished(item: Json) -> bool:
     return bool(conditions_of(item).keys() & {"Complete", "Failed"})
 
 
-def judge(found: Json | None, pods: list[Json], now: datetime) -> JobState:
-    """The state of a step's Job, given all pods of its owner.
+def judge(found: Json | None, pods: list[Json], now: datetime, heard: Mapping[str, Trouble] | None = None) -> JobState:
+    """The state of a step's Job, given all pods of its owner. heard: by uid, what events say of Job and pods.
+
+    Succeeded or Failed also where the step's own container has ended and another one, which somebody put into its pod,
+    keeps the pod and with it the Job from ending.
 
     Lost: it succeeded, but its pod went before anybody read the termination message. Run again, the step finds
     its result in the store and ends at once. A Job whose pod may still say how it ended counts as under way.
@@ -192,15 +208,50 @@ def judge(found: Json | None, pods: list[Json], now: datetime) -> JobState:
         if may_still_say_why(holding["Failed"], own, now):
             return JobState("Running", Reason.RUNNING, AWAITING_WORDS)
         return _failed(found, holding["Failed"], own)
-    trouble = pod_words.not_starting(own)
+    beside = pod_words.outlived(own, now)
+    if beside is not None:
+        return _outlived(found, own, beside)
+    trouble = held_up(own, now, heard) or _without_pods(found, own, now, heard or {})
     if trouble is not None:
         return JobState("Running", trouble.reason, trouble.message)
-    attempts = int(section(found, "status").get("failed") or 0)
+    # A disruption is not counted by the Job, and is an attempt all the same.
+    ended = [pod for pod in own if section(pod, "status").get("phase") == "Failed"]
+    attempts = max(int(section(found, "status").get("failed") or 0), len(ended))
     if attempts:
-        words = pod_words.last_words(own)
+        words = pod_words.last_words(ended or own)
         said = f": {words.message}" if words else ""
         return JobState("Running", Reason.RUNNING, f"attempt {attempts + 1}; the last one failed{said}")
     return JobState("Running", Reason.RUNNING, f"Job {found['metadata']['name']} is under way")
+
+
+def wants_pods(job: Json, pods: list[Json]) -> bool:
+    """Whether a Job that is under way has fewer pods, of those it is given here, than should run."""
+    spec = section(job, "spec")
+    if is_finished(job) or is_deleting(job) or spec.get("suspend"):
+        return False
+    return sum(not pod_words.is_over(pod) for pod in pods) < int(spec.get("parallelism") or 1)
+
+
+def _without_pods(job: Json, pods: list[Json], now: datetime, heard: Mapping[str, Trouble]) -> Trouble | None:
+    """Why a Job has no pod: quota, Pod Security, a missing account or class stand in its events alone."""
+    if not wants_pods(job, pods):
+        return None
+    name, words = job["metadata"]["name"], heard.get(uid_of(job))
+    if words is not None:
+        return Trouble(Reason.REFUSED, f"Job {name} can't make its pod ({words.reason}): {words.message}")
+    since = section(job, "status").get("startTime") or section(job, "metadata").get("creationTimestamp")
+    if pods or since is None or now - read(str(since)) < NO_POD_AFTER:
+        return None
+    return Trouble(Reason.PENDING, f"Job {name} has no pod since {since}, and no event says why")
+
+
+def _outlived(job: Json, pods: list[Json], beside: str) -> JobState:
+    said = pod_words.termination(pods[-1:])
+    if said is not None and said.status == "Succeeded" and said.result_sha256:
+        return JobState("Succeeded", Reason.SUCCEEDED, said.message, said)
+    words = pod_words.last_words(pods[-1:]) or Trouble(Reason.STEP_FAILED, "the step ended without a result")
+    kept = f"; container {beside} of its pod runs on, so that Job {job['metadata']['name']} can't try again"
+    return JobState("Failed", words.reason, shortened(words.message, MESSAGE_LIMIT - len(kept)) + kept)
 
 
 def may_still_say_why(failed: Json, pods: list[Json], now: datetime) -> bool:

@@ -22,11 +22,12 @@ MERGE = "application/merge-patch+json"
 class KubeError(Exception):
     """The API server refused a request, or did not answer (status 0)."""
 
-    def __init__(self, status: int, reason: str, message: str) -> None:
-        super().__init__(f"{status} {reason}: {message}")
+    def __init__(self, status: int, reason: str, message: str, request: str = "") -> None:
+        super().__init__(f"{status} {reason}: " + (f"{request}: " if request else "") + message)
         self.status = status
         self.reason = reason
         self.message = message
+        """In the server's own words, or those of whom it asked: a webhook, a policy, a quota."""
 
 
 class NamespaceEnding(KubeError):
@@ -36,7 +37,12 @@ class NamespaceEnding(KubeError):
 class KubeApi(Protocol):
     """What the operator asks of an API server. Every call raises `KubeError`."""
 
-    async def list(self, kind: str, namespace: str | None, selector: str | None = None) -> list[Json]: ...
+    async def list(
+        self, kind: str, namespace: str | None, selector: str | None = None, fields: str | None = None
+    ) -> list[Json]:
+        """selector, fields: what labels and fields must be."""
+        ...
+
     async def get(self, key: Key) -> Json | None:
         """None where there is none."""
         ...
@@ -79,11 +85,15 @@ class HttpKubeApi:
     async def close(self) -> None:
         await self._client.close()
 
-    async def list(self, kind: str, namespace: str | None, selector: str | None = None) -> list[Json]:
+    async def list(
+        self, kind: str, namespace: str | None, selector: str | None = None, fields: str | None = None
+    ) -> list[Json]:
         found: list[Json] = []
         query = {"limit": str(_PAGE)}
         if selector:
             query["labelSelector"] = selector
+        if fields:
+            query["fieldSelector"] = fields
         resource = RESOURCES[kind]
         while True:
             page = await self.request("GET", resource.path(namespace), query)
@@ -165,7 +175,7 @@ def _refusal(status: int, text: bytes, request: str) -> KubeError:
         said = {}
     message = said.get("message") or text[:500].decode(errors="replace")
     kind = NamespaceEnding if _of_an_ending_namespace(status, said) else KubeError
-    return kind(status, str(said.get("reason") or "Refused"), f"{request}: {message}")
+    return kind(status, str(said.get("reason") or "Refused"), str(message), request)
 
 
 def _of_an_ending_namespace(status: int, said: Json) -> bool:

@@ -92,9 +92,14 @@ def is_deleting(item: Json) -> bool:
 def owner_reference(item: Json) -> Json | None:
     """The reference to the resource of ours that controls `item`."""
     for reference in cast(list[Json], section(item, "metadata").get("ownerReferences") or []):
-        if reference.get("controller") and str(reference.get("apiVersion", "")).startswith(f"{GROUP}/"):
+        if reference.get("controller") and is_of_our_group(reference):
             return reference
     return None
+
+
+def is_of_our_group(reference: Json) -> bool:
+    """Does an owner reference name a resource of ours?"""
+    return str(reference.get("apiVersion", "")).startswith(f"{GROUP}/")
 
 
 def owner_key(item: Json) -> Key | None:

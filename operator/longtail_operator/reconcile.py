@@ -12,8 +12,9 @@ from longtail_api.conditions import Condition, ConditionType, Reason
 from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.store_objects import ModelCard
 from longtail_operator import metrics
-from longtail_operator.apply import Applier, NameTaken, Outdated
+from longtail_operator.apply import Applier, Outdated
 from longtail_operator.feedback import Folding, feedback_of
+from longtail_operator.hearing import Hearing, look_again
 from longtail_operator.kube import KubeError, NamespaceEnding
 from longtail_operator.notes import notes_of
 from longtail_operator.objects import (
@@ -28,10 +29,13 @@ from longtail_operator.objects import (
     key_of,
     section,
 )
+from longtail_operator.obstacles import Obstacles
+from longtail_operator.own_status import StatusUnreadable
 from longtail_operator.plan import Note, Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import plan_search, running_progress_key, search_of
 from longtail_operator.plans.methods import method_of
+from longtail_operator.plans.observed import Said
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import STORE_RETRY_SECONDS, HeavyModelView, Membership, ScenarioWorld
 from longtail_operator.pods import Trouble
@@ -42,13 +46,20 @@ from longtail_operator.snapshot import Snapshot, heavy_model_key
 from longtail_operator.status import Conditions
 from longtail_operator.store_hub import StoreHub
 from longtail_operator.work_queue import WorkQueue
-from longtail_operator.worlds import SpecInvalid, heavy_model_view, heavy_model_world, scenario_world, search_world
+from longtail_operator.worlds import (
+    SpecInvalid,
+    family,
+    heavy_model_view,
+    heavy_model_world,
+    scenario_world,
+    search_world,
+)
 from longtail_store import StoreError
 
 log = logging.getLogger(__name__)
 Now = Callable[[], datetime]
-_TAKEN_SECONDS = 15.0
-"""How often it is looked whether a taken name is free."""
+_BEGINNING = 200
+"""So many characters of what is refused show whether a condition tells it; the rest may be cut off there."""
 
 
 def utc_now() -> datetime:
@@ -61,7 +72,7 @@ class Reconciler:
     def __init__(
         self, snapshot: Snapshot, queue: WorkQueue[Key], applier: Applier, hub: StoreHub, folding: Folding,
         removal: Removal, retention: Retention, report: Callable[[Json, Note], None], settings: Settings,
-        now: Now = utc_now,
+        hearing: Hearing, now: Now = utc_now,
     ) -> None:  # fmt: skip
         self._snapshot = snapshot
         self._queue = queue
@@ -73,7 +84,8 @@ class Reconciler:
         self._report = report
         self._settings = settings
         self._now = now
-        self._taken: dict[Key, str] = {}
+        self._obstacles = Obstacles()
+        self._hearing = hearing
         self._claimed: set[Key] = set()
         self._by_kind: dict[str, Callable[[Json], Awaitable[None]]] = {
             SCENARIO: self._scenario,
@@ -119,7 +131,8 @@ class Reconciler:
         """Have the world as the resource asks. Raises `Outdated`, `KubeError`, `StoreError`."""
         raw = self._snapshot.get(key)
         if raw is None:
-            self._taken.pop(key, None)
+            self._obstacles.forget(key)
+            self._hearing.forget(key)
             if key.kind == HEAVY_MODEL:
                 self._hub.forget(key)
             return
@@ -133,14 +146,25 @@ class Reconciler:
             return
         try:
             await self._by_kind[key.kind](raw)
-        except SpecInvalid as error:
+        except (SpecInvalid, StatusUnreadable) as error:
             await self._not_ready(raw, str(error))
+
+    async def _said(self, key: Key) -> Said:
+        """What the cluster says against the children of `key`, and when to ask it again."""
+        children, pods = family(self._snapshot, key)
+        heard = await self._hearing.of(key, children, pods, self._now())
+        again = look_again(children, pods, self._now())
+        if again is not None:
+            self._queue.add_after(key, again)
+        return Said(self._obstacles.told(key), heard)
 
     async def _scenario(self, raw: Json) -> None:
         heavy_key = heavy_model_key(raw)
+        said = await self._said(key_of(raw))
+        raw = self._snapshot.get(key_of(raw)) or raw
         state = self._hub.known(heavy_key)
         heavy_model = heavy_model_view(self._snapshot, heavy_key, state.view if state else None)
-        world = self._scenario_world(raw, heavy_model)
+        world = self._scenario_world(raw, heavy_model, said)
         if heavy_model is not None:
             card, last_run = None, 0
             pinned = world.spec.serving.pinned_version if world.spec.serving else None
@@ -150,7 +174,7 @@ class Reconciler:
                 last_run = await self._hub.last_run(heavy_key, heavy_model.spec, world.store_key)
             memberships = await self._memberships(world, heavy_model)
             raw = self._snapshot.get(world.key) or raw
-            world = self._scenario_world(raw, heavy_model, card, last_run, memberships)
+            world = self._scenario_world(raw, heavy_model, said, card, last_run, memberships)
         plan = plan_scenario(world, self._now())
         # Before the status says that the run has adapted: a round of feedback must not end without it.
         step = method_of(heavy_model.spec).feedback_step if heavy_model is not None else None
@@ -168,11 +192,19 @@ class Reconciler:
             self._queue.add_after(heavy_key, 0.5)
 
     def _scenario_world(
-        self, raw: Json, heavy_model: HeavyModelView | None, card: ModelCard | Trouble | None = None,
+        self, raw: Json, heavy_model: HeavyModelView | None, said: Said, card: ModelCard | Trouble | None = None,
         last_run: int | Trouble = 0, memberships: Mapping[str, Membership] | None = None,
     ) -> ScenarioWorld:  # fmt: skip
         return scenario_world(
-            raw, heavy_model, self._snapshot, self._settings, card, frozenset(self._claimed), last_run, memberships
+            raw,
+            heavy_model,
+            self._snapshot,
+            self._settings,
+            card,
+            frozenset(self._claimed),
+            last_run,
+            memberships,
+            said,
         )
 
     async def _memberships(self, world: ScenarioWorld, heavy_model: HeavyModelView) -> dict[str, Membership]:
@@ -197,11 +229,12 @@ class Reconciler:
         # Parsed first: a store that is asked with an invalid spec would only say so less clearly.
         world = heavy_model_world(raw, self._snapshot, self._settings, None)
         view = await self._hub.view(world.spec, store_owner(raw), annotations_of(raw).get(ADOPT_ANNOTATION))
+        said = await self._said(world.key)
         current = self._snapshot.get(world.key)
         if current is None:
             return
         folding = self._folding.is_under_way(world.key)
-        world = heavy_model_world(current, self._snapshot, self._settings, view, folding)
+        world = heavy_model_world(current, self._snapshot, self._settings, view, folding, said)
         plan = plan_heavy_model(world, self._now())
         if plan.refresh_store:
             self._hub.mark_stale(world.key)
@@ -224,8 +257,9 @@ class Reconciler:
     async def _search(self, raw: Json) -> None:
         world = search_world(raw, self._snapshot, self._settings)
         progress = await self._progress(raw) if any(item["kind"] == "Job" for item in world.children) else None
+        said = await self._said(world.key)
         raw = self._snapshot.get(world.key) or raw
-        world = search_world(raw, self._snapshot, self._settings, progress)
+        world = search_world(raw, self._snapshot, self._settings, progress, said)
         await self._carry_out(raw, world.status.to_json_dict(), plan_search(world, self._now()))
 
     async def _progress(self, raw: Json) -> float | None:
@@ -245,56 +279,64 @@ class Reconciler:
         return min(max(float(fraction), 0.0), 1.0) if isinstance(fraction, int | float) else None
 
     async def _carry_out(self, raw: Json, before: Json, plan: Plan) -> None:
-        key = Key(raw["kind"], raw["metadata"]["namespace"], raw["metadata"]["name"])
-        status = plan.status
-        if key in self._taken:
-            status = _with_obstacle(before, status, self._taken[key], self._now())
+        key = key_of(raw)
+        status = _with_untold(before, plan.status, self._obstacles.told(key).values(), self._now())
         if status != before:
-            await self._applier.status(raw, status)
+            await self._write(raw, status)
         # Told as soon as it holds: whatever becomes of the children, the next decision finds this status as it is.
         self._tell(raw, (*plan.notes, *notes_of(before, status)))
         if plan.requeue_after is not None:
             self._queue.add_after(key, plan.requeue_after)
-        taken: list[str] = []
-        for wanted in plan.children:
-            try:
-                await self._applier.child(wanted)
-            except NameTaken as error:
-                taken.append(str(error))
-        for unwanted in plan.deletions:
-            await self._applier.remove(unwanted)
-        self._remember_taken(key, taken)
+        obstacles = await self._applier.carry_out(plan.children, plan.deletions)
+        again = self._obstacles.settle(key, obstacles)
+        if again is not None:
+            self._queue.add_after(key, again)
+
+    async def _write(self, raw: Json, status: Json) -> None:
+        """Write the status. What refuses it can be told by an event alone."""
+        try:
+            await self._applier.status(raw, status)
+        except NamespaceEnding:
+            raise
+        except KubeError as error:
+            if error.status:
+                self._report(
+                    raw, Note("Warning", Reason.REFUSED, f"the API server refuses the status: {error.message}")
+                )
+            raise
 
     def _tell(self, raw: Json, notes: Iterable[Note]) -> None:
         for note in notes:
             self._report(raw, note)
             log.info("%s: %s", note.reason, note.message, extra={"key": str(key_of(raw))})
 
-    def _remember_taken(self, key: Key, taken: list[str]) -> None:
-        """The plan knows only of children that are ours; what stands in their way is said in the next status."""
-        said = "; ".join(taken)
-        if said != self._taken.get(key, ""):
-            self._taken[key] = said
-            self._queue.add(key)
-        if taken:
-            self._queue.add_after(key, _TAKEN_SECONDS)
-        else:
-            self._taken.pop(key, None)
-
     async def _not_ready(self, raw: Json, message: str) -> None:
         """The status of a resource that can't be decided about: everything else of it stays."""
-        before = section(raw, "status")
-        after = {**before, "observedGeneration": int(raw["metadata"].get("generation", 0))}
-        after = _with_obstacle(before, after, message, self._now())
-        if after != before:
-            await self._applier.status(raw, after)
-            self._tell(raw, notes_of(before, after))
+        metadata, before = raw["metadata"], section(raw, "status")
+        conditions = [one for one in entries(before, "conditions") if one.get("type") in frozenset(ConditionType)]
+        known = {**before, "conditions": conditions}
+        after = {**known, "observedGeneration": int(metadata.get("generation", 0))}
+        after = _with_obstacle(known, after, Trouble(Reason.INVALID_SPEC, message), self._now())
+        if after != known:
+            await self._write(raw, after)
+            self._tell(raw, notes_of(known, after))
 
 
-def _with_obstacle(before: Json, status: Json, message: str, now: datetime) -> Json:
+def _with_untold(before: Json, status: Json, troubles: Iterable[Trouble], now: datetime) -> Json:
+    """`status`; Ready=False where the plan has put what the API server refuses into no condition of its own."""
+    told = " ".join(condition.get("message", "") for condition in entries(status, "conditions"))
+    untold = [trouble for trouble in troubles if trouble.message[:_BEGINNING] not in told]
+    if not untold:
+        return status
+    together = Trouble(untold[0].reason, "; ".join(trouble.message for trouble in untold))
+    return _with_obstacle(before, status, together, now)
+
+
+def _with_obstacle(before: Json, status: Json, trouble: Trouble, now: datetime) -> Json:
     """`status` with Ready=False for a reason that its plan does not know."""
-    previous = [Condition.model_validate(condition) for condition in entries(before, "conditions")]
+    ready = [condition for condition in entries(before, "conditions") if condition.get("type") == ConditionType.READY]
+    previous = [Condition.model_validate(condition, extra="ignore") for condition in ready]
     conditions = Conditions(previous, int(status.get("observedGeneration") or 0), now)
-    conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, message)
+    conditions.set(ConditionType.READY, False, trouble.reason, trouble.message)
     others = [condition for condition in entries(status, "conditions") if condition["type"] != ConditionType.READY]
     return {**status, "conditions": [*others, *(condition.to_json_dict() for condition in conditions.ordered())]}

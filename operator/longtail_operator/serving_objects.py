@@ -1,8 +1,10 @@
 """The Kubernetes objects of serving: a Deployment per light version, the Services, the disruption budget, the check."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from longtail_api.conditions import Reason
 from longtail_api.data_schema import LabelColumn
 from longtail_api.labels import (
     IDENTITY_ANNOTATION,
@@ -14,9 +16,12 @@ from longtail_api.labels import (
 )
 from longtail_api.scenario import Serving
 from longtail_api.shared_specs import Resources, Scheduling, Storage
-from longtail_operator.children import CA_FILE, child, container, labels, owner_annotation, pod_spec
-from longtail_operator.identity import child_base, label_value
-from longtail_operator.objects import Json, section
+from longtail_operator.children import CA_FILE, CHECKER, SERVER, child, container, labels, owner_annotation, pod_spec
+from longtail_operator.held_up import held_up
+from longtail_operator.identity import candidate_name, child_base, label_value
+from longtail_operator.jobs import conditions_of
+from longtail_operator.objects import Json, section, uid_of
+from longtail_operator.pods import Trouble, is_over, last_words
 from longtail_operator.settings import Settings
 
 SERVING = "serving"
@@ -50,7 +55,8 @@ class ServingPlace:
 
     @property
     def candidate_service_name(self) -> str:
-        return f"{child_base(self.name)}-candidate"
+        """No other Scenario's Service has it: see `identity.child_base`."""
+        return candidate_name(self.name, uid_of(self.owner))
 
     def deployment_name(self, version: str) -> str:
         return f"{child_base(self.name)}-{version}"
@@ -90,7 +96,7 @@ def deployment(place: ServingPlace, version: str, sha256: str) -> Json:
     """One light version, pinned by its hash. Its pods are ready once the model is verified and warmed up."""
     probe = {"path": "/v2/health/ready", "port": "http"}
     server = container(
-        "server",
+        SERVER,
         place.settings.serving_image,
         place.settings.image_pull_policy,
         [
@@ -194,7 +200,7 @@ def check_job(
     if stable is not None:
         flags += [f"--stable-url={place.address(place.service_name)}", f"--stable={stable}"]
     checker = container(
-        "checker", place.settings.serving_image, place.settings.image_pull_policy, flags, Resources(), place.secret,
+        CHECKER, place.settings.serving_image, place.settings.image_pull_policy, flags, Resources(), place.secret,
         config_map=place.trust_name is not None,
     )  # fmt: skip
     pod = pod_spec([checker], Scheduling(), None, None, place.trust_name)
@@ -224,6 +230,18 @@ def is_available(item: Json | None, replicas: int) -> bool:
         and int(status.get("updatedReplicas") or 0) >= replicas
         and int(status.get("availableReplicas") or 0) >= replicas
     )
+
+
+def not_answering(
+    item: Json | None, pods: list[Json], now: datetime, heard: Mapping[str, Trouble] | None = None
+) -> Trouble | None:
+    """Why a Deployment's pods do not answer; None where nothing is known to be wrong. heard: see `held_up`."""
+    failure = conditions_of(item).get("ReplicaFailure") if item is not None else None
+    if item is not None and failure is not None:
+        words = failure.get("message") or "no word of why"
+        said = f"Deployment {item['metadata']['name']} can't make its pods ({failure.get('reason')}): {words}"
+        return Trouble(Reason.REFUSED, said)
+    return held_up(pods, now, heard) or last_words([pod for pod in pods if not is_over(pod)])
 
 
 def answers(item: Json | None) -> bool:

@@ -29,6 +29,7 @@ def trimmed(item: Json) -> Json:
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": metadata,
+        "spec": {"nodeName": section(item, "spec").get("nodeName")},
         "status": section(item, "status"),
     }
 

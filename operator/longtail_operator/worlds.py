@@ -12,7 +12,9 @@ from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_objects import ModelCard
 from longtail_operator.gate import is_admitted
 from longtail_operator.objects import SCENARIO, Json, Key, is_deleting, key_of, section
+from longtail_operator.own_status import StatusUnreadable, own_status
 from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
+from longtail_operator.plans.observed import SILENCE, Said
 from longtail_operator.plans.scenario_world import HeavyModelView, Membership, ScenarioWorld
 from longtail_operator.plans.search_world import SearchWorld
 from longtail_operator.pods import Trouble
@@ -21,7 +23,7 @@ from longtail_operator.snapshot import Snapshot, heavy_model_key
 
 
 class SpecInvalid(Exception):
-    """The user must act: the spec got past admission (an older CRD, perhaps) and is not what it should be."""
+    """The user must act: the spec got past admission (another CRD, perhaps) and is not what it should be."""
 
 
 Spec = TypeVar("Spec", bound=ApiModel)
@@ -35,7 +37,7 @@ def _parsed(model: type[Spec], raw: Json) -> Spec:
         raise SpecInvalid(f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def _family(snapshot: Snapshot | None, key: Key) -> tuple[list[Json], list[Json]]:
+def family(snapshot: Snapshot | None, key: Key) -> tuple[list[Json], list[Json]]:
     """The children of a resource, and apart from them the pods; none without `snapshot`."""
     found = snapshot.children(key) if snapshot is not None else []
     return [item for item in found if item["kind"] != "Pod"], [item for item in found if item["kind"] == "Pod"]
@@ -48,24 +50,24 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
         return None
     try:
         spec = _parsed(HeavyModelSpec, raw)
-    except SpecInvalid as error:
+        status = own_status(HeavyModelStatus, raw)
+    except (SpecInvalid, StatusUnreadable) as error:
         raise SpecInvalid(f"HeavyModel {key.name}: {error}") from None
     read = store is not None and store.trouble is None and store.head is not None
-    status = HeavyModelStatus.model_validate(section(raw, "status"))
     return HeavyModelView(key, spec, status, store.pool if store is not None and read else None)
 
 
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
     card: ModelCard | Trouble | None = None, claimed: frozenset[Key] = frozenset(), last_run: int | Trouble = 0,
-    memberships: Mapping[str, Membership] | None = None,
+    memberships: Mapping[str, Membership] | None = None, said: Said = SILENCE,
 ) -> ScenarioWorld:  # fmt: skip
     """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`.
 
     claimed: other Scenarios that were just given a place among maxConcurrentRuns.
     """
     key = key_of(raw)
-    children, pods = _family(snapshot, key)
+    children, pods = family(snapshot, key)
     spec = _parsed(ScenarioSpec, raw)
     admitted = True
     if snapshot is not None and heavy_model is not None:
@@ -74,11 +76,12 @@ def scenario_world(
     return ScenarioWorld(
         raw=raw,
         spec=spec,
-        status=ScenarioStatus.model_validate(section(raw, "status")),
+        status=own_status(ScenarioStatus, raw),
         heavy_model=heavy_model,
         children=children,
         pods=pods,
         settings=settings,
+        said=said,
         admitted=admitted,
         pinned_card=card,
         last_run=last_run,
@@ -87,50 +90,60 @@ def scenario_world(
 
 
 def heavy_model_world(
-    raw: Json, snapshot: Snapshot, settings: Settings, store: StoreView | None, folding: bool = False
-) -> HeavyModelWorld:
+    raw: Json, snapshot: Snapshot, settings: Settings, store: StoreView | None, folding: bool = False,
+    said: Said = SILENCE,
+) -> HeavyModelWorld:  # fmt: skip
     """The world of a HeavyModel. Raises `SpecInvalid`."""
     key = key_of(raw)
     spec = _parsed(HeavyModelSpec, raw)
     allowed = {key.namespace, *spec.allowed_namespaces}
     scenarios: list[ScenarioWorld] = []
+    unreadable: list[Json] = []
     for scenario in snapshot.scenarios(key):
         if key_of(scenario).namespace not in allowed or is_deleting(scenario):
             continue
         try:
             scenarios.append(scenario_world(scenario, None, None, settings))
-        except SpecInvalid:
-            continue  # it says so itself
-    children, pods = _family(snapshot, key)
+        except (SpecInvalid, StatusUnreadable):
+            unreadable.append(scenario)  # it says so itself
+    children, pods = family(snapshot, key)
     return HeavyModelWorld(
         raw=raw,
         spec=spec,
-        status=HeavyModelStatus.model_validate(section(raw, "status")),
+        status=own_status(HeavyModelStatus, raw),
         scenarios=scenarios,
+        unreadable=unreadable,
         children=children,
         pods=pods,
         settings=settings,
+        said=said,
         store=store,
         folding=folding,
     )
 
 
-def search_world(raw: Json, snapshot: Snapshot, settings: Settings, progress: float | None = None) -> SearchWorld:
+def search_world(
+    raw: Json, snapshot: Snapshot, settings: Settings, progress: float | None = None, said: Said = SILENCE
+) -> SearchWorld:
     """The world of a LightModelSearch. Raises `SpecInvalid`."""
     key = key_of(raw)
     spec = _parsed(LightModelSearchSpec, raw)
     found = snapshot.get(Key(SCENARIO, key.namespace, spec.target_ref.name))
     target: ScenarioWorld | None = None
     if found is not None and not is_deleting(found):
-        target = scenario_world(found, heavy_model_view(snapshot, heavy_model_key(found), None), None, settings)
-    children, pods = _family(snapshot, key)
+        try:
+            target = scenario_world(found, heavy_model_view(snapshot, heavy_model_key(found), None), None, settings)
+        except (SpecInvalid, StatusUnreadable) as error:
+            raise SpecInvalid(f"Scenario {spec.target_ref.name}: {error}") from None
+    children, pods = family(snapshot, key)
     return SearchWorld(
         raw=raw,
         spec=spec,
-        status=LightModelSearchStatus.model_validate(section(raw, "status")),
+        status=own_status(LightModelSearchStatus, raw),
         target=target,
         children=children,
         pods=pods,
         settings=settings,
+        said=said,
         progress=progress,
     )

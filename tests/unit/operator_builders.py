@@ -9,7 +9,9 @@ from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_layout import picture_key, step_prefix
 from longtail_api.store_objects import CheckReport, ModelCard, Termination
 from longtail_operator.objects import Json, Key, key_of
+from longtail_operator.own_status import own_status
 from longtail_operator.plan import Plan
+from longtail_operator.plans.observed import SILENCE, Said
 from longtail_operator.plans.scenario import plan_scenario
 from longtail_operator.plans.scenario_world import HeavyModelView, Membership, ScenarioWorld, schema_hash
 from longtail_operator.pods import Trouble
@@ -79,12 +81,14 @@ class Story:
         self.removed: list[Key] = []
         self.jobs_ever: list[str] = []
         self.pictures: dict[str, list[str]] = {}
+        self.said = SILENCE
 
     def world(self) -> ScenarioWorld:
         return ScenarioWorld(
             raw=self.raw,
             spec=ScenarioSpec.model_validate(self.raw["spec"]),
-            status=ScenarioStatus.model_validate(self.status),
+            status=own_status(ScenarioStatus, {"status": self.status}),
+            said=self.said,
             heavy_model=self.heavy_model,
             children=list(self.children.values()),
             pods=self.pods,
@@ -110,7 +114,9 @@ class Story:
                     self.jobs_ever.append(key.name)
                 # A Job and a LightModelSearch keep what happened to them since.
                 known = self.children.get(key, {})
-                self.children[key] = {**child, "status": known.get("status", {})}
+                given = {k: v for k, v in known.get("metadata", {}).items() if k in ("uid", "creationTimestamp")}
+                metadata = {**child["metadata"], **given}
+                self.children[key] = {**child, "metadata": metadata, "status": known.get("status", {})}
             for key in plan.deletions:
                 self.children.pop(key, None)
                 self.removed.append(key)
@@ -142,6 +148,17 @@ class Story:
         assert found, f"no Job of {step}; there are {sorted(key.name for key in self.children)}"
         unfinished = [job for job in found if not job["status"].get("conditions")]
         return (unfinished or found)[-1]
+
+    def refuses(self, kind: str, name: str, message: str) -> "Story":
+        """The API server would not take a child, which is therefore not there."""
+        self.children.pop(Key(kind, "shop", name), None)
+        self.said = Said(refused={Key(kind, "shop", name): Trouble("Refused", message)})
+        return self
+
+    def tells(self, item: Json, reason: str, message: str) -> "Story":
+        """The newest warning about an object."""
+        self.said = Said(heard={item["metadata"]["uid"]: Trouble(reason, message)})
+        return self
 
     def names(self, kind: str) -> list[str]:
         return sorted(key.name for key in self.children if key.kind == kind)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from longtail_operator.identity import candidate_name
 from longtail_operator.objects import Json, Key
 from tests.unit.operator_builders import Story, a_heavy_model, a_serving_scenario, initialized
 
@@ -105,8 +106,10 @@ def test_the_check_asks_for_what_the_spec_promises():
     ).trained().answers()  # fmt: skip
     story.settle()
     flags = pod_of(story.job("check"))["containers"][0]["args"]
+    candidate = candidate_name("spring", "0123-4567-89")
+    assert candidate in story.names("Service")
     assert {
-        "--candidate-url=http://spring-candidate.shop.svc:8080", "--candidate=v1", "--p99-milliseconds=7.5",
+        f"--candidate-url=http://{candidate}.shop.svc:8080", "--candidate=v1", "--p99-milliseconds=7.5",
         "--max-error-rate=0.01", "--max-regression=0.05", "--seconds=3", "--concurrency=4", "--labels=click=binary",
         "--requests-key=data/shop.spring.01234567/d1/requests.jsonl",
     } <= set(flags)  # fmt: skip

@@ -1,6 +1,7 @@
 """What the reconciler makes of a meta-training that is under way: folds wait for its end, and it for theirs."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from longtail_operator.objects import Json, Key
@@ -48,10 +49,12 @@ class Around:
     async def status(self, raw: Json, status: Json) -> None:
         self.said = status
 
-    async def child(self, wanted: Json) -> None:
-        self.written.append(wanted["kind"])
+    async def carry_out(self, children: Iterable[Json], deletions: Iterable[Key]) -> dict[Key, Any]:
+        self.written.extend(child["kind"] for child in children)
+        return {}
 
-    async def remove(self, key: Key) -> None: ...
+    async def of(self, *_: Any) -> dict[str, Any]:
+        return {}
 
     def report(self, *_: Any) -> None: ...
 
@@ -76,7 +79,7 @@ def reconciled(status: Json, under_way: bool = False) -> tuple[Around, Folding]:
         queue: WorkQueue[Key] = WorkQueue()
         reconciler = Reconciler(
             snapshot, queue, everything, everything, doubled, everything, everything, around.report,
-            SETTINGS,
+            SETTINGS, everything,
             now=lambda: NEXT_NIGHT + JITTER,
         )  # fmt: skip
         await reconciler.reconcile(KEY)

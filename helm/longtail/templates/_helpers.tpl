@@ -118,4 +118,8 @@ helm.sh/chart: {{ include "longtail.labelValue" (printf "%s-%s" .Chart.Name .Cha
 - apiGroups: ["", events.k8s.io]
   resources: [events]
   verbs: [create, patch]
+# Asked for by the object that waits: quota, Pod Security and volumes that can't be mounted stand in events alone.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 {{- end -}}

@@ -13,7 +13,7 @@ from longtail_api.run_config import StepConfig
 from longtail_api.scenario import ScenarioStatus
 from longtail_api.store_objects import Termination
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, STEP_KINDS, JobState, judge, step_objects
+from longtail_operator.jobs import LOST_MESSAGE_AFTER, STEP_KINDS, JobState, step_objects
 from longtail_operator.objects import Json, Key
 from longtail_operator.plan import Draft
 from longtail_operator.plans.heavy_model_world import HeavyModelWorld
@@ -38,7 +38,8 @@ class GroupStep(ABC):
         group = group_of(context.heavy_model.status, self.name)
         words = "has not begun"
         if group is not None:
-            words = {None: "is under way", "Succeeded": "ended without this Scenario's present data"}.get(
+            working = "is under way" + (f": {group.message}" if group.message else "")
+            words = {None: working, "Succeeded": "ended without this Scenario's present data"}.get(
                 group.outcome, f"failed: {group.message}"
             )
         return JobState(
@@ -75,7 +76,9 @@ def plan_group(
     if known.outcome is not None:
         return known
     name = child_name(world.key.name, step, known.identity[:8])
-    state = judge(world.find("Job", name), world.pods, now)
+    state = world.job_state(name, now)
+    troubled = state.state in ("Absent", "Running") and state.reason not in ("", Reason.RUNNING)
+    known.message = state.message[:1024] if troubled else None
     if state.state == "Succeeded" and state.termination is not None:
         known.outcome, known.result = "Succeeded", state.termination.result_sha256
     elif state.state == "Failed":

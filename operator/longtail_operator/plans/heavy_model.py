@@ -20,7 +20,7 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
     """Decide what should exist for `world`'s HeavyModel. Raises nothing: what can't be done becomes a condition."""
     status = world.status.model_copy(deep=True)
     status.observed_generation = world.generation
-    status.scenarios = len(world.scenarios)
+    status.scenarios = len(world.scenarios) + len(world.unreadable)
     conditions = Conditions(world.status.conditions, world.generation, now)
     draft = Draft()
     store = world.store

@@ -1,6 +1,6 @@
 """All that the decision about one HeavyModel may look at, and the pool that follows from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
@@ -8,6 +8,7 @@ from longtail_api.methods import METHODS
 from longtail_api.shared_specs import TrainerOverrides
 from longtail_api.store_objects import Version
 from longtail_operator.jobs import Workplace
+from longtail_operator.objects import Json, key_of, labels_of
 from longtail_operator.plans.observed import Observed
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, current_manifest, schema_hash
 from longtail_operator.pods import Trouble
@@ -39,6 +40,8 @@ class HeavyModelWorld(Observed):
     status: HeavyModelStatus
     scenarios: list[ScenarioWorld]
     """Those that refer to it and that it allows, without their children."""
+    unreadable: list[Json] = field(default_factory=list[Json])
+    """Those of which spec or status means nothing to this operator; each says so itself."""
     store: StoreView | None
     """None: not looked at yet."""
     folding: bool = False
@@ -98,9 +101,11 @@ def pool_of(world: HeavyModelWorld) -> Pool:
             failed.append(name)
         elif not scenario.spec.suspend:
             waiting.append(name)
+    unreadable = [s for s in world.unreadable if all(labels_of(s).get(name) == value for name, value in wanted.items())]
+    failed += [f"{key_of(scenario).namespace}/{key_of(scenario).name}" for scenario in unreadable]
     prepared.sort()
     return Pool(
-        selected=len(selected),
+        selected=len(selected) + len(unreadable),
         waiting=waiting,
         failed=failed,
         names=[name for _, name in prepared],

@@ -9,7 +9,7 @@ from longtail_api.methods import METHODS
 from longtail_api.store_layout import manifest_key, progress_key, result_key, step_prefix
 from longtail_api.store_objects import Metric, Termination
 from longtail_operator.identity import child_name, identity
-from longtail_operator.jobs import LOST_MESSAGE_AFTER, Workplace, judge, step_objects
+from longtail_operator.jobs import LOST_MESSAGE_AFTER, Workplace, step_objects
 from longtail_operator.objects import Json, annotations_of, key_of, labels_of, uid_of
 from longtail_operator.pictures import links
 from longtail_operator.plan import Draft, Plan
@@ -75,7 +75,7 @@ def _advance(
         return
     digest = annotations_of(jobs[0]).get(IDENTITY_ANNOTATION, "") if jobs else _identity(world, inputs)
     name = child_name(world.key.name, inputs.search.step, digest[:8])
-    state = judge(jobs[0] if jobs else None, world.pods, now)
+    state = world.job_state(jobs[0]["metadata"]["name"] if jobs else name, now)
     if state.state == "Succeeded" and state.termination is not None:
         _complete(world, status, inputs, state.termination, conditions)
         return

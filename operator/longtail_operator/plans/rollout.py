@@ -123,12 +123,21 @@ def _advance(rollout: Rollout, version: str, sha256: str) -> None:
     found = rollout.deployment(version)
     own_pods = rollout.pods(version)
     if not objects.is_available(found, rollout.serving.min_replicas):
-        trouble = pod_words.not_starting(own_pods) or pod_words.crashing(own_pods)
+        trouble = rollout.world.refused(rollout.place.deployment_name(version)) or objects.not_answering(
+            found, own_pods, rollout.now, rollout.world.said.heard
+        )
         rollout.rolled_out(
             False,
             trouble.reason if trouble else Reason.PENDING,
             trouble.message if trouble else f"waiting for the pods of {version}",
         )
+        return
+    candidate = rollout.place.candidate_service_name
+    refused = rollout.world.refused(candidate)
+    if refused is not None or rollout.world.find("Service", candidate) is None:
+        # Whoever answers under another's name must not be asked in the candidate's place.
+        words = refused or pod_words.Trouble(Reason.PENDING, f"waiting for Service {candidate}")
+        rollout.rolled_out(False, words.reason, words.message)
         return
     if rollout.serving.pinned_version == version:
         # A person's choice, often of an older version in an emergency: that it answers is enough.
@@ -154,7 +163,9 @@ def _check_digest(rollout: Rollout, version: str, sha256: str | None) -> str:
 def _check(rollout: Rollout, version: str, sha256: str) -> None:
     status, world = rollout.status.serving, rollout.world
     digest = _check_digest(rollout, version, sha256)
-    name = f"{rollout.place.service_name}-check-{digest[:8]}"
+    # Who is asked is part of the name: a Job that asks under an older name of the candidate ends.
+    asked = identity(check=digest, service=rollout.place.candidate_service_name)
+    name = f"{rollout.place.service_name}-check-{asked[:8]}"
     data_version = (rollout.run.data_version if rollout.run else None) or ""
     job = objects.check_job(
         rollout.place, name, digest, version, status.stable, requests_key(world.store_key, data_version),
@@ -164,6 +175,9 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
     own_pods = pod_words.of_job(world.pods, name)
     holding = conditions_of(found) if found else {}
     report = pod_words.check_report(own_pods)
+    if found is not None and not holding and pod_words.outlived(own_pods, rollout.now) is not None:
+        # Another container keeps the pod, and so the Job, from ending.
+        holding = dict[str, Json]({"Complete" if report is not None else "Failed": {}})
     if found is not None and is_deleting(found):
         rollout.rolled_out(False, Reason.CHECKING, "waiting until the check's Job that was deleted is gone")
     elif "Complete" in holding and report is None:
@@ -181,7 +195,9 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
         _refuse(rollout, version, digest, Reason.CHECK_INCONCLUSIVE, f"the check itself failed: {said}")
     else:
         rollout.draft.children.append(job)
-        trouble = pod_words.not_starting(own_pods)
+        state = world.job_state(name, rollout.now)
+        troubled = state.reason not in ("", Reason.RUNNING)
+        trouble = pod_words.Trouble(state.reason, state.message) if troubled else None
         rollout.rolled_out(
             False,
             trouble.reason if trouble else Reason.CHECKING,

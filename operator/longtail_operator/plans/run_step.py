@@ -12,7 +12,7 @@ from longtail_api.scenario import RunStatus, ScenarioStatus
 from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Termination
 from longtail_operator.identity import child_name
-from longtail_operator.jobs import JobState, config_base, judge, step_objects
+from longtail_operator.jobs import JobState, config_base, step_objects
 from longtail_operator.objects import Json, Key
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, workplace
 from longtail_operator.run_numbers import data_version, light_version
@@ -105,8 +105,7 @@ class JobStep(ABC):
         return child_name(context.world.key.name, self.name, digest[:8])
 
     def look(self, context: RunContext, digest: str) -> JobState:
-        found = context.world.find("Job", self.job_name(context, digest))
-        return judge(found, context.world.pods, context.now)
+        return context.world.job_state(self.job_name(context, digest), context.now)
 
     def objects(self, context: RunContext, digest: str) -> list[Json]:
         return step_objects(

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from longtail_api.conditions import ConditionType, Reason
+from longtail_api.labels import VERSION_LABEL
 from longtail_api.methods import METHODS
 from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
 from longtail_api.shared_specs import GPU
@@ -10,7 +11,7 @@ from longtail_operator.clock import written
 from longtail_operator.gate import WAITING_MESSAGE
 from longtail_operator.jobs import AWAITING_WORDS, LOST_MESSAGE_AFTER, JobState
 from longtail_operator.metaupdate.rules import may_start
-from longtail_operator.objects import SEARCH, key_of
+from longtail_operator.objects import SEARCH, key_of, labels_of
 from longtail_operator.plan import Draft, Plan
 from longtail_operator.plans.methods import method_of
 from longtail_operator.plans.rollout import plan_rollout
@@ -28,7 +29,7 @@ from longtail_operator.pods import Trouble
 from longtail_operator.ranks import gpus
 from longtail_operator.run_numbers import light_version
 from longtail_operator.schedule import ScheduleInvalid
-from longtail_operator.serving_objects import ServingPlace, answers, is_available
+from longtail_operator.serving_objects import ServingPlace, answers, is_available, not_answering
 from longtail_operator.status import Conditions
 
 _STORE_READ_SECONDS = 2.0
@@ -76,7 +77,7 @@ def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
         Reason.SUSPENDED if world.spec.suspend else Reason.RESUMED,
         "no new work starts; what serves goes on serving" if world.spec.suspend else "",
     )
-    _judge_readiness(world, heavy_model, status, conditions)
+    _judge_readiness(world, heavy_model, status, conditions, now)
     status.conditions = conditions.ordered()
     return draft.finished(status.to_json_dict(), world.children)
 
@@ -274,7 +275,7 @@ def _pin(context: RunContext) -> Trouble | None:
 
 
 def _judge_readiness(
-    world: ScenarioWorld, heavy_model: HeavyModelView, status: ScenarioStatus, conditions: Conditions
+    world: ScenarioWorld, heavy_model: HeavyModelView, status: ScenarioStatus, conditions: Conditions, now: datetime
 ) -> None:
     """Ready: it does what its spec asks, now. While a refresh works or fails, what serves still does that."""
     run, serving = status.run, status.serving
@@ -293,7 +294,10 @@ def _judge_readiness(
             world.raw, world.store_key, world.settings, heavy_model.spec.storage, None, world.spec.serving
         ).deployment_name(serving.stable))  # fmt: skip
         if not answers(stable) and not is_available(stable, world.spec.serving.min_replicas):
-            conditions.set(READY, False, Reason.DEPLOYMENT_UNAVAILABLE, f"no pod of {serving.stable} answers")
+            own = [pod for pod in world.pods if labels_of(pod).get(VERSION_LABEL) == serving.stable]
+            why = not_answering(stable, own, now, world.said.heard)
+            said = f"no pod of {serving.stable} answers" + (f": {why.message}" if why else "")
+            conditions.set(READY, False, Reason.DEPLOYMENT_UNAVAILABLE, said)
             return
         current = run.outcome == "Succeeded" and serving.stable == light_version(run.number)
         if current or refresh or world.spec.serving.pinned_version == serving.stable:

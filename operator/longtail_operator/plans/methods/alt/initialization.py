@@ -14,13 +14,13 @@ from longtail_operator.jobs import (
     JobState,
     config_base,
     is_finished,
-    judge,
     step_objects,
 )
 from longtail_operator.objects import Json, Key, annotations_of
 from longtail_operator.pictures import links, replaced
 from longtail_operator.plan import Draft
 from longtail_operator.plans.heavy_model_world import AGNOSTIC, POOL_LIMIT, HeavyModelWorld, pool_of
+from longtail_operator.pods import Trouble
 from longtail_operator.status import Conditions
 
 STEP = "initialize"
@@ -38,7 +38,7 @@ def plan_initialization(
         name = child_name(world.key.name, STEP, known.identity[:8])
         found = world.find("Job", name)
         if found is not None and (is_finished(found) or world.find("ConfigMap", name) is not None):
-            state = judge(found, world.pods, now)
+            state = world.job_state(name, now)
             _follow(world, status, known, name, state, conditions, draft)
             return
         if known.result is not None:
@@ -79,8 +79,10 @@ def plan_initialization(
     status.pool = pool.names[:POOL_LIMIT]
     draft.children.extend(_objects(world, generation, digest, pool.manifests))
     conditions.set(ConditionType.POOL_PREPARED, True, Reason.SUCCEEDED, progress)
-    conditions.set(ConditionType.INITIALIZED, False, Reason.RUNNING, "initialize starts")
-    conditions.set(ConditionType.READY, False, Reason.RUNNING, "initialize starts")
+    refused = world.refused(child_name(world.key.name, STEP, digest[:8]))
+    starts = refused or Trouble(Reason.RUNNING, "initialize starts")
+    conditions.set(ConditionType.INITIALIZED, False, starts.reason, starts.message)
+    conditions.set(ConditionType.READY, False, starts.reason, starts.message)
 
 
 def _follow(

@@ -19,7 +19,6 @@ from longtail_operator.jobs import (
     JobState,
     config_base,
     is_finished,
-    judge,
     step_objects,
 )
 from longtail_operator.metaupdate.config import parameters_of
@@ -27,6 +26,7 @@ from longtail_operator.objects import Json, Key, section
 from longtail_operator.plan import Draft, Note
 from longtail_operator.plans.heavy_model_world import AGNOSTIC, HeavyModelWorld
 from longtail_operator.plans.scenario_world import current_manifest
+from longtail_operator.pods import Trouble
 from longtail_operator.status import Conditions
 
 STEP = "meta-train"
@@ -127,13 +127,14 @@ def _follow(
         manifests = _manifests(world)
         if manifests:
             draft.children.extend(_objects(world, head, known, digest, manifests))
-            conditions.set(META_TRAINED, False, Reason.RUNNING, "meta-train starts")
+            starts = world.refused(name) or Trouble(Reason.RUNNING, "meta-train starts")
+            conditions.set(META_TRAINED, False, starts.reason, starts.message)
         else:
             known.outcome = "Failed"
             conditions.set(META_TRAINED, False, Reason.NO_DATA, "no Scenario has prepared data of this schema")
         return
     draft.kept.update(Key(kind, world.key.namespace, name) for kind in STEP_KINDS)
-    state = judge(found, world.pods, now)
+    state = world.job_state(name, now)
     if state.state == "Succeeded" and state.termination is not None:
         _record(known, state.termination, conditions)
         draft.refresh_store = True

@@ -20,6 +20,7 @@ from longtail_operator.children import child
 from longtail_operator.identity import child_name, identity
 from longtail_operator.jobs import JobState
 from longtail_operator.objects import SEARCH, Json, Key, is_deleting, key_of, labels_of, section
+from longtail_operator.own_status import StatusUnreadable, own_status
 from longtail_operator.pictures import replaced
 from longtail_operator.plans.figures import link_pictures, model_metrics
 from longtail_operator.plans.prepare import PREPARE
@@ -90,11 +91,15 @@ class Search:
     def look(self, context: RunContext, digest: str) -> JobState:
         found = context.world.find(SEARCH, self.search_name(context, digest))
         if found is None:
-            return JobState("Absent")
+            refused = context.world.refused(self.search_name(context, digest))
+            return JobState("Absent") if refused is None else JobState("Absent", refused.reason, refused.message)
         name = found["metadata"]["name"]
         if is_deleting(found):
             return JobState("Deleting", Reason.PENDING, f"waiting until LightModelSearch {name} is gone")
-        status = LightModelSearchStatus.model_validate(section(found, "status"))
+        try:
+            status = own_status(LightModelSearchStatus, found)
+        except StatusUnreadable as error:
+            return JobState("Running", Reason.INVALID_SPEC, f"LightModelSearch {name}: {error}")
         conditions = {condition.type: condition for condition in status.conditions if condition.status == "True"}
         if ConditionType.COMPLETE in conditions and status.result_sha256:
             return JobState(
@@ -137,7 +142,7 @@ class Search:
         name = self.search_name(context, digest)
         status.lineage.search = name
         found = context.world.find(SEARCH, name)
-        own = LightModelSearchStatus.model_validate(section(found or {}, "status"))
+        own = own_status(LightModelSearchStatus, found or {})
         status.pictures = replaced(status.pictures, self.name, own.pictures)
 
     def keeps(self, context: RunContext) -> set[Key]:
@@ -164,7 +169,7 @@ class TrainLight(JobStep):
     def config(self, context: RunContext, digest: str) -> StepConfig:
         spec, own = context.heavy_model.spec, context.world.spec
         search = context.world.find(SEARCH, SEARCH_STEP.search_name(context, SEARCH_STEP.identity(context)))
-        found = LightModelSearchStatus.model_validate(section(search or {}, "status"))
+        found = own_status(LightModelSearchStatus, search or {})
         latency = own.budget.max_latency_milliseconds
         return TrainLightConfig(
             **context.config_base(digest),

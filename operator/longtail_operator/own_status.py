@@ -1,0 +1,34 @@
+"""A status as this operator reads it, whoever else has written to it.
+
+Another controller may have put conditions of its own there, and a newer operator, rolled back since, fields that this
+one has no name for. They are passed over and, written by server-side apply, left where they are.
+"""
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from longtail_api.base import ApiModel
+from longtail_api.conditions import ConditionType
+from longtail_operator.objects import Json, entries, section
+
+Status = TypeVar("Status", bound=ApiModel)
+_OUR_CONDITIONS = frozenset(ConditionType)
+
+
+class StatusUnreadable(Exception):
+    """The user must act: a field of ours has a value that means nothing here; a newer operator wrote it, perhaps."""
+
+
+def own_status(model: type[Status], item: Json) -> Status:
+    """The status of `item`, without foreign fields and conditions. Raises `StatusUnreadable`."""
+    found = section(item, "status")
+    conditions = [one for one in entries(found, "conditions") if one.get("type") in _OUR_CONDITIONS]
+    try:
+        return model.model_validate({**found, "conditions": conditions}, extra="ignore")
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise StatusUnreadable(
+            f"status.{'.'.join(map(str, first['loc']))}: {first['msg']}; upgrade the operator if a newer one wrote it, "
+            "or remove the field from the status"
+        ) from None
