@@ -36,7 +36,7 @@ class SimulatedNode:
 
     `hold(role, name)`: True keeps a Job running. `ends`: by role, what its container ends with instead of success: exit
     code and termination message. `late_words`: news of a pod's end come after those of its Job's. `unschedulable`: what
-    the scheduler says of every pod, if anything.
+    the scheduler says of every pod, if anything. `no_pods`: why the controller of Jobs may make none.
     """
 
     def __init__(self, api: HttpKubeApi, namespace: str, store: Store) -> None:
@@ -46,6 +46,7 @@ class SimulatedNode:
         self.hold: Callable[[str, str], bool] = lambda role, name: False
         self.ends: dict[str, tuple[int, str]] = {}
         self.unschedulable: str | None = None
+        self.no_pods: str | None = None
         self.late_words = False
         self.started: list[str] = []
         """Names of all Jobs that got a pod, in order; twice where one ran again."""
@@ -82,6 +83,9 @@ class SimulatedNode:
         pod_name = f"{name}-{job['metadata']['uid'][:5]}"
         status = section(job, "status")
         if status.get("conditions") or job["spec"].get("suspend"):
+            return
+        if self.no_pods is not None:
+            await self._warn(job, "FailedCreate", f"Error creating: {self.no_pods}")
             return
         if pod_name not in pods:
             self.started.append(name)
@@ -123,6 +127,20 @@ class SimulatedNode:
             ],
         }  # fmt: skip
         await self.api.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]})
+
+    async def _warn(self, about: Json, reason: str, message: str) -> None:
+        metadata = about["metadata"]
+        await self.api.create(
+            {
+                "apiVersion": "v1", "kind": "Event", "type": "Warning", "reason": reason, "message": message,
+                "metadata": {"name": f"{metadata['name']}.1", "namespace": self.namespace},
+                "involvedObject": {
+                    "apiVersion": about["apiVersion"], "kind": about["kind"], "name": metadata["name"],
+                    "namespace": self.namespace, "uid": metadata["uid"],
+                },
+                "source": {"component": "job-controller"}, "firstTimestamp": stamp(), "lastTimestamp": stamp(),
+            }
+        )  # fmt: skip
 
     async def _pod_status(self, name: str, status: Json) -> None:
         await self._status("Pod", name, status)
