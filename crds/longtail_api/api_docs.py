@@ -22,6 +22,8 @@ as this page. Fields that are not listed here are refused by `kubectl apply` (`-
 - Conditions are those of Kubernetes (`metav1.Condition`); each kind's `Ready` sums up the others:
   `kubectl wait --for=condition=Ready scenario/NAME`.
 - The annotation `longtail.dev/run`, set to a new value, starts a new run of a Scenario.
+- The annotation `longtail.dev/adopt-store` on a HeavyModel, set to the uid of the one that owns its store, takes that
+  store over.
 """
 
 

@@ -92,7 +92,8 @@ def test_a_heavy_model_counts_a_scenario_that_it_cant_read_and_goes_on_without_i
 
 
 def test_conditions_of_others_on_a_heavy_model_are_passed_over():
-    status = initialized().status.to_json_dict() | {"conditions": [APPROVED], "more": 1}
+    own = initialized().status.to_json_dict()
+    status = own | {"conditions": [*own["conditions"], APPROVED], "more": 1}
     assert own_status(HeavyModelStatus, {"status": status}) == initialized().status
 
 
