@@ -133,6 +133,12 @@ def test_a_job_that_may_have_no_pod_says_what_its_event_says(place: Place) -> No
     play(place, story)
 
 
+async def selects(place: Place, name: str) -> bool:
+    """Whether a Scenario's Service is there, and selects the pods of that Scenario."""
+    selector = section(await place.get("Service", name), "spec", "selector")
+    return selector.get("longtail.dev/scenario") == name
+
+
 def test_two_scenarios_of_which_one_is_named_as_the_others_candidate_both_roll_out(place: Place) -> None:
     async def story(place: Place) -> None:
         place.start_operator()
@@ -143,8 +149,8 @@ def test_two_scenarios_of_which_one_is_named_as_the_others_candidate_both_roll_o
         await place.scenario("ads", **SERVING)
         await place.becomes("Scenario", "ads", "Ready", "True", "Serving")
         for name in ("ads", "ads-candidate"):
-            service = await place.get("Service", name)
-            assert service["spec"]["selector"]["longtail.dev/scenario"] == name
+            # The status is written before what it tells of.
+            await place.eventually(lambda name=name: selects(place, name), f"Service {name} selects its own pods")
         checks = [job for job in await place.api.list("Job", place.namespace) if "-check-" in job["metadata"]["name"]]
         asked = [
             argument

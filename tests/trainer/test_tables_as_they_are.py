@@ -14,6 +14,8 @@ import pytest
 
 from longtail_api.data_schema import DataSchema, length_column
 from longtail_api.run_config import ExitCode
+from longtail_trainer.data.prepare.meeting import meeting
+from longtail_trainer.data.prepare.selection import Dated
 from tests.trainer.prepare_command import Ended, halves, lay, prepared, prepared_here, put, rewritten
 from tests.trainer.tiny import SCHEMA, write_tables
 
@@ -365,3 +367,51 @@ def test_names_with_dots_are_columns_of_their_own(tables: Path):
     )
     assert well(prepared_here(tables, schema))
     assert pl.read_parquet(tables / "behaviors/visits.parquet").height
+
+
+# --- keys that don't meet ---
+
+
+def numbered(form: str) -> Any:
+    """Entities as numbers, in this form (`d` for integers)."""
+
+    def changed(rows: pa.Table) -> pa.Table:
+        numbers = [int(entity.split("-")[1]) for entity in rows["entity"].to_pylist()]
+        return put(rows, "entity", pa.array(numbers if form == "d" else [f"{number:{form}}" for number in numbers]))
+
+    return changed
+
+
+def test_tables_none_of_whose_keys_meet_are_told_with_an_example_of_both(tables: Path):
+    rewritten(tables, "samples", numbered("d"))
+    rewritten(tables, "profile", numbered("06d"))
+    rewritten(tables, "behaviors/visits", numbered("06d"))
+    ended = prepared(tables)
+    assert ended.exit_code == 0
+    assert ended.outputs["joined"] == {"profile": 0, "behaviors/visits": 0}
+    entities = samples(tables).filter(pc.field("scenario") == "s0")["entity"]
+    assert ended.outputs["entities"] == len(entities.unique())
+    first, second = ended.outputs["unjoined"]
+    assert first.startswith("no entity of the samples is in profile: the samples have '")
+    assert "' (int64), profile has '000000' (string); write keys alike" in first
+    assert first in ended.log
+    assert second.startswith("no entity of the samples is in behaviors/visits: ")
+
+
+def test_tables_whose_keys_meet_are_told_with_counts_alone(tables: Path):
+    rewritten(tables, "profile", lambda rows: rows.slice(0, 15))
+    ended = prepared_here(tables)
+    assert 0 < ended.outputs["joined"]["profile"] <= 15 < ended.outputs["entities"]
+    assert "unjoined" not in ended.outputs
+
+
+def test_a_table_without_any_row_is_nothing_to_warn_of(tables: Path):
+    rewritten(tables, "behaviors/visits", lambda rows: rows.slice(0, 0))
+    ended = prepared_here(tables)
+    assert ended.outputs["joined"]["behaviors/visits"] == 0
+    assert "unjoined" not in ended.outputs
+
+
+def test_a_table_that_knows_few_of_the_entities_is_told_with_counts():
+    known = meeting(None, "a", 1_000, {"profile": Dated(None, 9, "b"), "behaviors/visits": Dated(None, 10, "c")})  # pyright: ignore[reportArgumentType]
+    assert known.warnings == ["of 1000 entities of the samples profile knows 9"]

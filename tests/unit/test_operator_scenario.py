@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from longtail_api.heavy_model import HeavyModelStatus
+from longtail_operator.notes import notes_of
 from longtail_operator.objects import Key
+from longtail_operator.plan import Note
 from longtail_operator.plans.scenario_world import HeavyModelView
 from tests.unit.operator_builders import (
     MODEL_KEY,
@@ -42,6 +44,17 @@ def test_an_unchanged_world_changes_nothing():
     before = story.status
     assert story.later(3600).plan().status == before
     assert not story.plan().deletions
+
+
+def test_tables_whose_keys_do_not_meet_are_told_by_condition_and_warning():
+    story = Story(not_initialized())
+    said = "no entity of the samples is in profile: the samples have '7' (int64), profile has '000007' (string)"
+    before = json.loads(json.dumps(story.settle().status))
+    story.succeeds("prepare", unjoined=[said]).settle()
+    assert story.condition("DataPrepared") == ("True", "Succeeded")
+    assert story.message("DataPrepared") == f"run 1: {said}"
+    assert Note("Warning", "FewKeysMeet", said) in notes_of(before, story.status)
+    assert not notes_of(story.status, story.status)
 
 
 def test_a_scenario_in_the_pool_prepares_before_there_is_a_version():

@@ -60,6 +60,12 @@ class Manifest(StoreObject):
     """Labels that no training row observes: of them neither."""
     shared_entities: int = 0
     """Entities with rows for training and for test: what is remembered of them helps in the test, and nowhere else."""
+    entities: int = 0
+    """Entities of the samples."""
+    joined: dict[str, int] = {}
+    """How many of them each other table knows, by the table's name."""
+    unjoined: list[str] = []
+    """A sentence for each table that has rows, and knows none or few of them."""
     sampled_columns: dict[str, float] = {}
     """Categorical columns with more values than are counted, and the share of rows that were counted instead."""
     first_time: datetime | None = None

@@ -6,7 +6,7 @@ from longtail_api.scenario import PreparedData, ScenarioStatus
 from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Termination
 from longtail_operator.identity import identity
-from longtail_operator.plans.run_step import JobStep, RunContext
+from longtail_operator.plans.run_step import LONGEST_NOTE, JobStep, RunContext
 from longtail_operator.plans.scenario_world import source_hash, source_key, tables
 
 
@@ -45,6 +45,9 @@ class Prepare(JobStep):
             fingerprint=fingerprint,
             taught_generation=_taught_generation(context, before) if before is not None and same else None,
         )
+        for step in context.run.steps:
+            if step.name == self.name:
+                step.note = "; ".join(said.outputs.get("unjoined", []))[:LONGEST_NOTE] or None
 
 
 def _taught_generation(context: RunContext, data: PreparedData) -> int | None:

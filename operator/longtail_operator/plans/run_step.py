@@ -17,6 +17,9 @@ from longtail_operator.objects import Json, Key
 from longtail_operator.plans.scenario_world import HeavyModelView, ScenarioWorld, workplace
 from longtail_operator.run_numbers import data_version, light_version
 
+LONGEST_NOTE = 256
+"""Of what a person should know of a step's result; as the API has it."""
+
 
 @dataclass(frozen=True)
 class RunContext:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
+from longtail_api.data_schema import ENTITY
 from longtail_api.run_config import PrepareConfig
 from longtail_api.store_layout import manifest_key, requests_key, statistics_key
 from longtail_api.store_objects import SPLITS, TRAINING_SPLITS, DataPart, Manifest, Split, Statistics
@@ -27,12 +28,13 @@ from longtail_trainer.data.prepare.assignment import (
 )
 from longtail_trainer.data.prepare.columns import ROW
 from longtail_trainer.data.prepare.joined import joined_rows, values_of_a_row
+from longtail_trainer.data.prepare.meeting import Meeting, meeting
 from longtail_trainer.data.prepare.parts import SHUFFLE, LocalPart, PartPlan, Scattered, part_plan, write_part
 from longtail_trainer.data.prepare.publication import publish_part, publish_whole, published
 from longtail_trainer.data.prepare.requests import checked_split, recorded_requests, request_line
 from longtail_trainer.data.prepare.selection import (
     Buckets,
-    Selected,
+    Dated,
     open_tables,
     scenario_entities,
     select_dated,
@@ -55,6 +57,7 @@ class LocalVersion:
     assignment: Assignment
     labels: dict[str, LabelCounts]
     unlearnable: Unlearnable
+    meeting: Meeting
 
 
 def make_data_version(config: PrepareConfig, context: StepContext, now: datetime) -> Manifest:
@@ -73,11 +76,15 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     labels = label_counts(samples, schema, assignment.splits)
     unlearnable = unlearnable_labels(samples, config, assignment.splits, labels)
     entities = scenario_entities(samples)
-    selected: dict[str, Selected] = {}
+    dated: dict[str, Dated] = {}
     for name, table in tables.items():
         context.stop.raise_if_requested()
         progress.update(0.15, f"selecting the rows of {len(entities)} entities in {name}")
-        selected[name] = select_dated(table, schema, entities, now, folder).selected
+        dated[name] = select_dated(table, schema, entities, now, folder)
+    met = meeting(samples.table, samples.first(ENTITY), len(entities), dated)
+    for warning in met.warnings:
+        log.warning("%s", warning)
+    selected = {name: table.selected for name, table in dated.items()}
     profile = selected.pop("profile", None)
     buckets = Buckets(samples, profile, {name.removeprefix("behaviors/"): table for name, table in selected.items()})
     plan = part_plan(assignment.rows_by_split(), values_of_a_row(schema))
@@ -91,7 +98,7 @@ def make_locally(config: PrepareConfig, context: StepContext, now: datetime) -> 
     for name, column in statistics.categorical.items():
         if column.halvings:
             log.warning("%s: too many values; of %g of the rows they are counted", name, 2.0**-column.halvings)
-    return LocalVersion(parts, statistics, requests, assignment, labels, unlearnable)
+    return LocalVersion(parts, statistics, requests, assignment, labels, unlearnable, met)
 
 
 def _joined(
@@ -158,6 +165,9 @@ def publish(version: LocalVersion, config: PrepareConfig, context: StepContext) 
         one_class=version.unlearnable.one_class,
         unobserved=version.unlearnable.unobserved,
         shared_entities=version.assignment.shared_entities,
+        entities=version.meeting.entities,
+        joined=dict(version.meeting.found),
+        unjoined=version.meeting.warnings,
         sampled_columns={
             name: 2.0**-column.halvings for name, column in version.statistics.categorical.items() if column.halvings
         },

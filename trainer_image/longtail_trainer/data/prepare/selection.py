@@ -42,6 +42,10 @@ class Selected:
     def scan(self) -> pl.LazyFrame:
         return pl.scan_parquet(self.path)
 
+    def first(self, column: str) -> str:
+        """The first row's value in a column of text."""
+        return str(self.scan().select(column).head(1).collect()[column][0])
+
 
 @dataclass(frozen=True)
 class Bucket:

@@ -26,6 +26,8 @@ def outputs(manifest: Manifest) -> dict[str, object]:
 
     `oneClass`, `unobserved`: labels that can't be learned here. `sharedEntities`: how many have training and test rows.
     `trainingFingerprint`: of the training rows, by which unchanged ones are known again.
+    `entities`, `joined`: how many entities the samples have, and how many of them each other table knows; `unjoined`:
+    a warning for each table that knows none or few.
     `sampledColumns`, where there are any: the ten of which the smallest share of rows was counted, and that share.
     """
     content: dict[str, object] = {
@@ -38,7 +40,11 @@ def outputs(manifest: Manifest) -> dict[str, object]:
         "unobserved": manifest.unobserved,
         "trainingFingerprint": manifest.training_fingerprint,
         "sharedEntities": manifest.shared_entities,
+        "entities": manifest.entities,
+        "joined": manifest.joined,
     }
+    if manifest.unjoined:
+        content["unjoined"] = manifest.unjoined
     if manifest.sampled_columns:
         least = sorted(manifest.sampled_columns.items(), key=lambda item: (item[1], item[0]))
         content["sampledColumns"] = dict(least[:10])  # a result is small, a schema may have 512 columns

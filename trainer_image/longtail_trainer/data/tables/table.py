@@ -95,8 +95,8 @@ class Table:
     def _rows(
         self, reader: ParquetReader, file: TableFile, wanted: Wanted, holding: Holding | None
     ) -> Iterator[pl.DataFrame]:
-        types = reader.schema().types
-        inside = {name: pair for name, pair in wanted.items() if pair[0] in types}
+        schema = reader.schema()
+        inside = {name: pair for name, pair in wanted.items() if pair[0] in schema.types}
         if inside:
             for batch in reader.batches(inside, holding):
                 self._check_partitions(file, batch, inside)

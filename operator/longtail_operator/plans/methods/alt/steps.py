@@ -24,7 +24,7 @@ from longtail_operator.own_status import StatusUnreadable, own_status
 from longtail_operator.pictures import replaced
 from longtail_operator.plans.figures import link_pictures, model_metrics
 from longtail_operator.plans.prepare import PREPARE
-from longtail_operator.plans.run_step import JobStep, RunContext, Step
+from longtail_operator.plans.run_step import LONGEST_NOTE, JobStep, RunContext, Step
 from longtail_operator.plans.scenario_run import DATA_SCHEDULE
 from longtail_operator.plans.scenario_world import HeavyModelView, schema_hash
 
@@ -199,10 +199,6 @@ WHY_KEPT: dict[AdaptReason, str] = {
     "NoValidationRows": "no labeled validation row can judge another",
     "NotBetter": "validation rows show nothing to be better",
 }
-
-
-LONGEST_NOTE = 256
-"""As the API has it."""
 
 
 def _adapted(outputs: dict[str, Any]) -> str | None:
