@@ -2,6 +2,7 @@
 
 import json
 from asyncio import AbstractEventLoop, TimerHandle, Transport
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -15,8 +16,6 @@ from longtail_serving.limits import Limits
 MOST_HEAD_BYTES = 64 << 10
 MOST_PIPELINED = 32
 """Requests in line on one connection; the last one's answer closes it, and clients send the rest on another."""
-LINGER_SECONDS = 2.0
-"""For a client to read why its connection ends, which a reset would take from it."""
 _OFFERS = (b"upgrade", b"http2-settings", b"connection")
 
 
@@ -60,6 +59,15 @@ class Connections:
         return sum(one.transport.get_write_buffer_size() for one in self.open)
 
 
+class _AnswersTransport:
+    """The transport as uvicorn's answers use it: closing it waits for the rest of the request."""
+
+    def __init__(self, transport: Transport, close: Callable[[], None]) -> None:
+        self.write = transport.write
+        self.is_closing = transport.is_closing
+        self.close = close
+
+
 class _NoMoreRequests(Exception):
     """Ends the parser where a request begins that is not taken any more."""
 
@@ -72,6 +80,8 @@ class Connection(HttpToolsProtocol):
     - The head of a request, and what follows of a request that was answered before it was whole, have their time. The
       application gives its body its own.
     - A client that shuts its writing side down after a request is still answered.
+    - A client that still sends when it is answered is heard out before its connection closes; else a reset would take
+      the answer from it.
     - Answers that are not read, requests in line, heads and connections are bounded.
     """
 
@@ -104,6 +114,7 @@ class Connection(HttpToolsProtocol):
     # What the transport tells.
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._answers_transport = cast(Transport, _AnswersTransport(transport, self._close_after_answer))
         if self._all.admit(self):
             self._start_client_time()
         else:
@@ -178,6 +189,7 @@ class Connection(HttpToolsProtocol):
         if not self._offered:
             self._stop_client_time()
             super().on_headers_complete()
+            self.cycle.transport = self._answers_transport
 
     def on_body(self, body: bytes) -> None:
         self._body_came = True
@@ -280,11 +292,22 @@ class Connection(HttpToolsProtocol):
         self._end_with(status, reason)
 
     def _end_with(self, status: HTTPStatus, reason: str) -> None:
-        self._last = self._deaf = True
-        self._stop_client_time()
         body = json.dumps({"error": reason}).encode()
         head = f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/json\r\n"
         head += f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
         self.transport.write(head.encode() + body)
+        self._hear_out()
+
+    def _close_after_answer(self) -> None:
+        if self._whole:
+            self.transport.close()
+        else:
+            self._hear_out()
+
+    def _hear_out(self) -> None:
+        """Say that nothing more is said, and throw away what the client still sends, for the time of a request."""
+        self._last = self._deaf = True
+        self._stop_client_time()
+        self.flow.resume_reading()
         self.transport.write_eof()
-        self._client_time = self.loop.call_later(LINGER_SECONDS, self.transport.abort)
+        self._client_time = self.loop.call_later(self._limits.request_seconds, self.transport.abort)

@@ -140,6 +140,15 @@ def test_a_body_that_is_too_large_is_refused_with_the_limit_and_the_connection_g
     assert answered_ids(client, 1) == ["after"]
 
 
+@pytest.mark.parametrize("ends", ["1.0", "Connection: close"])
+def test_a_client_that_sends_too_much_at_once_on_its_last_connection_gets_its_answer(client: Wire, ends: str):
+    length, options = (16 << 20) + 1, () if ends == "1.0" else (ends,)
+    client.send(head(length, *options, version="1.0" if ends == "1.0" else "1.1"))
+    client.send(b" " * length)
+    assert client.answer().status == 413
+    assert client.ends()
+
+
 @pytest.mark.parametrize(
     ("sent", "status"),
     [
