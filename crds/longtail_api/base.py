@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, StringC
 from pydantic.alias_generators import to_camel
 from pydantic_core import CoreSchema
 
+from longtail_api.addresses import Address
 from longtail_api.rules import Rule
 from longtail_api.values import Number, Text
 
@@ -90,14 +91,7 @@ ColumnName = Annotated[
 ]
 """A column of a table."""
 
-DataUri = Annotated[
-    str,
-    Text(
-        r"^(s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?|file:///.+)$",
-        "s3://bucket/key, with a bucket of lower-case letters, digits, '.' and '-', or file:///path",
-        1024,
-    ),
-]
+DataUri = Annotated[str, Address()]
 """A file or folder: s3://bucket/key or file:///path."""
 
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", max_length=64)]

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from longtail_api.base import ApiModel
+from longtail_api.addresses import ENDPOINT, REGION
+from longtail_api.base import ApiModel, DataUri
 from longtail_api.data_schema import DataSchema
 from longtail_api.shared_specs import Device
 
@@ -38,9 +39,9 @@ PERMANENT_EXIT_CODES = (ExitCode.CONFIG_INVALID, ExitCode.DATA_INVALID, ExitCode
 class StoreAddress(ApiModel):
     """Where the store is; as `HeavyModel.spec.storage`, without credentials."""
 
-    uri: str
-    endpoint: str | None = None
-    region: str = "us-east-1"
+    uri: DataUri
+    endpoint: Annotated[str, ENDPOINT] | None = None
+    region: Annotated[str, REGION] = "us-east-1"
     path_style: bool = True
     ca_bundle_file: str | None = None
 
@@ -66,9 +67,9 @@ class PrepareConfig(StepConfig):
 
     step: Literal["prepare"] = "prepare"
     data_schema: Annotated[DataSchema, Field(alias="schema")]
-    samples: str
-    profile: str | None = None
-    behaviors: dict[str, str] = {}
+    samples: DataUri
+    profile: DataUri | None = None
+    behaviors: dict[str, DataUri] = {}
     source_key: str
     """Value of the column `scenario`."""
     data_version: str

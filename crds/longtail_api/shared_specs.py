@@ -5,6 +5,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from longtail_api.addresses import ENDPOINT, REGION
 from longtail_api.base import ApiModel, ColumnName, DataUri, NamespaceName, ObjectName
 from longtail_api.rules import Rule
 from longtail_api.values import QUANTITY_PATTERN, Number, Text, quantity_value
@@ -31,14 +32,9 @@ class Storage(ApiModel):
 
     uri: DataUri
     """s3://bucket/prefix, or file:///folder (a volume that every pod mounts alike)."""
-    endpoint: (
-        Annotated[
-            str, Text(r"^https?://[^ /]+/?$", "http:// or https:// with a host and, where needed, a port, no path", 512)
-        ]
-        | None
-    ) = None
+    endpoint: Annotated[str, ENDPOINT] | None = None
     """URL of an S3 server other than AWS."""
-    region: Annotated[str, Field(min_length=1, max_length=63)] = "us-east-1"
+    region: Annotated[str, REGION] = "us-east-1"
     """AWS region, or what the S3 server takes for one."""
     path_style: bool = True
     """Buckets in the path (most servers other than AWS) and not in the host name."""

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from pydantic import ValidationError
+
 from longtail_api.run_config import StoreAddress
 from longtail_serving.errors import FlagsInvalid
 from longtail_serving.limits import Limits
@@ -87,13 +89,18 @@ def parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def store_address(options: argparse.Namespace) -> StoreAddress:
-    return StoreAddress(
-        uri=options.store_uri,
-        endpoint=options.store_endpoint or None,
-        region=options.store_region,
-        path_style=options.store_path_style,
-        ca_bundle_file=options.store_ca_bundle or None,
-    )
+    """Raises `FlagsInvalid` where the flags are none of a store."""
+    try:
+        return StoreAddress(
+            uri=options.store_uri,
+            endpoint=options.store_endpoint or None,
+            region=options.store_region,
+            path_style=options.store_path_style,
+            ca_bundle_file=options.store_ca_bundle or None,
+        )
+    except ValidationError as error:
+        flaws = (f"--store-{flaw['loc'][0]}: {flaw['msg'].removeprefix('Value error, ')}" for flaw in error.errors())
+        raise FlagsInvalid("; ".join(flaws)) from None
 
 
 def _store_flags(flags: Flags) -> None:
