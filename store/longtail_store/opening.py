@@ -19,7 +19,8 @@ def open_store(address: StoreAddress, credentials: Credentials | None = None) ->
     try:
         place = StoreUri.parse(address.uri)
     except ValueError as error:
-        raise InvalidAddress(f"{address.uri!r}: {error}") from None
+        # Not repeated in the message: what was written as user and password is in it.
+        raise InvalidAddress(f"the store's uri {error}") from None
     if not place.is_s3:
         return FileStore(Path(place.path))
     # Here, so that a file:// store does without boto3's half second of imports.

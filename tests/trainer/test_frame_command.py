@@ -81,7 +81,7 @@ def test_another_store_can_be_named_on_the_command_line(tmp_path: Path, terminat
         ({"sourcekey": "s0"}, "field 'sourcekey': Extra inputs are not permitted"),
         ({"schema": {"labels": []}}, "field 'schema.labels'"),
         ({"step": "adapt"}, "field 'step'"),
-        ({"store": {"uri": "ftp://somewhere"}}, "ftp://somewhere"),
+        ({"store": {"uri": "ftp://somewhere"}}, "field 'store.uri'"),
     ],
 )
 def test_a_wrong_config_is_permanent_and_names_the_field(
