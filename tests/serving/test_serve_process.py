@@ -93,6 +93,8 @@ def test_a_store_that_can_not_be_reached_ends_with_75(stored: Stored, monkeypatc
     ("changed", "words"),
     [
         ({"port": "http"}, "'http' is no port"),
+        ({"store_uri": "s3://bucket/a?b"}, "--store-uri: must have no '?'"),
+        ({"store_endpoint": "http://s3/path"}, "--store-endpoint: must be http:// or https:// with a host"),
         ({"sha256": "abc"}, "no SHA-256"),
         ({"threads": "0"}, "'0' is no number from 1"),
         ({"store_path_style": "yes"}, "neither true nor false"),
