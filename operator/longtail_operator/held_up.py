@@ -59,6 +59,9 @@ def _of_its_node(pod: Json, now: datetime) -> Trouble | None:
             f"pod {name} was to be gone at {gone} and {node} has not said that it is{because}; the step goes on once "
             "the node answers or is deleted",
         )
+    if gone is not None and because:
+        reason = target.get("reason")
+        return in_words(reason, f"pod {name} on {node} is being ended ({reason}){because}", Reason.PENDING)
     ready, containers = condition_of(pod, "Ready"), condition_of(pod, "ContainersReady")
     # A kubelet that marks a pod not ready says why; who marks it in the kubelet's place does not.
     if ready.get("status") == "False" and not ready.get("reason") and containers.get("status") == "True":

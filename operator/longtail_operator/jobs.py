@@ -201,6 +201,10 @@ def judge(found: Json | None, pods: list[Json], now: datetime, heard: Mapping[st
         completed = read(
             str(holding["Complete"].get("lastTransitionTime") or section(found, "status")["completionTime"])
         )
+        words = pod_words.last_words(own[-1:])
+        if words is not None:
+            # Told to end, it ended well, and nothing more will come of it.
+            return JobState("Lost", words.reason, f"{words.message}; it runs again")
         if now - completed < LOST_MESSAGE_AFTER:
             return JobState("Running", Reason.RUNNING, AWAITING_WORDS)
         return JobState("Lost", Reason.PENDING, "the Job's pod is gone before its message was read; it runs again")

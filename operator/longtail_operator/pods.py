@@ -164,7 +164,7 @@ def _ended_by_the_cluster(pod: Json) -> Trouble | None:
          if one.get("type") == "DisruptionTarget" and one.get("status") == "True"), cast(Json, {}),
     )  # fmt: skip
     reason = status.get("reason") or by.get("reason")
-    if not reason or status.get("phase") == "Succeeded":
+    if not reason:
         return None
     words = status.get("message") or by.get("message") or "no word of why"
     return in_words(reason, f"pod {pod['metadata']['name']} was ended ({reason}): {words}")

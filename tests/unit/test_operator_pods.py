@@ -141,6 +141,15 @@ def test_the_last_eviction_is_why_the_step_failed():
     assert EVICTED in message
 
 
+def test_a_container_that_ends_well_when_it_is_evicted_has_done_nothing():
+    end = {"type": "Complete", "status": "True", "lastTransitionTime": at()}
+    story = preparing({}, {"conditions": [end]}, phase="Succeeded", reason="Evicted", message=EVICTED)
+    story.pods[0]["status"]["containerStatuses"][0]["state"] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
+    story.status = story.later(1).plan().status
+    assert story.condition("DataPrepared") == ("False", "Evicted")
+    assert EVICTED in story.message("DataPrepared")
+
+
 @pytest.mark.parametrize("by", ["EvictionByEvictionAPI", "PreemptionByScheduler", "TerminationByKubelet"])
 def test_a_disruption_is_told_before_what_the_container_knows_of_it(by: str):
     told_to_end = Termination(status="Failed", reason="Terminated", message="SIGTERM").model_dump_json(by_alias=True)
@@ -174,7 +183,10 @@ def test_a_pod_that_its_node_never_lets_go_is_told():
     }  # fmt: skip
     story = preparing({"running": {}}, {"active": 0, "terminating": 1}, conditions=[target])
     story.pods[0]["metadata"]["deletionTimestamp"] = at(60)
-    assert said(story, 61)[0] == "Running"
+    got, message = said(story, 61)
+    assert got == "DeletionByTaintManager"
+    assert "is being ended" in message
+    assert "NoExecute taint" in message
     got, message = said(story, 30)
     assert got == "NodeUnreachable"
     assert "node node-1" in message
