@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
-from urllib.parse import unquote
 
+from longtail_api.addresses import StoreUri
 from longtail_api.run_config import StoreAddress
+from longtail_store.credentials import credentials_in_environment
 from longtail_store.errors import AccessDenied, InvalidAddress, ObjectMissing, StoreUnreachable
 
 if TYPE_CHECKING:
@@ -47,29 +48,25 @@ class Place(Protocol):
 
 def open_place(uri: str, address: StoreAddress) -> Place:
     """What stands at `uri`, s3:// or file://, reached as `address` says. Asks nothing yet. Raises `InvalidAddress`."""
-    scheme, _, rest = uri.partition("://")
-    if scheme == "file":
-        path = unquote(rest)
-        if not path.startswith("/"):
-            raise InvalidAddress(f"{uri}: name a file or folder by its full path: file:///folder")
-        return LocalPlace(Path(path))
-    # A key may hold any character, `?` and `#` too, so that it isn't parsed as an address.
-    bucket, _, key = rest.partition("/")
-    if scheme != "s3" or not bucket:
-        raise InvalidAddress(f"{uri}: a table is s3://bucket/key or file:///path")
+    try:
+        place = StoreUri.parse(uri)
+    except ValueError as error:
+        raise InvalidAddress(f"the table's uri {error}") from None
+    if not place.is_s3:
+        return LocalPlace(Path(place.path))
     # Here, so that file:// does without boto3's half second of imports.
     from longtail_store.s3_store import S3Store
 
     store = S3Store(
-        bucket,
+        place.bucket,
         "",
         endpoint=address.endpoint,
         region=address.region,
         path_style=address.path_style,
         ca_bundle_file=address.ca_bundle_file,
-        credentials=None,
+        credentials=credentials_in_environment(),
     )
-    return BucketPlace(store, key)
+    return BucketPlace(store, place.path)
 
 
 class LocalPlace:
