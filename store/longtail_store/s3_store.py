@@ -54,7 +54,6 @@ _READS = 3
 """Attempts at an object whose body breaks off, which botocore does not try again. Nothing is written meanwhile."""
 _BROKEN_OFF = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
 _CHUNK = 1 << 20
-_RANGE_ATTEMPTS = 3
 _CONTENT_TYPES = {".svg": "image/svg+xml", ".json": "application/json"}
 
 Read = TypeVar("Read")
@@ -187,17 +186,7 @@ class S3Store:
 
     def read_range(self, key: str, start: int, stop: int) -> bytes:
         """Bytes [start, stop) of an object, under whatever key; asked for again where the answer breaks off."""
-        for left in reversed(range(_RANGE_ATTEMPTS)):
-            with self._errors(key):
-                answer = self._client.get_object(
-                    Bucket=self.bucket, Key=self.prefix + key, Range=f"bytes={start}-{stop - 1}"
-                )
-                try:
-                    return answer["Body"].read()
-                except BotoCoreError:
-                    if not left:
-                        raise
-        raise AssertionError("the last attempt returns or raises")
+        return self._read(key, lambda body: body.read(), name=self.prefix + key, Range=f"bytes={start}-{stop - 1}")
 
     def now(self) -> datetime:
         with self._errors("now"):
@@ -210,14 +199,19 @@ class S3Store:
     def _key(self, key: str) -> str:
         return self.prefix + checked_key(key)
 
-    def _read(self, key: str, take: Callable[[StreamingBody], Read]) -> Read:
+    def _read(self, key: str, take: Callable[[StreamingBody], Read], name: str | None = None, **part: str) -> Read:
+        """What `take` makes of an object, or of a part of it; asked for again where the answer breaks off.
+
+        name: in the bucket, where `key` is none of the store's own.
+        """
+        place: dict[str, Any] = {"Bucket": self.bucket, "Key": self._key(key) if name is None else name, **part}
         with self._errors(key):
             for _ in range(_READS - 1):
                 try:
-                    return take(self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"])
+                    return take(self._client.get_object(**place)["Body"])
                 except _BROKEN_OFF:
                     continue
-            return take(self._client.get_object(Bucket=self.bucket, Key=self._key(key))["Body"])
+            return take(self._client.get_object(**place)["Body"])
 
     def _put(self, key: str, data: bytes | Path, **condition: Any) -> None:
         """One PUT; botocore retries what may pass, rewinding the file. All errors but a `ClientError` are ours."""

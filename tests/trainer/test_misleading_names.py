@@ -238,4 +238,4 @@ def test_tables_in_s3_are_read_as_those_in_folders_are(named: Named, s3: ToldS3)
 def test_a_server_that_is_not_there_is_asked_again(named: Named, s3: ToldS3):
     given = in_s3(s3, named) | {"data_store": StoreAddress(uri=f"s3://{BUCKET}", endpoint="http://127.0.0.1:9")}
     ended = ended_of(named, **given)
-    assert (ended.exit_code, ended.reason) == (RETRY, "StoreUnreachable"), ended.message
+    assert (ended.exit_code, ended.reason) == (RETRY, "ConnectionRefused"), ended.message

@@ -15,21 +15,30 @@ from cryptography.x509.oid import NameOID
 
 from longtail_api.run_config import StoreAddress
 from longtail_trainer.data.tables import open_table
-from longtail_trainer.running.errors import DataInvalid
+from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
+
+EMPTY = b"""<?xml version="1.0" encoding="UTF-8"?>
+<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/"><IsTruncated>false</IsTruncated></ListBucketResult>"""
 
 
-class NoSuchKey(BaseHTTPRequestHandler):
-    """Answers like an S3 server that has no such object."""
+class EmptyBucket(BaseHTTPRequestHandler):
+    """Answers like an S3 server whose bucket is empty."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        self.send_response(404)
-        self.send_header("Content-Length", "0")
+        self.answer(200, EMPTY)
+
+    def do_HEAD(self) -> None:
+        self.answer(404, b"")
+
+    def answer(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/xml")
+        self.send_header("Content-Length", str(len(content)))
         self.send_header("Connection", "close")
         self.end_headers()
-
-    do_HEAD = do_GET  # noqa: N815
+        self.wfile.write(content)
 
     def log_message(self, format: str, *arguments: object) -> None:
         """Silent."""
@@ -75,7 +84,7 @@ def endpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "server.crt", folder / "server.key")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), NoSuchKey)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), EmptyBucket)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -89,3 +98,10 @@ def test_a_server_of_the_named_authority_is_trusted(folder: Path, endpoint: str)
     address = StoreAddress(uri="s3://longtail", endpoint=endpoint, ca_bundle_file=str(folder / "ca.crt"))
     with pytest.raises(DataInvalid, match="no Parquet file there"):  # so the server was asked, and answered
         open_table("samples", "s3://warehouse/samples.parquet", address)
+
+
+def test_a_server_of_an_unknown_authority_is_not_asked_and_the_remedy_is_named(endpoint: str):
+    address = StoreAddress(uri="s3://longtail", endpoint=endpoint)
+    with pytest.raises(ConfigInvalid, match="caBundle") as refused:
+        open_table("samples", "s3://warehouse/samples.parquet", address)
+    assert refused.value.reason == "CertificateNotTrusted"
