@@ -16,7 +16,7 @@ from tests.trainer.prepare_command import Ended, halves, lay, prepared, prepared
 from tests.trainer.tiny import SCHEMA, write_tables
 from tests.trainer.told_s3 import BUCKET, Cut, ToldS3, told_s3
 
-WORDS = ["403", "404", "500 connection timed out", "certificate verify failed", "NoSuchKey", "AccessDenied"]
+WORDS = ["403", "500 connection timed out", "certificate verify failed", "NoSuchKey", "AccessDenied"]
 DATA, CONFIG, RETRY = ExitCode.DATA_INVALID, ExitCode.CONFIG_INVALID, ExitCode.RETRYABLE
 
 
@@ -183,7 +183,7 @@ def s3(server: ToldS3, monkeypatch: pytest.MonkeyPatch) -> ToldS3:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0)
-    server.objects, server.fault, server.asked = {}, None, []
+    server.objects, server.fault, server.ranges = {}, None, True
     return server
 
 
@@ -233,6 +233,16 @@ def test_tables_in_s3_are_read_as_those_in_folders_are(named: Named, s3: ToldS3)
     ended = ended_of(named, **in_s3(s3, named))
     assert ended.exit_code == 0, ended.message
     assert ended.parts.equals(rows)
+
+
+def test_a_server_that_knows_no_ranges_is_read_all_the_same(unchanged: Path, tmp_path: Path, s3: ToldS3):
+    for table in ("samples", "profile"):
+        (tmp_path / f"{table}.parquet").write_bytes((unchanged / f"{table}.parquet").read_bytes())
+    s3.objects["visits.parquet"] = (unchanged / "behaviors/visits.parquet").read_bytes()
+    s3.ranges = False
+    address = StoreAddress(uri=f"s3://{BUCKET}", endpoint=s3.endpoint)
+    ended = prepared_here(tmp_path, behaviors={"visits": f"s3://{BUCKET}/visits.parquet"}, data_store=address)
+    assert ended.exit_code == 0, ended.message
 
 
 def test_a_server_that_is_not_there_is_asked_again(named: Named, s3: ToldS3):

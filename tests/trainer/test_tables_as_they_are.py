@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from longtail_api.data_schema import DataSchema, length_column
-from longtail_api.run_config import ExitCode
+from longtail_api.run_config import ExitCode, StoreAddress
 from longtail_trainer.data.prepare.meeting import meeting
 from longtail_trainer.data.prepare.selection import Dated
+from longtail_trainer.data.tables import TEXT, open_table
+from longtail_trainer.running.errors import Retryable
 from tests.trainer.prepare_command import Ended, halves, lay, prepared, prepared_here, put, rewritten
 from tests.trainer.tiny import SCHEMA, write_tables
 
@@ -134,6 +136,16 @@ def test_a_folder_that_is_linked_to_twice_is_read_once(tables: Path):
     uri = lay(tables / "t", {"real/a.parquet": samples(tables)})
     (tables / "t/again").symlink_to(tables / "t/real")
     assert well(prepared_here(tables, samples=uri))
+
+
+def test_a_file_that_shrank_since_it_was_listed_is_read_again_later(tables: Path):
+    address = StoreAddress(uri=tables.as_uri())
+    table = open_table("samples", (tables / "samples.parquet").as_uri(), address)
+    file = tables / "samples.parquet"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(Retryable, match="is shorter than it was") as raised:
+        list(table.values("entity", TEXT))
+    assert raised.value.reason == "TableChanged"
 
 
 # --- partitions ---

@@ -22,7 +22,7 @@ from longtail_store import ForeignFile, Place
 from longtail_trainer.data.tables.instants import instants_without_zone, is_int96
 from longtail_trainer.data.tables.kinds import Kind, plain
 from longtail_trainer.data.tables.listing import SUFFIXES
-from longtail_trainer.running.errors import DataInvalid
+from longtail_trainer.running.errors import DataInvalid, Retryable
 
 BATCH_ROWS = 65_536
 _WHOLE_GROUP_BYTES = 64 << 20
@@ -62,8 +62,9 @@ class Holding:
 class _Bytes(io.RawIOBase):
     """The file as pyarrow wants it. Keeps what its place raised."""
 
-    def __init__(self, place: Place, file: ForeignFile) -> None:
+    def __init__(self, where: str, place: Place, file: ForeignFile) -> None:
         super().__init__()
+        self._where = where
         self._place = place
         self._file = file
         self._position = 0
@@ -88,6 +89,12 @@ class _Bytes(io.RawIOBase):
             return b""
         try:
             data = self._place.read(self._file.path, self._position, stop)
+            if len(data) < stop - self._position:
+                raise Retryable(
+                    f"{self._where} is shorter than it was when the table's files were listed; write tables while "
+                    "nobody reads them",
+                    reason="TableChanged",
+                )
         except Exception as error:
             self.failure = error
             raise
@@ -100,7 +107,7 @@ class ParquetReader:
 
     def __init__(self, where: str, place: Place, file: ForeignFile) -> None:
         self.where = where
-        self._bytes = _Bytes(place, file)
+        self._bytes = _Bytes(where, place, file)
         with self._content("can't be read as a Parquet table"):
             if file.path and not file.path.endswith(SUFFIXES) and self._bytes.read(len(_MAGIC)) != _MAGIC:
                 raise _NoParquet
