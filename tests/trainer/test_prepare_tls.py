@@ -78,8 +78,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def endpoint(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("SSL_CERT_FILE", "")  # so that what the test sets goes with it
-    monkeypatch.delenv("SSL_CERT_FILE")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
