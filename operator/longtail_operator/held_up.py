@@ -4,6 +4,7 @@ Whatever reason a kubelet gives for a container that waits is passed on: a list 
 those that a newer kubelet or another runtime has. Only what every pod goes through when nothing is wrong is left out.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import cast
@@ -17,6 +18,8 @@ _STARTING = frozenset({"", "ContainerCreating", "PodInitializing"})
 _ABOUT_IMAGES = ("Image", "Registry", "Signature")
 """How a kubelet's reasons about images begin, or what they hold."""
 _CONFIG_REASONS = frozenset({"CreateContainerConfigError", "CreateContainerError"})
+_ABOUT_A_SECRET = re.compile(r'secret "|couldn\'t find key \S+ in Secret ')
+"""How a kubelet's words about one begin: what follows holds names, and a ConfigMap may be called secret-garden."""
 _OVERDUE = timedelta(seconds=15)
 """How long after its grace period a pod may take to be gone."""
 _LONG_START = timedelta(seconds=60)
@@ -94,7 +97,7 @@ def _of_its_containers(pod: Json) -> Trouble | None:
                 return words
         if any(part in reason for part in _ABOUT_IMAGES):
             return Trouble(Reason.IMAGE_NOT_PULLED, f"pod {name} waits for its image ({reason}): {said}")
-        if reason in _CONFIG_REASONS and "secret" in said.lower():
+        if reason in _CONFIG_REASONS and _ABOUT_A_SECRET.match(said):
             return Trouble(Reason.CREDENTIALS_MISSING, f"pod {name} can't start its container ({reason}): {said}")
         return in_words(
             reason, f"container {status.get('name')} of pod {name} waits ({reason}): {said}", Reason.PENDING
