@@ -24,3 +24,9 @@ def traced_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("longtail_trainer.export.graph.core_graph", traced_graphs.core_graph)
         yield
+
+
+@pytest.fixture
+def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """botocore pauses between its attempts, up to 20 s each."""
+    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0.0)

@@ -22,13 +22,17 @@ class StatusUnreadable(Exception):
 
 def own_status(model: type[Status], item: Json) -> Status:
     """The status of `item`, without foreign fields and conditions. Raises `StatusUnreadable`."""
-    found = section(item, "status")
-    conditions = [one for one in entries(found, "conditions") if one.get("type") in _OUR_CONDITIONS]
     try:
-        return model.model_validate({**found, "conditions": conditions}, extra="ignore")
+        return model.model_validate(without_foreign_conditions(section(item, "status")), extra="ignore")
     except ValidationError as error:
         first = error.errors()[0]
         raise StatusUnreadable(
             f"status.{'.'.join(map(str, first['loc']))}: {first['msg']}; upgrade the operator if a newer one wrote it, "
             "or remove the field from the status"
         ) from None
+
+
+def without_foreign_conditions(status: Json) -> Json:
+    """`status` with the conditions that are ours alone: whoever applies the others takes them for their own."""
+    conditions = [one for one in entries(status, "conditions") if one.get("type") in _OUR_CONDITIONS]
+    return {**status, "conditions": conditions}

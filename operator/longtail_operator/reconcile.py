@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import cast
 
-from longtail_api.conditions import Condition, ConditionType, Reason
+from longtail_api.conditions import Reason
 from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.store_objects import ModelCard
 from longtail_operator import metrics
@@ -30,7 +30,7 @@ from longtail_operator.objects import (
     section,
 )
 from longtail_operator.obstacles import Obstacles
-from longtail_operator.own_status import StatusUnreadable
+from longtail_operator.own_status import StatusUnreadable, without_foreign_conditions
 from longtail_operator.plan import Note, Plan
 from longtail_operator.plans.heavy_model import plan_heavy_model
 from longtail_operator.plans.light_model_search import plan_search, running_progress_key, search_of
@@ -43,7 +43,7 @@ from longtail_operator.removal import Removal, store_owner
 from longtail_operator.retention import Retention
 from longtail_operator.settings import Settings
 from longtail_operator.snapshot import Snapshot, heavy_model_key
-from longtail_operator.status import Conditions
+from longtail_operator.status import not_ready
 from longtail_operator.store_hub import StoreHub
 from longtail_operator.work_queue import WorkQueue
 from longtail_operator.worlds import (
@@ -312,11 +312,9 @@ class Reconciler:
 
     async def _not_ready(self, raw: Json, message: str) -> None:
         """The status of a resource that can't be decided about: everything else of it stays."""
-        metadata, before = raw["metadata"], section(raw, "status")
-        conditions = [one for one in entries(before, "conditions") if one.get("type") in frozenset(ConditionType)]
-        known = {**before, "conditions": conditions}
-        after = {**known, "observedGeneration": int(metadata.get("generation", 0))}
-        after = _with_obstacle(known, after, Trouble(Reason.INVALID_SPEC, message), self._now())
+        known = without_foreign_conditions(section(raw, "status"))
+        after = {**known, "observedGeneration": int(raw["metadata"].get("generation", 0))}
+        after = not_ready(known, after, Reason.INVALID_SPEC, message, self._now())
         if after != known:
             await self._write(raw, after)
             self._tell(raw, notes_of(known, after))
@@ -328,15 +326,4 @@ def _with_untold(before: Json, status: Json, troubles: Iterable[Trouble], now: d
     untold = [trouble for trouble in troubles if trouble.message[:_BEGINNING] not in told]
     if not untold:
         return status
-    together = Trouble(untold[0].reason, "; ".join(trouble.message for trouble in untold))
-    return _with_obstacle(before, status, together, now)
-
-
-def _with_obstacle(before: Json, status: Json, trouble: Trouble, now: datetime) -> Json:
-    """`status` with Ready=False for a reason that its plan does not know."""
-    ready = [condition for condition in entries(before, "conditions") if condition.get("type") == ConditionType.READY]
-    previous = [Condition.model_validate(condition, extra="ignore") for condition in ready]
-    conditions = Conditions(previous, int(status.get("observedGeneration") or 0), now)
-    conditions.set(ConditionType.READY, False, trouble.reason, trouble.message)
-    others = [condition for condition in entries(status, "conditions") if condition["type"] != ConditionType.READY]
-    return {**status, "conditions": [*others, *(condition.to_json_dict() for condition in conditions.ordered())]}
+    return not_ready(before, status, untold[0].reason, "; ".join(trouble.message for trouble in untold), now)

@@ -8,7 +8,7 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from longtail_api.conditions import Condition, ConditionType, Reason
+from longtail_api.conditions import Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import FINALIZER
 from longtail_api.store_layout import PREFIXES
@@ -16,11 +16,12 @@ from longtail_api.store_objects import StoreOwner
 from longtail_operator.apply import Applier, Outdated
 from longtail_operator.clock import read
 from longtail_operator.kube import KubeApi, KubeError
-from longtail_operator.objects import Json, Key, entries, is_deleting, key_of, section, uid_of
+from longtail_operator.objects import Json, Key, is_deleting, key_of, section, uid_of
 from longtail_operator.observer import Observer
+from longtail_operator.own_status import without_foreign_conditions
 from longtail_operator.plan import Note
 from longtail_operator.snapshot import Snapshot
-from longtail_operator.status import Conditions
+from longtail_operator.status import not_ready
 from longtail_operator.store_hub import StoreHub
 from longtail_store import CredentialsMissing, Store, StoreError
 from longtail_store.ownership import owner_of
@@ -80,7 +81,13 @@ class Removal:
     async def _in_the_way(self, raw: Json) -> str | None:
         """Who still needs the objects, or still writes some; ends the HeavyModel's own Jobs."""
         key = key_of(raw)
-        users = [f"{one.namespace}/{one.name}" for one in map(key_of, self._snapshot.scenarios(key))]
+        allowed = {key.namespace, *cast(list[str], section(raw, "spec").get("allowedNamespaces") or [])}
+        users = [
+            f"{one.namespace}/{one.name}"
+            for scenario in self._snapshot.scenarios(key)
+            # Whom it does not allow keeps nothing from going, unless it was allowed once, and may serve from here.
+            if (one := key_of(scenario)).namespace in allowed or section(scenario, "status", "run")
+        ]
         if users:
             more = f" and {len(users) - NAMED} more" if len(users) > NAMED else ""
             return (
@@ -96,13 +103,8 @@ class Removal:
         return None
 
     async def _say(self, raw: Json, message: str) -> None:
-        before = section(raw, "status")
-        previous = [Condition.model_validate(condition) for condition in entries(before, "conditions")]
-        conditions = Conditions(previous, int(raw["metadata"].get("generation", 0)), self._now())
-        for condition in previous:
-            conditions.keep(ConditionType(condition.type))
-        conditions.set(ConditionType.READY, False, Reason.DELETING, message)
-        after = {**before, "conditions": [condition.to_json_dict() for condition in conditions.ordered()]}
+        before = without_foreign_conditions(section(raw, "status"))
+        after = not_ready(before, before, Reason.DELETING, message, self._now())
         if after != before:
             await self._applier.status(raw, after)
 

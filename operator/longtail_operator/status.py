@@ -4,6 +4,7 @@ from datetime import datetime
 
 from longtail_api.conditions import MESSAGE_LIMIT, Condition, ConditionType, Reason
 from longtail_operator.clock import whole_seconds
+from longtail_operator.objects import Json, entries
 
 
 def shortened(message: str, limit: int = MESSAGE_LIMIT) -> str:
@@ -49,3 +50,13 @@ class Conditions:
         """In the order of `ConditionType`, with Ready at the end."""
         order = [type_ for type_ in ConditionType if type_ != ConditionType.READY] + [ConditionType.READY]
         return [self._current[type_] for type_ in order if type_ in self._current]
+
+
+def not_ready(before: Json, status: Json, reason: Reason | str, message: str, now: datetime) -> Json:
+    """`status` with Ready=False for a reason that its plan does not know; `before` is the one that stands."""
+    ready = [condition for condition in entries(before, "conditions") if condition.get("type") == ConditionType.READY]
+    previous = [Condition.model_validate(condition, extra="ignore") for condition in ready]
+    conditions = Conditions(previous, int(status.get("observedGeneration") or 0), now)
+    conditions.set(ConditionType.READY, False, reason, message)
+    others = [one for one in entries(status, "conditions") if one.get("type") != ConditionType.READY]
+    return {**status, "conditions": [*others, *(condition.to_json_dict() for condition in conditions.ordered())]}

@@ -243,17 +243,16 @@ class StoreHub:
     async def _read(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> StoreView:
         try:
             holder = await asyncio.to_thread(owner_of, state.store)
-            if holder is None or holder.uid == adopted:
-                # A store that lets two writers win would let two own it.
-                fault = await self._probe(state)
-                if fault is not None:
-                    return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
-                holder = await asyncio.to_thread(claim, state.store, owner, adopted)
-            if holder.uid != owner.uid:
+            if holder is not None and holder.uid not in (owner.uid, adopted):
                 return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
+            # Before it is claimed: a store that lets two writers win would let two own it.
             fault = await self._probe(state)
             if fault is not None:
                 return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
+            if holder is None or holder.uid != owner.uid:
+                holder = await asyncio.to_thread(claim, state.store, owner, adopted)
+            if holder.uid != owner.uid:
+                return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
             head, found, pool = await asyncio.to_thread(_read_chain, state)
         except StoreError as error:
             return StoreView(_trouble(error))

@@ -179,10 +179,9 @@ def server() -> Iterator[ToldS3]:
 
 
 @pytest.fixture
-def s3(server: ToldS3, monkeypatch: pytest.MonkeyPatch) -> ToldS3:
+def s3(server: ToldS3, monkeypatch: pytest.MonkeyPatch, without_pauses: None) -> ToldS3:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0)
     server.objects, server.fault, server.ranges = {}, None, True
     return server
 

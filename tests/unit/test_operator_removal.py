@@ -222,6 +222,9 @@ def test_nothing_goes_while_a_scenario_refers_to_the_model_and_the_condition_nam
     }
     place.snapshot.observe(scenario)
     model = a_deleted_model("Delete", uri, FINALIZER)
+    model["spec"]["allowedNamespaces"] = ["branch"]
+    # Of somebody else, and with words that mean nothing here.
+    model["status"] = {"conditions": [{"type": "Approved", "status": "Maybe"}]}
     assert asyncio.run(place.removal.advance(model)) is not None
     assert len(keys_of(store)) == 2
     (status,) = place.api.statuses
@@ -233,6 +236,22 @@ def test_nothing_goes_while_a_scenario_refers_to_the_model_and_the_condition_nam
     assert asyncio.run(place.removal.advance(model)) is None
     assert keys_of(store) == []
     assert place.api.finalizers == [[]]
+
+
+@pytest.mark.parametrize(("status", "waits"), [({}, False), ({"run": {"number": 1}}, True)])
+def test_who_was_never_allowed_keeps_nothing_from_going(tmp_path: Path, status: Json, waits: bool):
+    uri, store = in_a_store(tmp_path, "models/a/light-1/model.onnx")
+    place = Place()
+    place.snapshot.observe(
+        {
+            "kind": "Scenario",
+            "metadata": {"name": "spring", "namespace": "stranger", "uid": "s1", "resourceVersion": "1"},
+            "spec": {"heavyModelRef": {"name": "shared", "namespace": "shop"}},
+            "status": status,
+        }
+    )
+    asyncio.run(place.removal.advance(a_deleted_model("Delete", uri, FINALIZER)))
+    assert bool(keys_of(store)) is waits
 
 
 def test_its_jobs_end_before_its_objects_go(tmp_path: Path):

@@ -42,9 +42,7 @@ class Secrets:
         return {"data": {name: b64encode(value).decode() for name, value in self.entries.items()}}
 
 
-@pytest.fixture(autouse=True)
-def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0.0)
+pytestmark = pytest.mark.usefixtures("without_pauses")
 
 
 @pytest.fixture(scope="module")

@@ -31,10 +31,7 @@ ASKING: dict[str, Callable[[Store], object]] = {
 WITH_A_BODY = [name for name in ASKING if name != "exists"]
 
 
-@pytest.fixture(autouse=True)
-def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    """botocore pauses between its attempts, up to 20 s each."""
-    monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", lambda self, context: 0.0)
+pytestmark = pytest.mark.usefixtures("without_pauses")
 
 
 @pytest.fixture(scope="module")
