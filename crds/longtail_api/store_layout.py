@@ -115,6 +115,10 @@ def step_prefix(owner: str, run: int, step: str) -> str:
     return f"runs/{owner}/{run}/{step}"
 
 
+AGNOSTIC = "agnostic"
+"""In the place of a scenario: results of the steps that train the shared model."""
+
+
 def result_key(owner: str, run: int, step: str) -> str:
     return f"{step_prefix(owner, run, step)}/result.json"
 

@@ -10,7 +10,7 @@ import sys
 
 from longtail_operator import logs
 from longtail_operator.control_plane import run
-from longtail_operator.kube import HttpKubeApi
+from longtail_operator.kubernetes.kube import HttpKubeApi
 from longtail_operator.settings import Settings, SettingsInvalid, settings_from
 
 log = logging.getLogger("longtail_operator")

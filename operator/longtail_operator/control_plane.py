@@ -7,22 +7,23 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
-from longtail_operator import event_source, http_endpoint, metrics
-from longtail_operator.apply import Applier
-from longtail_operator.feedback import Folding
-from longtail_operator.hearing import Hearing
-from longtail_operator.kube import KubeApi, KubeError, NamespaceEnding
-from longtail_operator.liveness import Liveness
-from longtail_operator.objects import OWN_KINDS, WATCHED_KINDS, Json, Key
+from longtail_operator import http_endpoint, metrics
+from longtail_operator.kubernetes import event_source
+from longtail_operator.kubernetes.apply import Applier
+from longtail_operator.kubernetes.hearing import Hearing
+from longtail_operator.kubernetes.kube import KubeApi, KubeError, NamespaceEnding
+from longtail_operator.kubernetes.liveness import Liveness
+from longtail_operator.kubernetes.objects import OWN_KINDS, WATCHED_KINDS, Json, Key
+from longtail_operator.kubernetes.plan import Note
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
+from longtail_operator.meta_update.folding import Folding
 from longtail_operator.observer import Observer
-from longtail_operator.plan import Note
 from longtail_operator.reconcile import Now, Reconciler, utc_now
-from longtail_operator.removal import Removal
-from longtail_operator.retention import CONCURRENT_COLLECTIONS, Retention
 from longtail_operator.settings import Settings
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.store_hub import StoreHub
-from longtail_operator.work_queue import WorkQueue
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.removal import Removal
+from longtail_operator.stores.retention import CONCURRENT_COLLECTIONS, Retention
 
 log = logging.getLogger(__name__)
 _SELECTOR = f"{MANAGED_BY_LABEL}={MANAGED_BY}"

@@ -1,9 +1,9 @@
 """Which changes of conditions are worth a Kubernetes event."""
 
 from longtail_api.conditions import ConditionType, Reason
-from longtail_operator.objects import Json, entries
-from longtail_operator.plan import Note
-from longtail_operator.plans.prepare import PREPARE
+from longtail_operator.kubernetes.objects import Json, entries
+from longtail_operator.kubernetes.plan import Note
+from longtail_operator.scenario.prepare import PREPARE
 
 _EVERYDAY = frozenset({Reason.RUNNING, Reason.PENDING, Reason.WAITING, Reason.RESUMED, Reason.CHECKING})
 _GOOD_WHEN_FALSE = frozenset({ConditionType.FAILED, ConditionType.SUSPENDED})

@@ -1,7 +1,6 @@
 """From a change of an object to the keys whose decision it may change."""
 
-from longtail_operator.gate import holds_place, is_unfinished
-from longtail_operator.objects import (
+from longtail_operator.kubernetes.objects import (
     HEAVY_MODEL,
     OWN_KINDS,
     SCENARIO,
@@ -14,8 +13,9 @@ from longtail_operator.objects import (
     section,
     uid_of,
 )
-from longtail_operator.snapshot import Snapshot, heavy_model_key, target_key
-from longtail_operator.work_queue import WorkQueue
+from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key, target_key
+from longtail_operator.kubernetes.work_queue import WorkQueue
+from longtail_operator.scenario.gate import holds_place, is_unfinished
 
 _GATHERING_SECONDS = 0.5
 """Changes of many Scenarios are looked at together: deciding about a HeavyModel takes time in all of them."""

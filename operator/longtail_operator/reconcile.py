@@ -12,12 +12,12 @@ from longtail_api.conditions import Reason
 from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.store_objects import ModelCard
 from longtail_operator import metrics
-from longtail_operator.apply import Applier, Outdated
-from longtail_operator.feedback import Folding, feedback_of
-from longtail_operator.hearing import Hearing, look_again
-from longtail_operator.kube import KubeError, NamespaceEnding
-from longtail_operator.notes import notes_of
-from longtail_operator.objects import (
+from longtail_operator.heavy_model.plan import plan_heavy_model
+from longtail_operator.kubernetes.apply import Applier, Outdated
+from longtail_operator.kubernetes.conditions import not_ready
+from longtail_operator.kubernetes.hearing import Hearing, look_again
+from longtail_operator.kubernetes.kube import KubeError, NamespaceEnding
+from longtail_operator.kubernetes.objects import (
     HEAVY_MODEL,
     SCENARIO,
     SEARCH,
@@ -29,23 +29,24 @@ from longtail_operator.objects import (
     key_of,
     section,
 )
-from longtail_operator.obstacles import Obstacles
-from longtail_operator.own_status import StatusUnreadable, without_foreign_conditions
-from longtail_operator.plan import Note, Plan
-from longtail_operator.plans.heavy_model import plan_heavy_model
-from longtail_operator.plans.light_model_search import plan_search, running_progress_key, search_of
-from longtail_operator.plans.methods import method_of
-from longtail_operator.plans.observed import Said
-from longtail_operator.plans.scenario import plan_scenario
-from longtail_operator.plans.scenario_world import STORE_RETRY_SECONDS, HeavyModelView, Membership, ScenarioWorld
-from longtail_operator.pods import Trouble
-from longtail_operator.removal import Removal, store_owner
-from longtail_operator.retention import Retention
+from longtail_operator.kubernetes.observed import Said
+from longtail_operator.kubernetes.obstacles import Obstacles
+from longtail_operator.kubernetes.own_status import StatusUnreadable, without_foreign_conditions
+from longtail_operator.kubernetes.plan import Note, Plan
+from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.kubernetes.work_queue import WorkQueue
+from longtail_operator.meta_update.folding import Folding, feedback_of
+from longtail_operator.methods import method_of
+from longtail_operator.notes import notes_of
+from longtail_operator.scenario.plan import plan_scenario
+from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld
+from longtail_operator.search.plan import plan_search, running_progress_key, search_of
 from longtail_operator.settings import Settings
-from longtail_operator.snapshot import Snapshot, heavy_model_key
-from longtail_operator.status import not_ready
-from longtail_operator.store_hub import StoreHub
-from longtail_operator.work_queue import WorkQueue
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.removal import Removal, store_owner
+from longtail_operator.stores.retention import Retention
+from longtail_operator.stores.view import Membership
 from longtail_operator.worlds import (
     SpecInvalid,
     family,

@@ -10,16 +10,17 @@ from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_objects import ModelCard
-from longtail_operator.gate import is_admitted
-from longtail_operator.objects import SCENARIO, Json, Key, is_deleting, key_of, section
-from longtail_operator.own_status import StatusUnreadable, own_status
-from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
-from longtail_operator.plans.observed import SILENCE, Said
-from longtail_operator.plans.scenario_world import HeavyModelView, Membership, ScenarioWorld
-from longtail_operator.plans.search_world import SearchWorld
-from longtail_operator.pods import Trouble
+from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.kubernetes.objects import SCENARIO, Json, Key, is_deleting, key_of, section
+from longtail_operator.kubernetes.observed import SILENCE, Said
+from longtail_operator.kubernetes.own_status import StatusUnreadable, own_status
+from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.scenario.gate import is_admitted
+from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld
+from longtail_operator.search.world import SearchWorld
 from longtail_operator.settings import Settings
-from longtail_operator.snapshot import Snapshot, heavy_model_key
+from longtail_operator.stores.view import Membership, StoreView
 
 
 class SpecInvalid(Exception):

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from longtail_api.run_config import StoreAddress
-from longtail_operator.kube import HttpKubeApi, KubeError
-from longtail_operator.objects import Json, Key, section
+from longtail_operator.kubernetes.kube import HttpKubeApi, KubeError
+from longtail_operator.kubernetes.objects import Json, Key, section
 from longtail_store import Store, open_store
 from tests.devcluster import api_server
 from tests.operator.simulated_node import SimulatedNode

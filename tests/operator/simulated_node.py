@@ -15,8 +15,8 @@ from safetensors.numpy import save_file
 from longtail_api.architecture import Architecture
 from longtail_api.store_layout import model_card_key
 from longtail_api.store_objects import AltHeavy, AltLight, CheckReport, Metric, ModelCard, Termination, Version
-from longtail_operator.kube import HttpKubeApi, KubeError
-from longtail_operator.objects import Json, Key, section
+from longtail_operator.kubernetes.kube import HttpKubeApi, KubeError
+from longtail_operator.kubernetes.objects import Json, Key, section
 from longtail_store import Chain, Store, new_nonce, write_object_if_absent
 from longtail_store.feedback import write_feedback
 

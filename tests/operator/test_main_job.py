@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from longtail_operator.objects import Key, section
+from longtail_operator.kubernetes.objects import Key, section
 from longtail_store import Chain
 from tests.operator.conftest import Place
 

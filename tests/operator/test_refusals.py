@@ -5,8 +5,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from longtail_operator.kube import MERGE
-from longtail_operator.objects import Json, section
+from longtail_operator.kubernetes.kube import MERGE
+from longtail_operator.kubernetes.objects import Json, section
 from tests.operator.conftest import Place
 from tests.operator.test_main_job import SERVING, play
 

@@ -18,9 +18,9 @@ from safetensors.numpy import save_file
 
 from longtail_api.store_layout import CHECKPOINTS_PREFIX, VERSIONS_PREFIX, feedback_key, version_key
 from longtail_api.store_objects import Version
-from longtail_operator.metaupdate.fold import FoldOutcome, fold
-from longtail_operator.metaupdate.garbage import RetentionRule, collect
-from longtail_operator.metaupdate.ledger import pending
+from longtail_operator.meta_update.fold import FoldOutcome, fold
+from longtail_operator.meta_update.garbage import RetentionRule, collect
+from longtail_operator.meta_update.ledger import pending
 from longtail_store import AttemptExpired, Chain, Committed, Store, StoreUnreachable, new_nonce
 from longtail_store.feedback import FeedbackConflict, write_feedback
 from longtail_store.replacement import committed_by

@@ -19,7 +19,7 @@ from longtail_api.store_objects import (
     LightArchitecture,
     MetaUpdateParameters,
 )
-from longtail_operator.metaupdate.fold import fold
+from longtail_operator.meta_update.fold import fold
 from longtail_store import Chain, open_store, read_object
 from longtail_trainer.methods import run
 from longtail_trainer.methods.alt.initialization import choice

@@ -8,14 +8,15 @@ from longtail_api.heavy_model import CommittedVersion, HeavyModelSpec, HeavyMode
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.store_layout import picture_key, step_prefix
 from longtail_api.store_objects import CheckReport, ModelCard, Termination
-from longtail_operator.objects import Json, Key, key_of
-from longtail_operator.own_status import own_status
-from longtail_operator.plan import Plan
-from longtail_operator.plans.observed import SILENCE, Said
-from longtail_operator.plans.scenario import plan_scenario
-from longtail_operator.plans.scenario_world import HeavyModelView, Membership, ScenarioWorld, schema_hash
-from longtail_operator.pods import Trouble
+from longtail_operator.kubernetes.objects import Json, Key, key_of
+from longtail_operator.kubernetes.observed import SILENCE, Said
+from longtail_operator.kubernetes.own_status import own_status
+from longtail_operator.kubernetes.plan import Plan
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.scenario.plan import plan_scenario
+from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld, schema_hash
 from longtail_operator.settings import Settings
+from longtail_operator.stores.view import Membership
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:1", serving_image="serving:1", drain_seconds=15)

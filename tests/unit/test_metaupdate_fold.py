@@ -10,8 +10,8 @@ from safetensors.numpy import load_file
 
 from longtail_api.store_layout import CHECKPOINTS_PREFIX, feedback_key
 from longtail_api.store_objects import MetaUpdateParameters, Version
-from longtail_operator.metaupdate.fold import FoldOutcome, NotInitialized, Run, fold
-from longtail_operator.metaupdate.ledger import pending
+from longtail_operator.meta_update.fold import FoldOutcome, NotInitialized, Run, fold
+from longtail_operator.meta_update.ledger import pending
 from longtail_store import AttemptExpired, Chain, Corrupt, Store, StoreUnreachable
 from longtail_store.feedback import Gradient, RowSparse, write_feedback
 from longtail_store.file_store import FileStore

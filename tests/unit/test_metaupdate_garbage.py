@@ -19,8 +19,8 @@ from longtail_api.store_layout import (
     manifest_key,
     model_key,
 )
-from longtail_operator.metaupdate.fold import fold
-from longtail_operator.metaupdate.garbage import RetentionRule, collect, removable_checkpoints
+from longtail_operator.meta_update.fold import fold
+from longtail_operator.meta_update.garbage import RetentionRule, collect, removable_checkpoints
 from longtail_store import AttemptExpired, Chain, ObjectInfo, Store
 from longtail_store.feedback import write_feedback
 from longtail_store.file_store import FileStore

@@ -12,9 +12,9 @@ import pytest
 
 from longtail_api.run_config import ExitCode, StoreAddress
 from longtail_api.store_layout import feedback_key
-from longtail_operator.metaupdate.__main__ import main
-from longtail_operator.metaupdate.config import MetaUpdateConfig, MetaUpdateResult
-from longtail_operator.metaupdate.ledger import pending
+from longtail_operator.meta_update.__main__ import main
+from longtail_operator.meta_update.config import MetaUpdateConfig, MetaUpdateResult
+from longtail_operator.meta_update.ledger import pending
 from longtail_store import Chain, Store, open_store
 from longtail_store.feedback import write_feedback
 from tests.store.small_model import PARAMETERS, commit_generation, dense_gradients, parameters
@@ -113,7 +113,7 @@ def test_a_damaged_checkpoint_is_not_the_users_fault(tmp_path, address, store, c
 
 KILLED_AT_A_WRITE = """
 import os, signal, sys
-from longtail_operator.metaupdate.__main__ import main
+from longtail_operator.meta_update.__main__ import main
 from longtail_store.file_store import FileStore
 
 left, after, config = int(sys.argv[1]), sys.argv[2] == "after", sys.argv[3]

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from longtail_api.store_layout import scenario_key
 from longtail_api.store_objects import Version
-from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
-from longtail_operator.metaupdate.fold import fold
-from longtail_operator.metaupdate.ledger import pending
-from longtail_operator.metaupdate.rules import due, may_start
-from longtail_operator.objects import Json
+from longtail_operator.kubernetes.objects import Json
+from longtail_operator.meta_update.fold import fold
+from longtail_operator.meta_update.folding import feedback_of, runs_ahead_of_feedback
+from longtail_operator.meta_update.ledger import pending
+from longtail_operator.meta_update.rules import due, may_start
 from longtail_store import Chain
 from longtail_store.feedback import write_feedback
 from longtail_store.file_store import FileStore

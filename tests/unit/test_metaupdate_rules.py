@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from longtail_api.architecture import Architecture
 from longtail_api.store_objects import AltHeavy, Checkpoint, FeedbackMetadata, Version
-from longtail_operator.metaupdate.rules import (
+from longtail_operator.meta_update.rules import (
     Due,
     PendingFeedback,
     clip_scale,

@@ -9,17 +9,18 @@ from typing import Any, cast
 import pytest
 
 from longtail_api.run_config import StoreAddress
-from longtail_operator import feedback, store_hub
 from longtail_operator.control_plane import ControlPlane
-from longtail_operator.feedback import Folding
-from longtail_operator.kube import KubeApi, KubeError
-from longtail_operator.metaupdate.rules import PendingFeedback
-from longtail_operator.objects import Json, Key, key_of
+from longtail_operator.kubernetes.kube import KubeApi, KubeError
+from longtail_operator.kubernetes.objects import Json, Key, key_of
+from longtail_operator.kubernetes.plan import Note, Plan
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
+from longtail_operator.meta_update import folding as folding_process
+from longtail_operator.meta_update.folding import Folding
+from longtail_operator.meta_update.rules import PendingFeedback
 from longtail_operator.observer import Observer
-from longtail_operator.plan import Note, Plan
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.store_hub import HeavyModelStore, StoreHub
-from longtail_operator.work_queue import WorkQueue
+from longtail_operator.stores import hub as store_hub
+from longtail_operator.stores.hub import HeavyModelStore, StoreHub
 from longtail_store import Credentials, Store, open_store
 from tests.unit.operator_builders import MODEL_KEY, NOON, SETTINGS, Story, a_heavy_model
 
@@ -154,7 +155,7 @@ def test_a_meta_update_ends_before_the_objects_of_its_model_are_removed(monkeypa
     async def advance(raw: Json) -> None:
         happened.append("objects removed")
 
-    monkeypatch.setattr(feedback, "run_process", works)
+    monkeypatch.setattr(folding_process, "run_process", works)
 
     async def story() -> None:
         plane = ControlPlane(cast(KubeApi, None), SETTINGS)
@@ -180,7 +181,7 @@ def test_a_meta_update_that_fails_is_not_started_again_at_once(tmp_path: Path, m
         started.append(asyncio.get_running_loop().time())
         return -9, b"", b"Killed"
 
-    monkeypatch.setattr(feedback, "run_process", fails)
+    monkeypatch.setattr(folding_process, "run_process", fails)
     spec = a_heavy_model(metaUpdate={"bufferSize": 1})
     raw = {"kind": "HeavyModel", "metadata": {"name": "shared", "namespace": "shop", "uid": "m"}}
     told: list[Note] = []

@@ -8,16 +8,16 @@ from typing import Any, cast
 
 import pytest
 
-from longtail_operator import kube
-from longtail_operator.apply import Applier, Outdated
-from longtail_operator.children import child
 from longtail_operator.control_plane import ControlPlane
-from longtail_operator.kube import KubeApi, KubeError, NamespaceEnding
-from longtail_operator.objects import Json, Key, key_of
+from longtail_operator.kubernetes import kube
+from longtail_operator.kubernetes.apply import Applier, Outdated
+from longtail_operator.kubernetes.children import child
+from longtail_operator.kubernetes.kube import KubeApi, KubeError, NamespaceEnding
+from longtail_operator.kubernetes.objects import Json, Key, key_of
+from longtail_operator.kubernetes.plan import Note
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.observer import Observer
-from longtail_operator.plan import Note
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.work_queue import WorkQueue
 from tests.unit.operator_builders import SETTINGS, Story
 
 REFUSED_IN_A_TERMINATING_NAMESPACE = {

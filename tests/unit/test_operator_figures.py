@@ -2,7 +2,7 @@
 
 from longtail_api.data_schema import DataSchema
 from longtail_api.store_objects import Metric, Termination
-from longtail_operator.plans.figures import model_metrics
+from longtail_operator.scenario.figures import model_metrics
 
 CLICKS = DataSchema.model_validate({"labels": [{"name": "click"}], "context": {"numeric": ["price"]}})
 SEVERAL = DataSchema.model_validate(

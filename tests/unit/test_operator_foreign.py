@@ -6,14 +6,15 @@ import pytest
 
 from longtail_api.heavy_model import HeavyModelStatus
 from longtail_api.scenario import ScenarioStatus
-from longtail_operator.apply import difference
-from longtail_operator.identity import candidate_name, child_base
-from longtail_operator.objects import Json
-from longtail_operator.own_status import StatusUnreadable, own_status
-from longtail_operator.plans.heavy_model import plan_heavy_model
-from longtail_operator.plans.heavy_model_world import StoreView, pool_of
-from longtail_operator.plans.scenario import plan_scenario
-from longtail_operator.snapshot import Snapshot
+from longtail_operator.heavy_model.plan import plan_heavy_model
+from longtail_operator.heavy_model.world import pool_of
+from longtail_operator.kubernetes.apply import difference
+from longtail_operator.kubernetes.identity import candidate_name, child_base
+from longtail_operator.kubernetes.objects import Json
+from longtail_operator.kubernetes.own_status import StatusUnreadable, own_status
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.scenario.plan import plan_scenario
+from longtail_operator.stores.view import StoreView
 from longtail_operator.worlds import heavy_model_world, scenario_world
 from tests.unit.operator_builders import NOON, SETTINGS, Story, a_heavy_model, a_serving_scenario, initialized
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longtail_operator.gate import WAITING_MESSAGE, is_admitted
-from longtail_operator.objects import SCENARIO, Json, Key, key_of
+from longtail_operator.kubernetes.objects import SCENARIO, Json, Key, key_of
+from longtail_operator.scenario.gate import WAITING_MESSAGE, is_admitted
 
 
 def scenario(name: str, step: str | None = None, waits: bool = False) -> Json:

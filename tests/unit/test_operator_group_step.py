@@ -15,21 +15,21 @@ from longtail_api.run_config import StepConfig, StoreAddress
 from longtail_api.scenario import ScenarioStatus
 from longtail_api.store_layout import result_key
 from longtail_api.store_objects import Member, StepResult, Termination
-from longtail_operator.gate import holds_place
-from longtail_operator.kube import KubeApi
-from longtail_operator.objects import Json, Key
+from longtail_operator.heavy_model.group_step import GroupStep, plan_group
+from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.kubernetes.kube import KubeApi
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.plan import Draft
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.kubernetes.work_queue import WorkQueue
+from longtail_operator.methods import METHODS
 from longtail_operator.observer import Observer
-from longtail_operator.plan import Draft
-from longtail_operator.plans.group_step import GroupStep, plan_group
-from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
-from longtail_operator.plans.methods import METHODS
-from longtail_operator.plans.prepare import PREPARE
-from longtail_operator.plans.run_step import RunContext, Step
-from longtail_operator.plans.scenario_world import Membership
-from longtail_operator.pods import Trouble
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.store_hub import StoreHub
-from longtail_operator.work_queue import WorkQueue
+from longtail_operator.scenario.gate import holds_place
+from longtail_operator.scenario.prepare import PREPARE
+from longtail_operator.scenario.step import RunContext, Step
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.view import Membership, StoreView
 from longtail_store import open_store, write_object_if_absent
 from tests.methods.alone.plan import Alone
 from tests.unit.operator_builders import MODEL_KEY, NOON, SETTINGS, SHA, Story, a_heavy_model, a_pod, initialized

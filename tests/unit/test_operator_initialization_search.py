@@ -4,8 +4,8 @@ import json
 
 from longtail_api.heavy_model import HeavyModelSpec, Initialization
 from longtail_api.initialization_search import InitializationOutcome, InitializationSearch, WayOutcome
-from longtail_operator.objects import Json, Key
-from longtail_operator.plans.heavy_model_world import StoreView
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.stores.view import StoreView
 from tests.unit.test_operator_models import SPEC, Model, a_version, member
 
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from longtail_operator.identity import candidate_name
-from longtail_operator.objects import Json, Key
+from longtail_operator.kubernetes.identity import candidate_name
+from longtail_operator.kubernetes.objects import Json, Key
 from tests.unit.operator_builders import Story, a_heavy_model, a_serving_scenario, initialized
 
 PEM = "-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n"

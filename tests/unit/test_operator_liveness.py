@@ -9,16 +9,17 @@ import aiohttp
 import pytest
 
 from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
-from longtail_operator import control_plane, event_source, http_endpoint
+from longtail_operator import control_plane, http_endpoint
 from longtail_operator.control_plane import ControlPlane
-from longtail_operator.kube import KubeApi
-from longtail_operator.liveness import WATCH_SECONDS, WORKER_SECONDS, Liveness
-from longtail_operator.objects import Json, Key
+from longtail_operator.kubernetes import event_source
+from longtail_operator.kubernetes.kube import KubeApi
+from longtail_operator.kubernetes.liveness import WATCH_SECONDS, WORKER_SECONDS, Liveness
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.observer import Observer
 from longtail_operator.reconcile import Reconciler
 from longtail_operator.settings import Settings
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.work_queue import WorkQueue
 from tests.unit.operator_builders import SETTINGS
 from tests.unit.watched_api_server import WatchedApiServer
 

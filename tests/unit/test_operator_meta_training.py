@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.methods.alt import MetaTrainConfig
-from longtail_operator.objects import Json, Key
-from longtail_operator.plans.heavy_model_world import StoreView
-from longtail_operator.plans.methods.alt.meta_training import LONGEST_JITTER_SECONDS, pauses_folding
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.methods.alt.meta_training import LONGEST_JITTER_SECONDS, pauses_folding
+from longtail_operator.stores.view import StoreView
 from tests.unit.operator_builders import NOON, SHA, a_heavy_model
 from tests.unit.test_operator_models import Model, a_version, member
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from longtail_operator.held_up import held_up
-from longtail_operator.objects import Json
+from longtail_operator.kubernetes.held_up import held_up
+from longtail_operator.kubernetes.objects import Json
 from tests.unit.operator_builders import NOON
 
 NAMES = ("secret-403", "image-registry", "nosuchbucket", "certificate-verify-failed", "connection-refused-500")

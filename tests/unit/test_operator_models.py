@@ -11,16 +11,17 @@ from longtail_api.architecture import Architecture
 from longtail_api.heavy_model import MODEL_REVISION, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
 from longtail_api.store_objects import AltHeavy, Checkpoint, Termination, Version
-from longtail_operator.feedback import feedback_of, runs_ahead_of_feedback
-from longtail_operator.jobs import judge
-from longtail_operator.objects import Json, Key, key_of
-from longtail_operator.plan import Plan
-from longtail_operator.plans.heavy_model import plan_heavy_model
-from longtail_operator.plans.heavy_model_world import HeavyModelWorld, StoreView
-from longtail_operator.plans.light_model_search import plan_search
-from longtail_operator.plans.scenario_world import ScenarioWorld, schema_hash
-from longtail_operator.plans.search_world import SearchWorld
-from longtail_operator.pods import Trouble
+from longtail_operator.heavy_model.plan import plan_heavy_model
+from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.kubernetes.jobs import judge
+from longtail_operator.kubernetes.objects import Json, Key, key_of
+from longtail_operator.kubernetes.plan import Plan
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.meta_update.folding import feedback_of, runs_ahead_of_feedback
+from longtail_operator.scenario.world import ScenarioWorld, schema_hash
+from longtail_operator.search.plan import plan_search
+from longtail_operator.search.world import SearchWorld
+from longtail_operator.stores.view import StoreView
 from tests.unit.operator_builders import NOON, SETTINGS, SHA, Story, a_heavy_model, a_pod, a_serving_scenario
 
 SPEC = a_heavy_model(initialization={"scenarioSelector": {"matchLabels": {"pool": "yes"}}, "minScenarios": 2})
@@ -215,7 +216,7 @@ def test_another_schema_starts_the_next_generation():
 
 def test_a_trainer_that_builds_another_model_starts_the_next_generation(monkeypatch):
     before = schema_hash(SPEC)
-    monkeypatch.setattr("longtail_operator.plans.scenario_world.MODEL_REVISION", MODEL_REVISION + 1)
+    monkeypatch.setattr("longtail_operator.scenario.world.MODEL_REVISION", MODEL_REVISION + 1)
     model = Model(member("a"), member("b"), store=StoreView(head=a_version(digest=before)))
     model.settle()
     config = next(child for child in model.children.values() if child["kind"] == "ConfigMap")

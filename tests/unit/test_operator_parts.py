@@ -8,16 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longtail_api.conditions import Condition, ConditionType
-from longtail_operator import schedule
-from longtail_operator.apply import covers, difference
-from longtail_operator.gate import WAITING_MESSAGE, is_admitted
-from longtail_operator.identity import child_base, child_name, identity, label_value
+from longtail_operator.kubernetes.apply import covers, difference
+from longtail_operator.kubernetes.conditions import Conditions
+from longtail_operator.kubernetes.identity import child_base, child_name, identity, label_value
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.notes import notes_of
-from longtail_operator.objects import Json, Key
+from longtail_operator.scenario import schedule
+from longtail_operator.scenario.gate import WAITING_MESSAGE, is_admitted
 from longtail_operator.settings import SettingsInvalid, settings_from
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.status import Conditions
-from longtail_operator.work_queue import WorkQueue
 from tests.unit.operator_builders import NOON, a_serving_scenario
 
 READY = ConditionType.READY

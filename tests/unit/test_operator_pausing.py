@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from longtail_operator.objects import Json, Key
-from longtail_operator.plans.heavy_model_world import StoreView
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.reconcile import Reconciler
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.work_queue import WorkQueue
+from longtail_operator.stores.view import StoreView
 from tests.unit.operator_builders import SETTINGS
 from tests.unit.test_operator_meta_training import JITTER, NEXT_NIGHT, standing
 

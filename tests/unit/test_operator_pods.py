@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from longtail_api.store_objects import Termination
-from longtail_operator.jobs import judge
-from longtail_operator.objects import Json
+from longtail_operator.kubernetes.jobs import judge
+from longtail_operator.kubernetes.objects import Json
 from tests.unit.operator_builders import NOON, SHA, Story, a_pod, a_serving_scenario
 
 PERMANENT_EXIT_CODES = (64, 65, 66)

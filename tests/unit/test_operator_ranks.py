@@ -8,8 +8,8 @@ import pytest
 
 from longtail_api.methods import METHODS, MethodApi
 from longtail_api.store_objects import Termination
-from longtail_operator.objects import Json
-from longtail_operator.pods import last_words
+from longtail_operator.kubernetes.objects import Json
+from longtail_operator.kubernetes.pods import last_words
 from tests.unit.operator_builders import Story, a_heavy_model, a_pod, initialized
 from tests.unit.test_operator_models import Model, member
 

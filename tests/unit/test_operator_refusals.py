@@ -7,12 +7,12 @@ from datetime import timedelta
 from typing import Any, cast
 
 from longtail_operator.control_plane import ControlPlane
-from longtail_operator.hearing import Hearing, look_again, silent
-from longtail_operator.kube import KubeApi, KubeError
-from longtail_operator.objects import Json, Key, key_of
-from longtail_operator.obstacles import LONGEST_RETRY, Obstacle, Obstacles
-from longtail_operator.plan import Plan
-from longtail_operator.pods import Trouble
+from longtail_operator.kubernetes.hearing import Hearing, look_again, silent
+from longtail_operator.kubernetes.kube import KubeApi, KubeError
+from longtail_operator.kubernetes.objects import Json, Key, key_of
+from longtail_operator.kubernetes.obstacles import LONGEST_RETRY, Obstacle, Obstacles
+from longtail_operator.kubernetes.plan import Plan
+from longtail_operator.kubernetes.trouble import Trouble
 from tests.unit.operator_builders import NOON, SETTINGS, Story, a_pod, a_serving_scenario
 
 OWNER, JOB, SERVICE = Key("Scenario", "shop", "spring"), Key("Job", "shop", "j"), Key("Service", "shop", "s")

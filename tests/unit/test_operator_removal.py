@@ -11,15 +11,15 @@ import pytest
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.run_config import StoreAddress
 from longtail_api.store_objects import StoreOwner
-from longtail_operator.apply import Applier, Outdated
-from longtail_operator.kube import KubeApi, KubeError
-from longtail_operator.objects import Json, Key, key_of
+from longtail_operator.kubernetes.apply import Applier, Outdated
+from longtail_operator.kubernetes.kube import KubeApi, KubeError
+from longtail_operator.kubernetes.objects import Json, Key, key_of
+from longtail_operator.kubernetes.plan import Note
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.observer import Observer
-from longtail_operator.plan import Note
-from longtail_operator.removal import Removal
-from longtail_operator.snapshot import Snapshot
-from longtail_operator.store_hub import StoreHub
-from longtail_operator.work_queue import WorkQueue
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.removal import Removal
 from longtail_store import CredentialsMissing, Store, StoreUnreachable, open_store
 from longtail_store.ownership import claim
 from tests.unit.operator_builders import NOON, SCHEMA

@@ -3,9 +3,9 @@
 import asyncio
 from typing import cast
 
-from longtail_operator.metaupdate.garbage import RetentionRule
-from longtail_operator.objects import Json, Key
-from longtail_operator.retention import CONCURRENT_COLLECTIONS, Retention, versions_in_use
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.meta_update.garbage import RetentionRule
+from longtail_operator.stores.retention import CONCURRENT_COLLECTIONS, Retention, versions_in_use
 from longtail_store import Store, StoreUnreachable
 from tests.unit.operator_builders import MODEL_KEY, a_heavy_model
 

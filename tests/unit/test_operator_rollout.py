@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtail_api.store_objects import AltLight, ModelCard
-from longtail_operator.objects import Key
-from longtail_operator.pods import Trouble
+from longtail_operator.kubernetes.objects import Key
+from longtail_operator.kubernetes.trouble import Trouble
 from tests.unit.operator_builders import SHA, Story, a_serving_scenario
 
 

@@ -7,9 +7,9 @@ import pytest
 
 from longtail_api.conditions import Reason
 from longtail_api.store_layout import manifest_key, result_key
-from longtail_operator.pods import Trouble
-from longtail_operator.run_numbers import last_in_store, read_last_in_store
-from longtail_operator.store_hub import StoreHub
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.run_numbers import last_in_store, read_last_in_store
 from longtail_store.file_store import FileStore
 from tests.store.small_model import commit_generation, parameters
 from tests.unit.operator_builders import MODEL_KEY, Story, a_heavy_model, a_serving_scenario

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from longtail_operator.kubernetes.objects import Key
+from longtail_operator.kubernetes.plan import Note
 from longtail_operator.notes import notes_of
-from longtail_operator.objects import Key
-from longtail_operator.plan import Note
 from tests.unit.operator_builders import (
     Story,
     a_heavy_model,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from longtail_api.heavy_model import HeavyModelStatus
-from longtail_operator.plans.scenario_world import HeavyModelView
+from longtail_operator.scenario.world import HeavyModelView
 from tests.unit.operator_builders import MODEL_KEY, Story, a_heavy_model, a_serving_scenario, store_ready
 
 

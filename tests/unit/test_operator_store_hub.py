@@ -12,12 +12,12 @@ from longtail_api.conditions import Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.store_objects import StoreOwner
-from longtail_operator import store_hub
-from longtail_operator.kube import KubeError
-from longtail_operator.objects import Json, Key
-from longtail_operator.plans.heavy_model_world import StoreView
-from longtail_operator.pods import Trouble
-from longtail_operator.store_hub import StoreHub
+from longtail_operator.kubernetes.kube import KubeError
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.stores import hub as store_hub
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.view import StoreView
 from longtail_store import StoreRefused, StoreUnreachable, errors
 from tests.store.scripted_s3 import Answering, Reply, ScriptedS3, echo, error, page, scripted_s3
 from tests.unit.operator_builders import a_heavy_model

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from longtail_api.methods.alt import TrainLightConfig
-from longtail_operator.plans.light_model_search import plan_search
+from longtail_operator.search.plan import plan_search
 from tests.unit.operator_builders import NOON, SHA, Story, a_heavy_model, a_serving_scenario, initialized
 from tests.unit.test_operator_models import a_search, adapted, search_config
 

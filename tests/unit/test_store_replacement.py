@@ -8,7 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from longtail_api.store_objects import Version
-from longtail_operator.metaupdate.fold import fold
+from longtail_operator.meta_update.fold import fold
 from longtail_store import AttemptExpired, Chain, Committed, Lost, Store, StoreUnreachable
 from longtail_store.feedback import write_feedback
 from longtail_store.file_store import FileStore

@@ -17,8 +17,8 @@ from longtail_api.store_objects import (
     StepResult,
     Version,
 )
-from longtail_operator.metaupdate.fold import fold
-from longtail_operator.metaupdate.ledger import pending
+from longtail_operator.meta_update.fold import fold
+from longtail_operator.meta_update.ledger import pending
 from longtail_store import Chain, open_store, read_object
 from tests.store.small_model import PARAMETERS
 from tests.store.store_written_before import NORTH, SOUTH, unpacked

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from longtail_operator.objects import RESOURCES, WATCHED_KINDS, Json
+from longtail_operator.kubernetes.objects import RESOURCES, WATCHED_KINDS, Json
 
 
 class WatchedApiServer:

@@ -15,7 +15,7 @@ KINDS = {
 }
 SOURCES = (
     "longtail_trainer",
-    "longtail_operator.metaupdate",
+    "longtail_operator.meta_update",
     "benchmarks.alt.units",
     "benchmarks.comparison.folds",
     "benchmarks.comparison.boosting",

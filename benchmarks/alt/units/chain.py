@@ -14,7 +14,7 @@ from benchmarks.comparison.rows import figures
 from longtail_api.methods.alt import AdaptConfig
 from longtail_api.store_layout import result_key
 from longtail_api.store_objects import Metric, StepResult
-from longtail_operator.metaupdate.fold import fold
+from longtail_operator.meta_update.fold import fold
 from longtail_store import Chain, Store
 from longtail_trainer.data.loading import load_manifest, load_split
 from longtail_trainer.methods.alt.teacher import load_version

@@ -7,14 +7,14 @@ from longtail_api.heavy_model import HeavyModelStatus
 from longtail_api.run_config import StepConfig
 from longtail_api.scenario import ScenarioStatus
 from longtail_api.store_objects import Termination, Version
-from longtail_operator.identity import identity
-from longtail_operator.objects import Json
-from longtail_operator.plan import Draft
-from longtail_operator.plans.heavy_model_world import HeavyModelWorld
-from longtail_operator.plans.prepare import PREPARE
-from longtail_operator.plans.run_step import JobStep, RunContext, Step
-from longtail_operator.plans.search_world import ModelSearch
-from longtail_operator.status import Conditions
+from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.kubernetes.conditions import Conditions
+from longtail_operator.kubernetes.identity import identity
+from longtail_operator.kubernetes.objects import Json
+from longtail_operator.kubernetes.plan import Draft
+from longtail_operator.scenario.prepare import PREPARE
+from longtail_operator.scenario.step import JobStep, RunContext, Step
+from longtail_operator.search.world import ModelSearch
 from tests.methods.alone.api import TrainAloneConfig
 
 
@@ -40,7 +40,7 @@ class TrainAlone(JobStep):
 
 
 class Alone:
-    """See `longtail_operator.plans.methods.method.Method`."""
+    """See `longtail_operator.methods.method.Method`."""
 
     name = "Alone"
     every_step: tuple[Step, ...] = (PREPARE, TrainAlone())

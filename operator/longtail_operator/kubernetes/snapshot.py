@@ -1,0 +1,151 @@
+"""What exists, as events and our own writes left it. Decisions read this and never the API server."""
+
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterable
+
+from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
+from longtail_operator.kubernetes.objects import (
+    HEAVY_MODEL,
+    SCENARIO,
+    SEARCH,
+    Json,
+    Key,
+    key_of,
+    labels_of,
+    owner_key,
+    section,
+    uid_of,
+)
+
+_REMEMBERED_DEATHS = 20_000
+
+
+def trimmed(item: Json) -> Json:
+    """`item` without what no decision reads, so that memory follows the number of objects and not their size."""
+    metadata = {name: value for name, value in section(item, "metadata").items() if name != "managedFields"}
+    if item["kind"] != "Pod":
+        return {**item, "metadata": metadata}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": metadata,
+        "spec": {"nodeName": section(item, "spec").get("nodeName")},
+        "status": section(item, "status"),
+    }
+
+
+def resource_version(item: Json) -> int:
+    """Versions of one object are ordered as integers (KEP-5504)."""
+    version = str(section(item, "metadata").get("resourceVersion", "0"))
+    return int(version) if version.isdecimal() else 0
+
+
+class Snapshot:
+    """The newest known state of each object, indexed by owner and by HeavyModel."""
+
+    def __init__(self) -> None:
+        self._objects: dict[Key, Json] = {}
+        self._children: dict[Key, set[Key]] = defaultdict(set)
+        self._scenarios: dict[Key, set[Key]] = defaultdict(set)
+        self._searches: dict[Key, set[Key]] = defaultdict(set)
+        # An answer to our own write may arrive after the event of the deletion; it must not bring the object back.
+        self._dead: OrderedDict[str, None] = OrderedDict()
+
+    def observe(self, item: Json) -> bool:
+        """Take `item` in, unless it is older than what is known. True where something changed."""
+        key = key_of(item)
+        if uid_of(item) in self._dead:
+            return False
+        known = self._objects.get(key)
+        if known is not None and resource_version(known) >= resource_version(item):
+            return False
+        if known is not None:
+            self._unindex(known)
+        self._objects[key] = trimmed(item)
+        self._index(item)
+        return True
+
+    def forget(self, item: Json) -> bool:
+        """`item` was deleted. True where it was known."""
+        self._dead[uid_of(item)] = None
+        while len(self._dead) > _REMEMBERED_DEATHS:
+            self._dead.popitem(last=False)
+        key = key_of(item)
+        known = self._objects.get(key)
+        if known is None or uid_of(known) != uid_of(item):
+            return False
+        self._unindex(known)
+        del self._objects[key]
+        return True
+
+    def get(self, key: Key) -> Json | None:
+        return self._objects.get(key)
+
+    def keys(self, kinds: Iterable[str]) -> list[Key]:
+        wanted = frozenset(kinds)
+        return [key for key in self._objects if key.kind in wanted]
+
+    def uids(self, kind: str, namespace: str | None) -> dict[Key, str]:
+        """What is known of a kind, in one namespace or in all, with its uid."""
+        return {
+            key: uid_of(item)
+            for key, item in self._objects.items()
+            if key.kind == kind and namespace in (None, key.namespace)
+        }
+
+    def children(self, owner: Key) -> list[Json]:
+        """Everything that names `owner` as its owner, pods too, in the order of their keys."""
+        return [self._objects[key] for key in sorted(self._children.get(owner, ()))]
+
+    def scenarios(self, heavy_model: Key) -> list[Json]:
+        """Scenarios that refer to a HeavyModel, existing or not."""
+        return [self._objects[key] for key in sorted(self._scenarios.get(heavy_model, ()))]
+
+    def searches(self, target: Key) -> list[Json]:
+        """LightModelSearches for one target."""
+        return [self._objects[key] for key in sorted(self._searches.get(target, ()))]
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def _index(self, item: Json) -> None:
+        key = key_of(item)
+        for index, owner in self._places(item):
+            index[owner].add(key)
+
+    def _unindex(self, item: Json) -> None:
+        key = key_of(item)
+        for index, owner in self._places(item):
+            index[owner].discard(key)
+            if not index[owner]:
+                del index[owner]
+
+    def _places(self, item: Json) -> list[tuple[dict[Key, set[Key]], Key]]:
+        places: list[tuple[dict[Key, set[Key]], Key]] = []
+        owner = owner_key(item)
+        if owner is not None:
+            places.append((self._children, owner))
+        if item["kind"] == SCENARIO:
+            places.append((self._scenarios, heavy_model_key(item)))
+        if item["kind"] == SEARCH:
+            places.append((self._searches, target_key(item)))
+        return places
+
+
+def heavy_model_key(scenario: Json) -> Key:
+    """The HeavyModel that a Scenario refers to."""
+    reference = section(scenario, "spec", "heavyModelRef")
+    own = section(scenario, "metadata").get("namespace", "")
+    return Key(HEAVY_MODEL, str(reference.get("namespace") or own), str(reference.get("name", "")))
+
+
+def target_key(search: Json) -> Key:
+    """What a LightModelSearch searches for."""
+    reference = section(search, "spec", "targetRef")
+    own = section(search, "metadata").get("namespace", "")
+    return Key(str(reference.get("kind", SCENARIO)), own, str(reference.get("name", "")))
+
+
+def is_ours(item: Json) -> bool:
+    """Did the operator make `item`? What it did not make it neither changes nor removes."""
+    return labels_of(item).get(MANAGED_BY_LABEL) == MANAGED_BY or owner_key(item) is not None

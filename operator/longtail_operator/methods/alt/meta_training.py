@@ -1,0 +1,199 @@
+"""Periodic meta-training of a HeavyModel (ALT III-C): when it is due, its Job, and what its end means.
+
+It pauses folding: feedback that comes in meanwhile waits, and is folded into the version that then stands. That saves
+work and decides nothing, since the Job commits right after the version it started from, or starts over.
+"""
+
+from datetime import datetime, timedelta
+
+from longtail_api.conditions import ConditionType, Reason
+from longtail_api.heavy_model import HeavyModelStatus, MetaTraining, MetaTrainingStatus
+from longtail_api.methods.alt import MetaTrainConfig
+from longtail_api.store_layout import AGNOSTIC
+from longtail_api.store_objects import Metric, Termination, Version
+from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.kubernetes.clock import read, written
+from longtail_operator.kubernetes.conditions import Conditions
+from longtail_operator.kubernetes.identity import child_name, identity
+from longtail_operator.kubernetes.jobs import (
+    LOST_MESSAGE_AFTER,
+    STEP_KINDS,
+    JobState,
+    config_base,
+    is_finished,
+    step_objects,
+)
+from longtail_operator.kubernetes.objects import Json, Key, section
+from longtail_operator.kubernetes.plan import Draft, Note
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.meta_update.config import parameters_of
+from longtail_operator.scenario import schedule
+from longtail_operator.scenario.world import current_manifest
+
+STEP = "meta-train"
+STARTING_DEADLINE = timedelta(hours=1)
+"""A start missed by more than this is skipped."""
+LONGEST_JITTER_SECONDS = 300
+"""HeavyModels of one schedule start within this time, each at a moment that follows from its name."""
+META_TRAINED = ConditionType.META_TRAINED
+
+
+def pauses_folding(status: Json) -> bool:
+    """Is a meta-training under way, by a HeavyModel's status?"""
+    found = section(status, "metaTraining")
+    return bool(found.get("identity")) and found.get("outcome") is None
+
+
+def plan_meta_training(
+    world: HeavyModelWorld, head: Version, status: HeavyModelStatus, conditions: Conditions, draft: Draft, now: datetime
+) -> None:
+    """Decide on the meta-training of a generation that stands: `status`, its condition and `draft` say what."""
+    wanted = world.spec.meta_training
+    if wanted is None:
+        if status.meta_training is not None and status.meta_training.identity is None:
+            status.meta_training = None  # there never was one
+        else:
+            cancel(status, conditions, Reason.CANCELLED, "spec.metaTraining was removed")
+        return
+    if status.meta_training is None:
+        status.meta_training = MetaTrainingStatus(handled=written(now))
+    known = status.meta_training
+    if known.identity is not None and known.outcome is None:
+        _follow(world, head, known, known.identity, conditions, draft, now)
+    else:
+        _await(world, head, wanted, known, conditions, draft, now)
+
+
+def cancel(status: HeavyModelStatus, conditions: Conditions, reason: Reason, why: str) -> None:
+    """Nothing of a meta-training is wanted: one under way ends, as its Job is no longer planned."""
+    known = status.meta_training
+    conditions.keep(META_TRAINED)
+    if known is not None and known.identity is not None and known.outcome is None:
+        known.outcome = "Cancelled"
+        conditions.set(META_TRAINED, False, reason, f"the meta-training under way was ended: {why}")
+
+
+def _await(
+    world: HeavyModelWorld, head: Version, wanted: MetaTraining, known: MetaTrainingStatus, conditions: Conditions,
+    draft: Draft, now: datetime,
+) -> None:  # fmt: skip
+    """None is under way: start one where the schedule asks for it."""
+    delay = schedule.jitter(str(world.key), LONGEST_JITTER_SECONDS)
+    try:
+        decision = schedule.decide(
+            wanted.schedule,
+            wanted.time_zone,
+            read(known.handled),
+            now,
+            STARTING_DEADLINE,
+            delay,
+            "metaTraining.schedule",
+        )
+    except schedule.ScheduleInvalid as error:
+        conditions.set(META_TRAINED, False, Reason.INVALID_SPEC, str(error))
+        return
+    draft.requeue_in((decision.next - now).total_seconds())
+    conditions.keep(META_TRAINED)
+    before = conditions.before(META_TRAINED)
+    if before is None or before.reason == Reason.WAITING:
+        conditions.set(META_TRAINED, None, Reason.WAITING, f"the first one starts at {written(decision.next)}")
+    if decision.start and world.folding:
+        return  # its end brings the HeavyModel up again
+    known.handled = written(decision.handled)
+    if not decision.start:
+        return
+    manifests = _manifests(world)
+    if not manifests:
+        conditions.set(META_TRAINED, False, Reason.NO_DATA, "no Scenario has prepared data of this schema")
+        return
+    known.identity = identity(step=STEP, generation=head.generation, scheduled=known.handled)
+    known.outcome, known.version, known.base_version = None, None, head.number
+    draft.children.extend(_objects(world, head, known, known.identity, manifests))
+    conditions.set(META_TRAINED, False, Reason.RUNNING, "meta-train starts")
+    said = f"from version {head.number}, on the data of {len(manifests)} Scenarios; folding is paused"
+    draft.notes.append(Note("Normal", "MetaTrainingStarted", said))
+
+
+def _follow(
+    world: HeavyModelWorld, head: Version, known: MetaTrainingStatus, digest: str, conditions: Conditions, draft: Draft,
+    now: datetime,
+) -> None:  # fmt: skip
+    """One is under way: what its Job comes to."""
+    name = child_name(world.key.name, STEP, digest[:8])
+    found = world.find("Job", name)
+    told = world.find("ConfigMap", name) is not None
+    if found is None or not (told or is_finished(found)):
+        # The operator ended between status and Job; or the Job's time to live did while there was no operator, and
+        # run again it finds its result in the store.
+        manifests = _manifests(world)
+        if manifests:
+            draft.children.extend(_objects(world, head, known, digest, manifests))
+            starts = world.refused(name) or Trouble(Reason.RUNNING, "meta-train starts")
+            conditions.set(META_TRAINED, False, starts.reason, starts.message)
+        else:
+            known.outcome = "Failed"
+            conditions.set(META_TRAINED, False, Reason.NO_DATA, "no Scenario has prepared data of this schema")
+        return
+    draft.kept.update(Key(kind, world.key.namespace, name) for kind in STEP_KINDS)
+    state = world.job_state(name, now)
+    if state.state == "Succeeded" and state.termination is not None:
+        _record(known, state.termination, conditions)
+        draft.refresh_store = True
+        draft.requeue_in(1.0)
+    elif state.state == "Failed":
+        known.outcome = "Failed"
+        conditions.set(META_TRAINED, False, state.reason, f"version {head.number} stands; {state.message}")
+    else:
+        _still_working(state, Key("Job", world.key.namespace, name), conditions, draft)
+
+
+def _still_working(state: JobState, job: Key, conditions: Conditions, draft: Draft) -> None:
+    if state.state == "Lost":
+        draft.deletions.append(job)
+    draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
+    conditions.set(META_TRAINED, False, state.reason, state.message)
+
+
+def _record(known: MetaTrainingStatus, said: Termination, conditions: Conditions) -> None:
+    known.outcome = "Succeeded"
+    known.version = int(said.outputs["agnosticVersion"])
+    known.base_version = int(said.outputs["baseVersion"])
+    before, after = (said.metrics.get(name, {}) for name in ("baseValidation", "validation"))
+    figures = ", ".join(
+        f"{words} {_figure(before.get(name))} → {_figure(after.get(name))}"
+        for name, words in (("loss", "validation loss"), ("adaptedLoss", "after fine-tuning"))
+    )
+    if said.outputs["committed"]:
+        message = f"version {known.version} was trained from {known.base_version}: {figures}"
+        conditions.set(META_TRAINED, True, Reason.SUCCEEDED, message)
+    else:
+        conditions.set(META_TRAINED, True, Reason.NOT_IMPROVED, f"version {known.version} stands: {figures}")
+
+
+def _figure(metric: Metric | None) -> str:
+    return "unknown" if metric is None or metric.value is None else f"{metric.value:.4f}"
+
+
+def _manifests(world: HeavyModelWorld) -> list[str]:
+    """Current data of every Scenario that has any; suspended and failed ones count with what they have."""
+    found = (current_manifest(scenario, world.view) for scenario in world.scenarios)
+    return sorted(manifest for manifest in found if manifest is not None)
+
+
+def _objects(
+    world: HeavyModelWorld, head: Version, known: MetaTrainingStatus, digest: str, manifests: list[str]
+) -> list[Json]:
+    spec = world.spec
+    # Unlike a counter, the scheduled minute is no earlier training's, even where a status was lost.
+    run = int(read(known.handled).timestamp()) // 60
+    config = MetaTrainConfig(
+        **config_base(spec, AGNOSTIC, run, digest, seed=run),
+        generation=head.generation,
+        base_version=known.base_version or head.number,
+        manifests=manifests,
+        training=spec.training,
+        parameters=parameters_of(spec.meta_update),
+        scenarios_per_step=spec.meta_update.buffer_size,
+        orphans_seconds=spec.retention.orphans_seconds,
+    )
+    return step_objects(world.workplace, child_name(world.key.name, STEP, digest[:8]), STEP, config)

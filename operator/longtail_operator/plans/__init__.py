@@ -1,1 +1,0 @@
-"""Every decision of the operator, one module per kind. Pure: no I/O, no clock, no randomness."""

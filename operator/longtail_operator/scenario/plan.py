@@ -1,0 +1,325 @@
+"""What should exist for a Scenario: its run's steps in order, and what serves."""
+
+from datetime import datetime
+
+from longtail_api.conditions import ConditionType, Reason
+from longtail_api.labels import VERSION_LABEL
+from longtail_api.methods import METHODS
+from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
+from longtail_api.shared_specs import GPU
+from longtail_operator.kubernetes.clock import written
+from longtail_operator.kubernetes.conditions import Conditions
+from longtail_operator.kubernetes.jobs import AWAITING_WORDS, LOST_MESSAGE_AFTER, JobState
+from longtail_operator.kubernetes.objects import SEARCH, key_of, labels_of
+from longtail_operator.kubernetes.plan import Draft, Plan
+from longtail_operator.kubernetes.ranks import gpus
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.meta_update.rules import may_start
+from longtail_operator.methods import method_of
+from longtail_operator.scenario.gate import WAITING_MESSAGE
+from longtail_operator.scenario.run import decide_run
+from longtail_operator.scenario.schedule import ScheduleInvalid
+from longtail_operator.scenario.step import RunContext, Step
+from longtail_operator.scenario.world import (
+    STORE_RETRY_SECONDS,
+    HeavyModelView,
+    ScenarioWorld,
+    nothing_to_attend_to,
+    schema_hash,
+    tables,
+)
+from longtail_operator.serving.objects import ServingPlace, answers, is_available, not_answering
+from longtail_operator.serving.rollout import plan_rollout
+from longtail_operator.stores.run_numbers import light_version
+
+_STORE_READ_SECONDS = 2.0
+READY, FAILED, SUSPENDED = ConditionType.READY, ConditionType.FAILED, ConditionType.SUSPENDED
+
+
+def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
+    """Decide what should exist for `world`'s Scenario, given what does. Raises nothing: what can't be done becomes
+    `Ready=False` with the reason, and everything that stands is left standing."""
+    status = world.status.model_copy(deep=True)
+    status.observed_generation = world.generation
+    conditions = Conditions(world.status.conditions, world.generation, now)
+    draft = Draft()
+    heavy_model = world.heavy_model
+    obstacle = _obstacle(world)
+    if heavy_model is None or obstacle is not None:
+        return _blocked(world, status, conditions, draft, obstacle or Trouble(Reason.MODEL_NOT_FOUND, ""))
+    unclaimed = _store_obstacle(world, heavy_model)
+    if unclaimed is not None:
+        return _blocked(world, status, conditions, draft, unclaimed)
+    if world.status.run is None and isinstance(world.last_run, Trouble):
+        draft.requeue_in(STORE_RETRY_SECONDS)
+        return _blocked(world, status, conditions, draft, world.last_run)
+    try:
+        decision = decide_run(world, heavy_model, now)
+    except ScheduleInvalid as error:
+        return _blocked(world, status, conditions, draft, Trouble(Reason.INVALID_SPEC, str(error)))
+
+    run: RunStatus | None = world.status.run.model_copy(deep=True) if world.status.run else None
+    if not world.spec.suspend:
+        if decision.is_new:
+            # A candidate of the run before has no run to stand on; the stable version is not touched.
+            status.serving.candidate = None
+        run = decision.run.model_copy(deep=True)
+        status.schedule = decision.schedule
+        if decision.next_start is not None:
+            draft.requeue_in((decision.next_start - now).total_seconds())
+    status.run = run
+    if run is not None:
+        _advance_run(RunContext(world, heavy_model, run, now), status, conditions, draft)
+    plan_rollout(world, heavy_model, run, status, conditions, draft, now)
+    conditions.set(
+        SUSPENDED,
+        world.spec.suspend,
+        Reason.SUSPENDED if world.spec.suspend else Reason.RESUMED,
+        "no new work starts; what serves goes on serving" if world.spec.suspend else "",
+    )
+    _judge_readiness(world, heavy_model, status, conditions, now)
+    status.conditions = conditions.ordered()
+    return draft.finished(status.to_json_dict(), world.children)
+
+
+def _obstacle(world: ScenarioWorld) -> Trouble | None:
+    """Why nothing can be decided for this Scenario at all."""
+    reference = world.spec.heavy_model_ref
+    namespace = reference.namespace or world.key.namespace
+    heavy_model = world.heavy_model
+    if heavy_model is None:
+        return Trouble(
+            Reason.MODEL_NOT_FOUND,
+            f"there is no HeavyModel {reference.name} in namespace {namespace}; create it, or name another",
+        )
+    if namespace != world.key.namespace and world.key.namespace not in heavy_model.spec.allowed_namespaces:
+        return Trouble(
+            Reason.NAMESPACE_NOT_ALLOWED,
+            f"HeavyModel {namespace}/{reference.name} does not allow Scenarios of namespace {world.key.namespace}; "
+            "add it to its spec.allowedNamespaces",
+        )
+    resources = world.spec.trainer.resources
+    shared = METHODS[heavy_model.spec.method].distributed
+    if (
+        resources is not None
+        and gpus(resources) > 1
+        and not any(step.name in shared for step in method_of(heavy_model.spec).every_step)
+    ):
+        return Trouble(
+            Reason.INVALID_SPEC,
+            f"trainer.resources: no step of a Scenario trains on several GPUs; set {GPU} to 1",
+        )
+    own = tables(world.spec, heavy_model.spec)
+    if own["samples"] is None:
+        return Trouble(
+            Reason.INVALID_SPEC,
+            "data.samples: neither this Scenario nor its HeavyModel says where the samples table is; give its address",
+        )
+    missing = [
+        sequence.name for sequence in heavy_model.spec.data_schema.behaviors if sequence.name not in own["behaviors"]
+    ]
+    if missing:
+        return Trouble(
+            Reason.INVALID_SPEC,
+            f"data.behaviors: no address for the behavior table {missing[0]!r} of the schema; give it here or in the "
+            "HeavyModel",
+        )
+    return nothing_to_attend_to("light.searchSpace.targetAttention", world.spec.light.search_space, heavy_model)
+
+
+def _store_obstacle(world: ScenarioWorld, heavy_model: HeavyModelView) -> Trouble | None:
+    """Nothing is written into a store before it is known to be the HeavyModel's own."""
+    known = next((one for one in heavy_model.status.conditions if one.type == ConditionType.STORE_READY), None)
+    if known is not None and (known.status == "True" or (world.status.run and known.reason != Reason.STORE_TAKEN)):
+        return None
+    name = heavy_model.key.name
+    if known is not None and known.reason == Reason.STORE_TAKEN:
+        return Trouble(Reason.STORE_TAKEN, f"HeavyModel {name}: {known.message}")
+    return Trouble(
+        Reason.WAITING, f"waiting for the store of HeavyModel {name}" + (f": {known.message}" if known else "")
+    )
+
+
+def _blocked(
+    world: ScenarioWorld, status: ScenarioStatus, conditions: Conditions, draft: Draft, trouble: Trouble
+) -> Plan:
+    for condition in world.status.conditions:
+        conditions.keep(ConditionType(condition.type))
+    conditions.set(READY, False, trouble.reason, trouble.message)
+    status.conditions = conditions.ordered()
+    draft.kept.update(key_of(item) for item in world.children)
+    return draft.finished(status.to_json_dict(), world.children)
+
+
+def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Conditions, draft: Draft) -> None:
+    """Walk through the steps; the first one that is not done decides what is to do."""
+    run = context.run
+    method = method_of(context.heavy_model.spec)
+    for step in method.every_step:
+        draft.kept.update(step.keeps(context))
+    if run.outcome is not None:
+        # Over: nothing that is learned later about the world reopens it; a new run has to start.
+        for type_ in (*(step.condition for step in method.every_step), FAILED):
+            conditions.keep(type_)
+        return
+    for step in method.steps_of(context):
+        recorded = next((known for known in run.steps if known.name == step.name), None)
+        if (recorded is not None and recorded.result is not None) or _given(context, step):
+            conditions.set(step.condition, True, Reason.SUCCEEDED, _done(run, step))
+            continue
+        if not _enter(context, step, recorded, status, conditions, draft):
+            return
+    run.step, run.outcome, run.finished = None, "Succeeded", written(context.now)
+    conditions.set(FAILED, False, Reason.SUCCEEDED)
+
+
+def _given(context: RunContext, step: Step) -> bool:
+    """Was this step's result there when the run started? True of `prepare` where data has a schedule of its own."""
+    return (
+        step.condition == ConditionType.DATA_PREPARED
+        and context.run.data_version is not None
+        and all(known.name != step.name for known in context.run.steps)
+    )
+
+
+def _enter(
+    context: RunContext, step: Step, recorded: StepStatus | None, status: ScenarioStatus, conditions: Conditions,
+    draft: Draft,
+) -> bool:  # fmt: skip
+    """Carry on with `step`. True where it turns out to be done."""
+    run = context.run
+    conditions.set(FAILED, False, Reason.RUNNING)
+    if step.needs_version and run.base_version is None:
+        waits = _pin(context)
+        if waits is not None:
+            run.step = None
+            conditions.set(step.condition, False, waits.reason, waits.message)
+            if waits.reason == Reason.WAITING:
+                draft.requeue_in(_STORE_READ_SECONDS)
+            return False
+    digest = recorded.identity if recorded is not None else step.identity(context)
+    state = step.look(context, digest)
+    if state.state == "Succeeded" and state.termination is not None:
+        _record(context, step, digest, state, status, conditions)
+        return True
+    if state.state == "Failed":
+        run.step, run.outcome, run.finished = step.name, "Failed", written(context.now)
+        conditions.set(step.condition, False, state.reason, state.message)
+        conditions.set(FAILED, True, state.reason, f"{step.name}: {state.message}")
+        return False
+    _carry_on(context, step, digest, recorded, state, conditions, draft)
+    if state.state == "Running" and state.message == AWAITING_WORDS:
+        draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
+    return False
+
+
+def _carry_on(
+    context: RunContext, step: Step, digest: str, recorded: StepStatus | None, state: JobState,
+    conditions: Conditions, draft: Draft,
+) -> None:  # fmt: skip
+    run, world = context.run, context.world
+    objects = step.objects(context, digest)
+    if state.state == "Absent":
+        if world.spec.suspend:
+            conditions.set(step.condition, False, Reason.SUSPENDED, "suspended before this step started")
+            return
+        if not world.admitted:
+            run.step = None
+            conditions.set(step.condition, False, Reason.WAITING, WAITING_MESSAGE)
+            return
+    # What others do for it needs no place among maxConcurrentRuns.
+    run.step = step.name if objects else None
+    if recorded is None:
+        run.steps.append(StepStatus(name=step.name, identity=digest))
+    if state.state in ("Lost", "Deleting"):
+        keys = [key_of(item) for item in objects]
+        draft.kept.update(keys)
+        if state.state == "Lost":
+            draft.deletions.extend(key for key in keys if key.kind in ("Job", SEARCH))
+    else:
+        draft.children.extend(objects)
+    conditions.set(step.condition, False, state.reason or Reason.PENDING, state.message or f"{step.name} starts")
+
+
+def _record(
+    context: RunContext, step: Step, digest: str, state: JobState, status: ScenarioStatus, conditions: Conditions
+) -> None:
+    run = context.run
+    said = state.termination
+    if said is None:
+        raise AssertionError(f"{step.name} succeeded without a termination message")
+    others = [known for known in run.steps if known.name != step.name]
+    run.steps = [*others, StepStatus(name=step.name, identity=digest, result=said.result_sha256)]
+    step.record(context, digest, status, said)
+    conditions.set(step.condition, True, Reason.SUCCEEDED, _done(run, step))
+
+
+def _done(run: RunStatus, step: Step) -> str:
+    note = next((known.note for known in run.steps if known.name == step.name), None)
+    return f"run {run.number}" + (f": {note}" if note else "")
+
+
+def _pin(context: RunContext) -> Trouble | None:
+    """Pin the newest version as the run's base, once; else say what the run waits for."""
+    heavy_model: HeavyModelView = context.heavy_model
+    version = heavy_model.status.version
+    name = heavy_model.key.name
+    if version is None or heavy_model.status.schema_hash != schema_hash(heavy_model.spec):
+        return Trouble(Reason.MODEL_NOT_READY, f"waiting for HeavyModel {name} to be initialized")
+    if heavy_model.pool is None:
+        return Trouble(Reason.WAITING, f"waiting until the versions of HeavyModel {name} are read from its store")
+    if not may_start(mode=heavy_model.spec.meta_update.mode, pending=heavy_model.status.feedback.pending):
+        return Trouble(Reason.WAITING, f"waiting for the version of HeavyModel {name} that ends the round of feedback")
+    context.run.base_version = version.number
+    return None
+
+
+def _judge_readiness(
+    world: ScenarioWorld, heavy_model: HeavyModelView, status: ScenarioStatus, conditions: Conditions, now: datetime
+) -> None:
+    """Ready: it does what its spec asks, now. While a refresh works or fails, what serves still does that."""
+    run, serving = status.run, status.serving
+    failed = conditions.current(FAILED)
+    if run is None:
+        reason = Reason.SUSPENDED if world.spec.suspend else Reason.PENDING
+        conditions.set(READY, False, reason, "no run yet")
+        return
+    refresh = run.trigger in ("Schedule", "DataSchedule", "Annotation")
+    if world.spec.serving is None:
+        if run.outcome == "Succeeded" or (refresh and run.outcome is None):
+            conditions.set(READY, True, Reason.CONTRIBUTING, "it contributes its data and feedback")
+            return
+    elif serving.stable is not None:
+        stable = world.find("Deployment", ServingPlace(
+            world.raw, world.store_key, world.settings, heavy_model.spec.storage, None, world.spec.serving
+        ).deployment_name(serving.stable))  # fmt: skip
+        if not answers(stable) and not is_available(stable, world.spec.serving.min_replicas):
+            own = [pod for pod in world.pods if labels_of(pod).get(VERSION_LABEL) == serving.stable]
+            why = not_answering(stable, own, now, world.said.heard)
+            said = f"no pod of {serving.stable} answers" + (f": {why.message}" if why else "")
+            conditions.set(READY, False, Reason.DEPLOYMENT_UNAVAILABLE, said)
+            return
+        current = run.outcome == "Succeeded" and serving.stable == light_version(run.number)
+        if current or refresh or world.spec.serving.pinned_version == serving.stable:
+            conditions.set(READY, True, Reason.SERVING, f"{serving.stable} serves at {serving.url}")
+            return
+    if failed is not None and failed.status == "True":
+        stays = f"; {serving.stable} goes on serving" if serving.stable else ""
+        conditions.set(READY, False, failed.reason, failed.message + stays)
+        return
+    where = f"run {run.number}" + (f", {run.step}" if run.step else "")
+    if world.spec.suspend:
+        conditions.set(READY, False, Reason.SUSPENDED, f"{where}: set spec.suspend to false, and it goes on from there")
+        return
+    first_false = next(
+        (
+            condition
+            for condition in conditions.ordered()
+            if condition.status == "False" and condition.type not in (FAILED, SUSPENDED, READY)
+        ),
+        None,
+    )
+    if first_false is None:
+        conditions.set(READY, False, Reason.RUNNING, where)
+    else:
+        conditions.set(READY, False, first_false.reason, f"{where}: {first_false.message}")

@@ -1,0 +1,128 @@
+"""What a step of a run is, and what it may look at."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from longtail_api.conditions import ConditionType
+from longtail_api.labels import RUN_LABEL
+from longtail_api.run_config import StepConfig
+from longtail_api.scenario import RunStatus, ScenarioStatus
+from longtail_api.store_layout import manifest_key
+from longtail_api.store_objects import Termination
+from longtail_operator.kubernetes.identity import child_name
+from longtail_operator.kubernetes.jobs import JobState, config_base, step_objects
+from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld, workplace
+from longtail_operator.stores.run_numbers import data_version, light_version
+
+LONGEST_NOTE = 256
+"""Of what a person should know of a step's result; as the API has it."""
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run of one Scenario."""
+
+    world: ScenarioWorld
+    heavy_model: HeavyModelView
+    run: RunStatus
+    now: datetime
+
+    @property
+    def data_version(self) -> str:
+        return self.run.data_version or data_version(self.run.number)
+
+    @property
+    def light_version(self) -> str:
+        return light_version(self.run.number)
+
+    @property
+    def manifest(self) -> str:
+        return manifest_key(self.world.store_key, self.data_version)
+
+    @property
+    def base_version(self) -> int:
+        """The version that the run pinned. Steps that need one come after the pinning."""
+        if self.run.base_version is None:
+            raise AssertionError(f"{self.world.key}: run {self.run.number} has no base version yet")
+        return self.run.base_version
+
+    @property
+    def training_inputs(self) -> dict[str, Any]:
+        """What every step that trains on the run's data, from its base version, depends on."""
+        return {
+            "scenario": self.world.store_key,
+            "run": self.run.number,
+            "data": self.data_version,
+            "base": self.base_version,
+        }
+
+    def config_base(self, digest: str) -> dict[str, Any]:
+        """What the config of every step of the run holds."""
+        return config_base(self.heavy_model.spec, self.world.store_key, self.run.number, digest)
+
+    @property
+    def run_label(self) -> dict[str, str]:
+        return {RUN_LABEL: str(self.run.number)}
+
+
+class Step(Protocol):
+    """One step of a run."""
+
+    name: str
+    condition: ConditionType
+    needs_version: bool
+    """Whether it starts from a version of the agnostic model."""
+
+    def identity(self, context: RunContext) -> str:
+        """Hash of the inputs that make this step another one."""
+        ...
+
+    def look(self, context: RunContext, digest: str) -> JobState:
+        """How far it is."""
+        ...
+
+    def objects(self, context: RunContext, digest: str) -> list[Json]:
+        """What carries it out."""
+        ...
+
+    def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
+        """What its result changes in the status."""
+        ...
+
+    def keeps(self, context: RunContext) -> set[Key]:
+        """Objects of this step that stand whatever step of the run is under way."""
+        ...
+
+
+class JobStep(ABC):
+    """A step that is one Job."""
+
+    name: str
+    condition: ConditionType
+    needs_version = True
+
+    def job_name(self, context: RunContext, digest: str) -> str:
+        return child_name(context.world.key.name, self.name, digest[:8])
+
+    def look(self, context: RunContext, digest: str) -> JobState:
+        return context.world.job_state(self.job_name(context, digest), context.now)
+
+    def objects(self, context: RunContext, digest: str) -> list[Json]:
+        return step_objects(
+            workplace(context.world, context.heavy_model),
+            self.job_name(context, digest),
+            self.name,
+            self.config(context, digest),
+            context.run_label,
+        )
+
+    def keeps(self, context: RunContext) -> set[Key]:
+        """None: a finished Job goes by its own time to live."""
+        return set()
+
+    @abstractmethod
+    def config(self, context: RunContext, digest: str) -> StepConfig:
+        """What the Job is told to do."""

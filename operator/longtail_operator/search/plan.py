@@ -1,0 +1,189 @@
+"""What should exist for a LightModelSearch: one Job, until there is a result."""
+
+from datetime import datetime
+
+from longtail_api.conditions import ConditionType, Reason
+from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
+from longtail_api.light_model_search import BestTrial, LightModelSearchStatus, TrialCounts
+from longtail_api.methods import METHODS
+from longtail_api.store_layout import manifest_key, progress_key, result_key, step_prefix
+from longtail_api.store_objects import Metric, Termination
+from longtail_operator.kubernetes.conditions import Conditions
+from longtail_operator.kubernetes.identity import child_name, identity
+from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, Workplace, step_objects
+from longtail_operator.kubernetes.objects import Json, annotations_of, key_of, labels_of, uid_of
+from longtail_operator.kubernetes.plan import Draft, Plan
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.methods import method_of
+from longtail_operator.pictures import links
+from longtail_operator.scenario.figures import figure
+from longtail_operator.scenario.world import nothing_to_attend_to, secret_name
+from longtail_operator.search.world import Inputs, ModelSearch, SearchWorld, place_of
+from longtail_operator.stores.run_numbers import data_version
+
+PROGRESS_SECONDS = 15.0
+"""How often the progress of a running search is read."""
+
+
+def running_progress_key(world: SearchWorld) -> str | None:
+    """Where the running search says how far it is."""
+    run = labels_of(world.raw).get(RUN_LABEL, "1")
+    search = search_of(world)
+    if search is None or not run.isdecimal():
+        return None
+    return progress_key(step_prefix(*place_of(world, int(run)), search.step))
+
+
+def search_of(world: SearchWorld) -> ModelSearch | None:
+    """How the method of the target's HeavyModel searches; None where there is no target, or it doesn't."""
+    if world.target is None or world.target.heavy_model is None:
+        return None
+    return method_of(world.target.heavy_model.spec).search
+
+
+def plan_search(world: SearchWorld, now: datetime) -> Plan:
+    """Decide what should exist for `world`'s search. Raises nothing."""
+    status = world.status.model_copy(deep=True)
+    status.observed_generation = world.generation
+    conditions = Conditions(world.status.conditions, world.generation, now)
+    draft = Draft()
+    over = [conditions.before(type_) for type_ in (ConditionType.COMPLETE, ConditionType.FAILED)]
+    if any(condition is not None and condition.status == "True" for condition in over):
+        for condition in world.status.conditions:
+            conditions.keep(ConditionType(condition.type))
+    else:
+        _suspended(world, conditions)
+        _advance(world, status, conditions, draft, now)
+    status.conditions = conditions.ordered()
+    return draft.finished(status.to_json_dict(), world.children)
+
+
+def _suspended(world: SearchWorld, conditions: Conditions) -> None:
+    reason = Reason.SUSPENDED if world.spec.suspend else Reason.RESUMED
+    conditions.set(ConditionType.SUSPENDED, world.spec.suspend, reason)
+
+
+def _advance(
+    world: SearchWorld, status: LightModelSearchStatus, conditions: Conditions, draft: Draft, now: datetime
+) -> None:
+    inputs = _inputs(world)
+    jobs = [item for item in world.children if item["kind"] == "Job"]
+    if isinstance(inputs, Trouble):
+        # The Job that is there was started with what it needs, and goes on.
+        draft.kept.update(key_of(item) for item in world.children)
+        conditions.set(ConditionType.READY, False, inputs.reason, inputs.message)
+        return
+    digest = annotations_of(jobs[0]).get(IDENTITY_ANNOTATION, "") if jobs else _identity(world, inputs)
+    name = child_name(world.key.name, inputs.search.step, digest[:8])
+    state = world.job_state(jobs[0]["metadata"]["name"] if jobs else name, now)
+    if state.state == "Succeeded" and state.termination is not None:
+        _complete(world, status, inputs, state.termination, conditions)
+        return
+    if state.state == "Failed":
+        conditions.set(ConditionType.FAILED, True, state.reason, state.message)
+        conditions.set(ConditionType.READY, False, state.reason, state.message)
+        return
+    if state.state == "Absent" and world.spec.suspend:
+        conditions.set(ConditionType.READY, False, Reason.SUSPENDED, "suspended before it started")
+        return
+    if state.state in ("Lost", "Deleting"):
+        draft.kept.update(key_of(item) for item in world.children)
+        draft.deletions.extend(key_of(item) for item in jobs if state.state == "Lost")
+    elif digest == _identity(world, inputs):
+        draft.children.extend(_objects(world, inputs, digest, name))
+    else:
+        # Begun from an earlier run of its target; what it was told stands in its ConfigMap.
+        draft.kept.update(key_of(item) for item in world.children)
+    draft.requeue_in(PROGRESS_SECONDS if state.state == "Running" else LOST_MESSAGE_AFTER.total_seconds())
+    planned = inputs.search.planned(world)
+    done = int(planned * world.progress) if world.progress is not None else status.trials.completed
+    status.trials = TrialCounts(planned=planned, completed=done)
+    suspended = world.spec.suspend
+    conditions.set(
+        ConditionType.READY,
+        False,
+        Reason.SUSPENDED if suspended else state.reason or Reason.PENDING,
+        "suspended; it resumes from its last checkpoint" if suspended else state.message or "the search starts",
+    )
+
+
+def _inputs(world: SearchWorld) -> Inputs | Trouble:
+    """What the search starts from, or why it can't start."""
+    target = world.target
+    name = world.spec.target_ref.name
+    if target is None:
+        return Trouble(Reason.TARGET_NOT_FOUND, f"there is no Scenario {name} in this namespace; create it")
+    if target.heavy_model is None:
+        return Trouble(Reason.MODEL_NOT_FOUND, f"the HeavyModel of Scenario {name} does not exist")
+    search = method_of(target.heavy_model.spec).search
+    if search is None:
+        return Trouble(Reason.INVALID_SPEC, f"targetRef: {target.heavy_model.spec.method} searches for no light model")
+    trouble = nothing_to_attend_to("searchSpace.targetAttention", world.spec.search_space, target.heavy_model)
+    if trouble is not None:
+        return trouble
+    run = target.status.run
+    adapted = run is not None and any(step.name == search.heavy_step and step.result for step in run.steps)
+    if run is None or run.base_version is None or not adapted:
+        return Trouble(Reason.WAITING, f"waiting for Scenario {name} to be adapted")
+    if world.is_the_scenarios and labels_of(world.raw).get(RUN_LABEL) != str(run.number):
+        return Trouble(Reason.WAITING, f"Scenario {name} is at another run")
+    owner, owner_run = place_of(world, run.number)
+    return Inputs(
+        heavy_model=target.heavy_model,
+        target=target,
+        run=run.number,
+        manifest=manifest_key(target.store_key, run.data_version or data_version(run.number)),
+        base_version=run.base_version,
+        heavy_result=result_key(target.store_key, run.number, search.heavy_step),
+        owner=owner,
+        owner_run=owner_run,
+        search=search,
+    )
+
+
+def _identity(world: SearchWorld, inputs: Inputs) -> str:
+    return identity(step=inputs.search.step, search=uid_of(world.raw), heavy=inputs.heavy_result, owner=inputs.owner)
+
+
+def _objects(world: SearchWorld, inputs: Inputs, digest: str, name: str) -> list[Json]:
+    target, shared = inputs.target.spec, inputs.heavy_model.spec
+    config = inputs.search.config(world, inputs, digest)
+    place = Workplace(
+        owner=world.raw,
+        settings=world.settings,
+        storage=shared.storage,
+        secret=secret_name(inputs.target, inputs.heavy_model),
+        trainer=shared.trainer,
+        overrides=target.trainer,
+        suspended=world.spec.suspend,
+        distributed=METHODS[shared.method].distributed,
+    )
+    labels = {RUN_LABEL: str(inputs.run)}
+    return step_objects(place, name, inputs.search.step, config, labels, world.spec.budget.active_deadline_seconds)
+
+
+def _complete(
+    world: SearchWorld, status: LightModelSearchStatus, inputs: Inputs, said: Termination, conditions: Conditions
+) -> None:
+    planned = inputs.search.planned(world)
+    status.trials = TrialCounts(planned=planned, completed=planned)
+    status.result_key = str(said.outputs.get("architectureKey") or inputs.search.found_key(inputs))
+    status.result_sha256 = said.result_sha256
+    status.pictures = links(inputs.search.step, said.pictures, inputs.heavy_model.spec.storage.uri)
+    flops = said.flops if said.flops is not None else said.outputs.get("flops")
+    try:
+        name = world.spec.objective.figure(inputs.heavy_model.spec.data_schema)
+    except ValueError:
+        name = None  # the schema has changed since the search began with it
+    best = said.metrics.get("validation", {}).get(name or "", Metric())
+    if isinstance(flops, int):
+        status.best = BestTrial(
+            architecture=str(said.outputs.get("architecture", ""))[:4096],
+            metric=figure(best.value),
+            figure=name,
+            flops=flops,
+        )
+    reason = said.reason or Reason.SUCCEEDED
+    words = said.message or "an architecture inside the budget was found"
+    conditions.set(ConditionType.COMPLETE, True, reason, words)
+    conditions.set(ConditionType.READY, True, reason, words)

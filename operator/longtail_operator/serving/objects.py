@@ -1,0 +1,259 @@
+"""The Kubernetes objects of serving: a Deployment per light version, the Services, the disruption budget, the check."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from longtail_api.conditions import Reason
+from longtail_api.data_schema import LabelColumn
+from longtail_api.labels import (
+    IDENTITY_ANNOTATION,
+    MANAGED_BY,
+    MANAGED_BY_LABEL,
+    ROLE_LABEL,
+    SCENARIO_LABEL,
+    VERSION_LABEL,
+)
+from longtail_api.scenario import Serving
+from longtail_api.shared_specs import Resources, Scheduling, Storage
+from longtail_operator.kubernetes.children import (
+    CA_FILE,
+    CHECKER,
+    SERVER,
+    child,
+    container,
+    labels,
+    owner_annotation,
+    pod_spec,
+)
+from longtail_operator.kubernetes.held_up import held_up
+from longtail_operator.kubernetes.identity import candidate_name, child_base, label_value
+from longtail_operator.kubernetes.jobs import conditions_of
+from longtail_operator.kubernetes.objects import Json, section, uid_of
+from longtail_operator.kubernetes.pods import is_over, last_words
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.settings import Settings
+
+SERVING = "serving"
+CHECK = "check"
+PORT = 8080
+SHA256_ANNOTATION = "longtail.dev/sha256"
+
+
+@dataclass(frozen=True)
+class ServingPlace:
+    """Where and how the light models of one Scenario are served: everything but the version."""
+
+    owner: Json
+    store_key: str
+    settings: Settings
+    storage: Storage
+    secret: str | None
+    serving: Serving
+
+    @property
+    def name(self) -> str:
+        return str(self.owner["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.owner["metadata"]["namespace"])
+
+    @property
+    def service_name(self) -> str:
+        return child_base(self.name)
+
+    @property
+    def candidate_service_name(self) -> str:
+        """No other Scenario's Service has it: see `identity.child_base`."""
+        return candidate_name(self.name, uid_of(self.owner))
+
+    def deployment_name(self, version: str) -> str:
+        return f"{child_base(self.name)}-{version}"
+
+    def address(self, service: str) -> str:
+        return f"http://{service}.{self.namespace}.svc:{PORT}"
+
+    @property
+    def url(self) -> str:
+        """The model's endpoint; `/infer` after it answers predictions."""
+        return f"{self.address(self.service_name)}/v2/models/{self.name}"
+
+    def selector(self, version: str) -> dict[str, str]:
+        return {
+            MANAGED_BY_LABEL: MANAGED_BY,
+            SCENARIO_LABEL: label_value(self.name),
+            ROLE_LABEL: SERVING,
+            VERSION_LABEL: version,
+        }
+
+    def store_flags(self) -> list[str]:
+        flags = [f"--store-uri={self.storage.uri}", f"--store-region={self.storage.region}"]
+        flags.append(f"--store-path-style={'true' if self.storage.path_style else 'false'}")
+        if self.storage.endpoint:
+            flags.append(f"--store-endpoint={self.storage.endpoint}")
+        if self.storage.ca_bundle:
+            flags.append(f"--store-ca-bundle={CA_FILE}")
+        return flags
+
+    @property
+    def trust_name(self) -> str | None:
+        """ConfigMap of the store's certificates, where it needs any."""
+        return f"{child_base(self.name)}-trust" if self.storage.ca_bundle else None
+
+
+def deployment(place: ServingPlace, version: str, sha256: str) -> Json:
+    """One light version, pinned by its hash. Its pods are ready once the model is verified and warmed up."""
+    probe = {"path": "/v2/health/ready", "port": "http"}
+    server = container(
+        SERVER,
+        place.settings.serving_image,
+        place.settings.image_pull_policy,
+        [
+            "serve",
+            *place.store_flags(),
+            f"--scenario={place.store_key}",
+            f"--version={version}",
+            f"--sha256={sha256}",
+            f"--model-name={place.name}",
+            f"--port={PORT}",
+        ],
+        place.serving.resources,
+        place.secret,
+        more={
+            "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+            "startupProbe": {"httpGet": probe, "periodSeconds": 1, "failureThreshold": 300},
+            "readinessProbe": {"httpGet": probe, "periodSeconds": 5, "failureThreshold": 2},
+            "livenessProbe": {
+                "httpGet": {"path": "/v2/health/live", "port": "http"},
+                "periodSeconds": 10,
+                "failureThreshold": 3,
+            },
+            # Endpoints forget a pod a moment after it was told to end; until then it still gets requests.
+            "lifecycle": {"preStop": {"sleep": {"seconds": 5}}},
+        },
+        config_map=place.trust_name is not None,
+    )
+    pod = pod_spec([server], Scheduling(), None, None, place.trust_name)
+    pod["terminationGracePeriodSeconds"] = 30
+    scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
+    spec: Json = {
+        "replicas": place.serving.min_replicas,
+        "revisionHistoryLimit": 2,
+        "progressDeadlineSeconds": 600,
+        "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
+        "selector": {"matchLabels": place.selector(version)},
+        "template": {
+            "metadata": {
+                "labels": {**labels(place.owner, SERVING), VERSION_LABEL: version},
+                "annotations": {**owner_annotation(place.owner), **scrape},
+            },
+            "spec": pod,
+        },
+    }
+    return child(
+        "Deployment", place.deployment_name(version), place.owner, SERVING, {"spec": spec},
+        {VERSION_LABEL: version}, {SHA256_ANNOTATION: sha256},
+    )  # fmt: skip
+
+
+def service(place: ServingPlace, name: str, version: str) -> Json:
+    """Sends what arrives at `name` to one light version."""
+    spec: Json = {
+        "type": "ClusterIP",
+        "selector": place.selector(version),
+        "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+    }
+    return child("Service", name, place.owner, SERVING, {"spec": spec}, {VERSION_LABEL: version})
+
+
+def disruption_budget(place: ServingPlace, version: str) -> Json:
+    """A drained node takes one pod at a time."""
+    spec: Json = {"maxUnavailable": 1, "selector": {"matchLabels": place.selector(version)}}
+    return child("PodDisruptionBudget", place.service_name, place.owner, SERVING, {"spec": spec})
+
+
+def trust(place: ServingPlace) -> Json | None:
+    """The store's certificates for the servers."""
+    if place.trust_name is None:
+        return None
+    return child("ConfigMap", place.trust_name, place.owner, SERVING, {"data": {"ca.crt": place.storage.ca_bundle}})
+
+
+def check_job(
+    place: ServingPlace,
+    name: str,
+    digest: str,
+    candidate: str,
+    stable: str | None,
+    requests_key: str,
+    labels_compared: Sequence[LabelColumn],
+) -> Json:
+    """Answers recorded requests against the candidate, and against the stable version where there is one."""
+    serving = place.serving
+    flags = [
+        "check",
+        *place.store_flags(),
+        f"--candidate-url={place.address(place.candidate_service_name)}",
+        f"--candidate={candidate}",
+        f"--model-name={place.name}",
+        f"--scenario={place.store_key}",
+        f"--requests-key={requests_key}",
+        f"--labels={','.join(f'{label.name}={label.type}' for label in labels_compared)}",
+        f"--seconds={serving.rollout.check_seconds}",
+        f"--concurrency={serving.rollout.check_concurrency}",
+        f"--max-regression={serving.max_regression:f}",
+    ]
+    if serving.slo is not None:
+        flags.append(f"--p99-milliseconds={serving.slo.p99_milliseconds:f}")
+        flags.append(f"--max-error-rate={serving.slo.max_error_rate:f}")
+    if stable is not None:
+        flags += [f"--stable-url={place.address(place.service_name)}", f"--stable={stable}"]
+    checker = container(
+        CHECKER, place.settings.serving_image, place.settings.image_pull_policy, flags, Resources(), place.secret,
+        config_map=place.trust_name is not None,
+    )  # fmt: skip
+    pod = pod_spec([checker], Scheduling(), None, None, place.trust_name)
+    pod["restartPolicy"] = "Never"
+    spec: Json = {
+        "backoffLimit": 3,
+        "activeDeadlineSeconds": 4 * serving.rollout.check_seconds + 600,
+        "ttlSecondsAfterFinished": place.settings.job_ttl_seconds,
+        "suspend": False,
+        "template": {
+            "metadata": {"labels": labels(place.owner, CHECK), "annotations": owner_annotation(place.owner)},
+            "spec": pod,
+        },
+    }
+    return child(
+        "Job", name, place.owner, CHECK, {"spec": spec}, {VERSION_LABEL: candidate}, {IDENTITY_ANNOTATION: digest}
+    )
+
+
+def is_available(item: Json | None, replicas: int) -> bool:
+    """Do all replicas of the newest revision of a Deployment answer?"""
+    if item is None:
+        return False
+    status = section(item, "status")
+    return (
+        int(status.get("observedGeneration") or 0) >= int(section(item, "metadata").get("generation") or 0)
+        and int(status.get("updatedReplicas") or 0) >= replicas
+        and int(status.get("availableReplicas") or 0) >= replicas
+    )
+
+
+def not_answering(
+    item: Json | None, pods: list[Json], now: datetime, heard: Mapping[str, Trouble] | None = None
+) -> Trouble | None:
+    """Why a Deployment's pods do not answer; None where nothing is known to be wrong. heard: see `held_up`."""
+    failure = conditions_of(item).get("ReplicaFailure") if item is not None else None
+    if item is not None and failure is not None:
+        words = failure.get("message") or "no word of why"
+        said = f"Deployment {item['metadata']['name']} can't make its pods ({failure.get('reason')}): {words}"
+        return Trouble(Reason.REFUSED, said)
+    return held_up(pods, now, heard) or last_words([pod for pod in pods if not is_over(pod)])
+
+
+def answers(item: Json | None) -> bool:
+    """Does at least one pod of a Deployment answer?"""
+    return item is not None and int(section(item, "status").get("availableReplicas") or 0) >= 1

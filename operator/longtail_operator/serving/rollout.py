@@ -1,0 +1,283 @@
+"""Which light version serves: a candidate is checked before any user's traffic; the stable one is never in danger."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from longtail_api.conditions import ConditionType, Reason
+from longtail_api.labels import VERSION_LABEL
+from longtail_api.scenario import Lineage, RunStatus, ScenarioStatus, Serving, ServingStatus
+from longtail_api.store_layout import requests_key
+from longtail_api.store_objects import ModelCard
+from longtail_operator.kubernetes import pods as pod_words
+from longtail_operator.kubernetes.clock import read, written
+from longtail_operator.kubernetes.conditions import Conditions
+from longtail_operator.kubernetes.identity import identity
+from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, conditions_of, may_still_say_why
+from longtail_operator.kubernetes.objects import Json, annotations_of, is_deleting, key_of, labels_of, section
+from longtail_operator.kubernetes.plan import Draft
+from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld, secret_name
+from longtail_operator.serving import objects
+from longtail_operator.stores.run_numbers import light_version
+
+
+@dataclass
+class Rollout:
+    """The rollout of one Scenario in the making: what is seen, what it comes to."""
+
+    world: ScenarioWorld
+    heavy_model: HeavyModelView
+    serving: Serving
+    place: objects.ServingPlace
+    run: RunStatus | None
+    status: ScenarioStatus
+    conditions: Conditions
+    draft: Draft
+    now: datetime
+
+    def deployment(self, version: str) -> Json | None:
+        return self.world.find("Deployment", self.place.deployment_name(version))
+
+    def rolled_out(self, holds: bool | None, reason: str, message: str) -> None:
+        self.conditions.set(ConditionType.ROLLED_OUT, holds, reason, message)
+
+    def pods(self, version: str) -> list[Json]:
+        return [pod for pod in self.world.pods if labels_of(pod).get(VERSION_LABEL) == version]
+
+
+def plan_rollout(
+    world: ScenarioWorld, heavy_model: HeavyModelView, run: RunStatus | None, status: ScenarioStatus,
+    conditions: Conditions, draft: Draft, now: datetime,
+) -> None:  # fmt: skip
+    """Decide what serves; changes `status.serving`, `conditions` and `draft`."""
+    serving = world.spec.serving
+    if serving is None:
+        status.serving = ServingStatus()
+        return
+    place = objects.ServingPlace(
+        world.raw, world.store_key, world.settings, heavy_model.spec.storage, secret_name(world, heavy_model), serving
+    )
+    rollout = Rollout(world, heavy_model, serving, place, run, status, conditions, draft, now)
+    _adopt(rollout)
+    wanted = _wanted(rollout)
+    if wanted is not None:
+        _advance(rollout, *wanted)
+    _stand(rollout)
+
+
+def _adopt(rollout: Rollout) -> None:
+    """A status that was lost (a restored backup) must not take down what serves: the Service still says what does."""
+    serving = rollout.status.serving
+    service = rollout.world.find("Service", rollout.place.service_name)
+    if serving.stable is not None or service is None:
+        return
+    version = section(service, "spec", "selector").get(VERSION_LABEL)
+    found = rollout.deployment(version) if version else None
+    sha256 = annotations_of(found).get(objects.SHA256_ANNOTATION) if found else None
+    if version and sha256:
+        serving.stable, serving.stable_sha256 = version, sha256
+        serving.promoted = written(rollout.now)
+
+
+def _wanted(rollout: Rollout) -> tuple[str, str] | None:
+    """The version, with its hash, that should serve instead of the stable one; None where there is none to roll out."""
+    serving, status, run = rollout.serving, rollout.status.serving, rollout.run
+    newest = (light_version(run.number), run.light_sha256) if run is not None and run.light_sha256 else None
+    if serving.pinned_version is not None:
+        status.candidate = None
+        if status.stable == serving.pinned_version:
+            note = f"; {newest[0]} is newer" if newest and newest[0] != status.stable else ""
+            rollout.rolled_out(True, Reason.PROMOTED, f"{status.stable} is pinned{note}")
+            return None
+        card = rollout.world.pinned_card
+        if card is None:
+            rollout.rolled_out(
+                False, Reason.INVALID_SPEC,
+                f"serving.pinnedVersion: the store has no light version {serving.pinned_version}; name one it has",
+            )  # fmt: skip
+            return None
+        if isinstance(card, pod_words.Trouble):
+            rollout.rolled_out(False, card.reason, card.message)
+            rollout.draft.requeue_in(STORE_RETRY_SECONDS)
+            return None
+        return serving.pinned_version, card.sha256
+    if newest is None or newest[0] == status.stable:
+        if status.stable is not None and status.candidate is None:
+            rollout.rolled_out(True, Reason.PROMOTED, f"{status.stable} serves")
+        else:
+            rollout.rolled_out(False, Reason.WAITING, "no light model yet")
+        status.candidate = None
+        return None
+    if status.refused == newest[0] and status.refused_check == _check_digest(rollout, *newest):
+        status.candidate = None
+        rollout.conditions.keep(ConditionType.ROLLED_OUT)
+        return None
+    return newest[0], str(newest[1])
+
+
+def _advance(rollout: Rollout, version: str, sha256: str) -> None:
+    """Bring a version up beside the stable one and, once it may, put it in its place."""
+    status = rollout.status.serving
+    status.candidate = version
+    rollout.draft.children.append(objects.deployment(rollout.place, version, sha256))
+    rollout.draft.children.append(objects.service(rollout.place, rollout.place.candidate_service_name, version))
+    found = rollout.deployment(version)
+    own_pods = rollout.pods(version)
+    if not objects.is_available(found, rollout.serving.min_replicas):
+        trouble = rollout.world.refused(rollout.place.deployment_name(version)) or objects.not_answering(
+            found, own_pods, rollout.now, rollout.world.said.heard
+        )
+        rollout.rolled_out(
+            False,
+            trouble.reason if trouble else Reason.PENDING,
+            trouble.message if trouble else f"waiting for the pods of {version}",
+        )
+        return
+    candidate = rollout.place.candidate_service_name
+    refused = rollout.world.refused(candidate)
+    if refused is not None or rollout.world.find("Service", candidate) is None:
+        # Whoever answers under another's name must not be asked in the candidate's place.
+        words = refused or pod_words.Trouble(Reason.PENDING, f"waiting for Service {candidate}")
+        rollout.rolled_out(False, words.reason, words.message)
+        return
+    if rollout.serving.pinned_version == version:
+        # A person's choice, often of an older version in an emergency: that it answers is enough.
+        _promote(rollout, version, sha256, "pinned")
+        return
+    _check(rollout, version, sha256)
+
+
+def _check_digest(rollout: Rollout, version: str, sha256: str | None) -> str:
+    """Hash of what a version is checked against."""
+    serving, stable = rollout.serving, rollout.status.serving.stable
+    return identity(
+        version=version,
+        sha256=sha256,
+        stable=stable,
+        slo=serving.slo.to_json_dict() if serving.slo else None,
+        rollout=serving.rollout.to_json_dict(),
+        max_regression=f"{serving.max_regression:f}",
+        resources=serving.resources.to_json_dict(),
+    )
+
+
+def _check(rollout: Rollout, version: str, sha256: str) -> None:
+    status, world = rollout.status.serving, rollout.world
+    digest = _check_digest(rollout, version, sha256)
+    # Who is asked is part of the name: a Job that asks under an older name of the candidate ends.
+    asked = identity(check=digest, service=rollout.place.candidate_service_name)
+    name = f"{rollout.place.service_name}-check-{asked[:8]}"
+    data_version = (rollout.run.data_version if rollout.run else None) or ""
+    job = objects.check_job(
+        rollout.place, name, digest, version, status.stable, requests_key(world.store_key, data_version),
+        rollout.heavy_model.spec.data_schema.labels,
+    )  # fmt: skip
+    found = world.find("Job", name)
+    own_pods = pod_words.of_job(world.pods, name)
+    holding = conditions_of(found) if found else {}
+    report = pod_words.check_report(own_pods)
+    if found is not None and not holding and pod_words.outlived(own_pods, rollout.now) is not None:
+        # Another container keeps the pod, and so the Job, from ending.
+        holding = dict[str, Json]({"Complete" if report is not None else "Failed": {}})
+    if found is not None and is_deleting(found):
+        rollout.rolled_out(False, Reason.CHECKING, "waiting until the check's Job that was deleted is gone")
+    elif "Complete" in holding and report is None:
+        _await_report(rollout, job, holding["Complete"])
+    elif "Complete" in holding and report is not None and report.verdict == "Passed":
+        _promote(rollout, version, sha256, report.message, report.p99_milliseconds)
+    elif "Complete" in holding and report is not None:
+        reason = Reason.CHECK_INCONCLUSIVE if report.verdict == "Inconclusive" else report.reason
+        _refuse(rollout, version, digest, reason or Reason.CHECK_FAILED, report.message)
+    elif "Failed" in holding and may_still_say_why(holding["Failed"], own_pods, rollout.now):
+        _await_report(rollout, job, holding["Failed"])
+    elif "Failed" in holding:
+        words = pod_words.last_words(own_pods)
+        said = words.message if words else str(holding["Failed"].get("message") or "no word of why")
+        _refuse(rollout, version, digest, Reason.CHECK_INCONCLUSIVE, f"the check itself failed: {said}")
+    else:
+        rollout.draft.children.append(job)
+        state = world.job_state(name, rollout.now)
+        troubled = state.reason not in ("", Reason.RUNNING)
+        trouble = pod_words.Trouble(state.reason, state.message) if troubled else None
+        rollout.rolled_out(
+            False,
+            trouble.reason if trouble else Reason.CHECKING,
+            trouble.message if trouble else f"{version} answers recorded requests before it takes any traffic",
+        )
+
+
+def _await_report(rollout: Rollout, job: Json, end: Json) -> None:
+    """The check is over but its report is not here: it may still arrive, or its pod is gone and it has to run again."""
+    rollout.rolled_out(False, Reason.CHECKING, "waiting for the report of the check")
+    age = rollout.now - read(str(end["lastTransitionTime"]))
+    if age < LOST_MESSAGE_AFTER:
+        rollout.draft.requeue_in((LOST_MESSAGE_AFTER - age).total_seconds())
+        rollout.draft.kept.add(key_of(job))
+    else:
+        rollout.draft.deletions.append(key_of(job))
+
+
+def _promote(rollout: Rollout, version: str, sha256: str, message: str, p99: float | None = None) -> None:
+    status, run = rollout.status.serving, rollout.run
+    status.p99_milliseconds = None if p99 is None else f"{p99:.1f}"
+    status.stable, status.stable_sha256, status.candidate = version, sha256, None
+    status.promoted = written(rollout.now)
+    rollout.rolled_out(True, Reason.PROMOTED, f"{version} serves: {message}")
+    if run is not None and version == light_version(run.number):
+        rollout.status.lineage = Lineage(
+            data_version=run.data_version,
+            agnostic_version=run.base_version,
+            search=rollout.status.lineage.search,
+            light_version=version,
+        )
+    elif isinstance(card := rollout.world.pinned_card, ModelCard):
+        rollout.status.lineage = Lineage(
+            data_version=card.data_version, agnostic_version=card.agnostic_version, light_version=version
+        )
+
+
+def _refuse(rollout: Rollout, version: str, digest: str, reason: str, message: str) -> None:
+    status = rollout.status.serving
+    status.candidate, status.refused, status.refused_check = None, version, digest
+    stays = f"; {status.stable} goes on serving" if status.stable else ""
+    rollout.rolled_out(False, reason, f"{version} was refused: {message}{stays}")
+    # Wanted again only with other demands.
+    for item in (rollout.place.deployment_name(version), rollout.place.candidate_service_name):
+        rollout.draft.children[:] = [child for child in rollout.draft.children if child["metadata"]["name"] != item]
+
+
+def _stand(rollout: Rollout) -> None:
+    """The objects of the stable version, and what is left of earlier ones until they have drained."""
+    status, draft, place = rollout.status.serving, rollout.draft, rollout.place
+    trust = objects.trust(place)
+    if trust is not None:
+        draft.children.append(trust)
+    if status.stable is None or status.stable_sha256 is None:
+        status.url = None
+        return
+    status.url = place.url
+    wanted = {child["metadata"]["name"] for child in draft.children if child["kind"] == "Deployment"}
+    if place.deployment_name(status.stable) not in wanted:
+        draft.children.append(objects.deployment(place, status.stable, status.stable_sha256))
+    draft.children.append(objects.service(place, place.service_name, status.stable))
+    draft.children.append(objects.disruption_budget(place, status.stable))
+    _drain(rollout)
+
+
+def _drain(rollout: Rollout) -> None:
+    """Keep what served before until the Service has turned away from it and its requests are answered."""
+    status, draft, world = rollout.status.serving, rollout.draft, rollout.world
+    service = world.find("Service", rollout.place.service_name)
+    turned = service is not None and section(service, "spec", "selector").get(VERSION_LABEL) == status.stable
+    answering = objects.answers(rollout.deployment(str(status.stable)))
+    drained = (
+        read(status.promoted) + timedelta(seconds=world.settings.drain_seconds) if status.promoted else rollout.now
+    )
+    wanted = {key_of(child) for child in draft.children}
+    leftovers = [
+        item
+        for item in world.children
+        if item["kind"] == "Deployment" and key_of(item) not in wanted and not is_deleting(item)
+    ]
+    if leftovers and not (turned and answering and rollout.now >= drained):
+        draft.kept.update(key_of(item) for item in leftovers)
+        draft.requeue_in(max((drained - rollout.now).total_seconds(), 1.0))

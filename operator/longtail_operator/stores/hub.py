@@ -1,0 +1,338 @@
+"""The stores of all HeavyModels: what the operator knows of each, read in threads and kept in memory."""
+
+import asyncio
+import binascii
+import hashlib
+import logging
+import tempfile
+import traceback
+from base64 import b64decode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from longtail_api.conditions import Reason
+from longtail_api.heavy_model import GroupStepStatus, HeavyModelSpec
+from longtail_api.labels import ADOPT_ANNOTATION
+from longtail_api.run_config import StoreAddress
+from longtail_api.shared_specs import Storage
+from longtail_api.store_layout import AGNOSTIC, model_card_key, result_key
+from longtail_api.store_objects import Member, ModelCard, StepResult, StoreOwner, Termination, Version
+from longtail_operator.kubernetes.kube import KubeApi, KubeError
+from longtail_operator.kubernetes.objects import HEAVY_MODEL, Key, section
+from longtail_operator.kubernetes.trouble import Trouble
+from longtail_operator.meta_update.ledger import pending
+from longtail_operator.meta_update.rules import PendingFeedback
+from longtail_operator.stores.run_numbers import read_last_in_store
+from longtail_operator.stores.view import Membership, StoreView
+from longtail_store import (
+    Chain,
+    Corrupt,
+    Credentials,
+    CredentialsInvalid,
+    CredentialsMissing,
+    ObjectMissing,
+    Store,
+    StoreError,
+    credentials_of,
+    open_store,
+    parse_object,
+    read_object,
+)
+from longtail_store.credentials import NAMES
+from longtail_store.ownership import claim, owner_of
+from longtail_store.probe import race_conditional_puts
+from longtail_store.settled import is_settled
+
+log = logging.getLogger(__name__)
+_REASONS = frozenset(Reason)
+
+FRESH_SECONDS = 3600.0
+"""A listing this old is made anew: it finds feedback that no finished Job told of."""
+RETRY_SECONDS = 15.0
+"""A store that could not be used is asked again after this time."""
+
+
+@dataclass
+class HeavyModelStore:
+    """One HeavyModel's store."""
+
+    store: Store
+    address: StoreAddress
+    credentials: Credentials | None
+    view: StoreView | None = None
+    read_at: float = float("-inf")
+    """Monotonic time of the last complete reading."""
+    stale: bool = False
+    """The head has moved, or may have."""
+    pools: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
+    """Initial pool by generation; it never changes."""
+    pending: dict[str, PendingFeedback] = field(default_factory=dict[str, PendingFeedback])
+
+    def is_at(self, address: StoreAddress, credentials: Credentials | None) -> bool:
+        return self.address == address and self.credentials == credentials
+
+
+class StoreHub:
+    """Opens stores, races each distinct one once, and reads chains. Its calls may be made from one event loop only."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+        self._stores: dict[Key, HeavyModelStore] = {}
+        self._probed: dict[str, str | None] = {}
+        self._cards: dict[tuple[Key, str, str], ModelCard] = {}
+        self._groups: dict[tuple[Key, str], tuple[str | None, dict[str, Member]]] = {}
+        """By HeavyModel and step: hash of the newest result that was read, and its members."""
+        self._folder = tempfile.TemporaryDirectory(prefix="longtail-")
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def known(self, key: Key) -> HeavyModelStore | None:
+        return self._stores.get(key)
+
+    def forget(self, key: Key) -> None:
+        self._stores.pop(key, None)
+
+    async def view(self, spec: HeavyModelSpec, owner: StoreOwner, adopted: str | None = None) -> StoreView:
+        """What is known of the store of a HeavyModel, `owner`, read now where it has to be.
+
+        It is claimed first: another's is not looked into. adopted: uid of the one that it may be taken from. Raises
+        `KubeError` alone.
+        """
+        key = Key(HEAVY_MODEL, owner.namespace, owner.name)
+        now = asyncio.get_running_loop().time()
+        try:
+            state = await self._open(key, spec.storage)
+            age = now - state.read_at
+            if state.view is None or state.stale or age > FRESH_SECONDS or (state.view.trouble and age > RETRY_SECONDS):
+                state.stale = False
+                state.read_at = now
+                state.view = await self._read(state, owner, adopted)
+        except StoreError as error:
+            return StoreView(_trouble(error))
+        except KubeError:
+            raise
+        except Exception as error:
+            # A status that says something is better than none; the text may repeat a request, so where it was says it.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s while asking the store, at\n%s", type(error).__name__, where, extra={"key": str(key)})
+            return StoreView(_unforeseen(error))
+        return self._with_pending(state)
+
+    def mark_stale(self, key: Key) -> None:
+        state = self._stores.get(key)
+        if state is not None:
+            state.stale = True
+
+    def add_feedback(self, key: Key, item: PendingFeedback) -> None:
+        """A finished run has handed in feedback, unless a version has settled it."""
+        state = self._stores.get(key)
+        if state is None or item.key in state.pending or state.view is None or state.view.head is None:
+            return
+        if not is_settled(state.view.head.settled, item.scenario, item.run):
+            state.pending[item.key] = item
+
+    async def card(self, key: Key, spec: HeavyModelSpec, scenario: str, version: str) -> ModelCard | Trouble | None:
+        """The record of one light version; None where there is none; or why that can't be told."""
+        known = self._cards.get((key, scenario, version))
+        if known is None:
+            try:
+                state = await self._open(key, spec.storage)
+                known = await asyncio.to_thread(read_object, state.store, model_card_key(scenario, version), ModelCard)
+            except ObjectMissing:
+                return None
+            except StoreError as error:
+                return _trouble(error)
+            self._cards[key, scenario, version] = known
+        return known
+
+    async def membership(
+        self, key: Key, spec: HeavyModelSpec, group: GroupStepStatus, scenario: str
+    ) -> Membership | Trouble | None:
+        """What a finished group step has for a scenario; None where it has nothing; or why that can't be told."""
+        try:
+            store = (await self._open(key, spec.storage)).store
+            listed = self._groups.get((key, group.step))
+            if listed is None or listed[0] != group.result:
+                place = result_key(AGNOSTIC, group.run, group.step)
+                found = await asyncio.to_thread(_checked_result, store, place, str(group.result))
+                listed = self._groups[key, group.step] = (group.result, found.members)
+            member = listed[1].get(scenario)
+            if member is None:
+                return None
+            own = await asyncio.to_thread(_checked_result, store, member.result_key, member.result_sha256)
+        except StoreError as error:
+            return _trouble(error)
+        said = Termination(
+            status="Succeeded",
+            result_key=member.result_key,
+            result_sha256=member.result_sha256,
+            outputs=own.outputs,
+            metrics=own.metrics,
+            flops=own.flops,
+            pictures=own.pictures,
+        )
+        return Membership(member, said)
+
+    async def last_run(self, key: Key, spec: HeavyModelSpec, scenario: str) -> int | Trouble:
+        """The highest run number of a scenario that the store knows; or why that can't be told."""
+        try:
+            state = await self._open(key, spec.storage)
+            return await asyncio.to_thread(read_last_in_store, state.store, scenario)
+        except StoreError as error:
+            return _trouble(error)
+
+    async def store(self, key: Key, spec: HeavyModelSpec) -> Store:
+        """The store itself. Raises `StoreRefused`, of it `CredentialsMissing`."""
+        return (await self._open(key, spec.storage)).store
+
+    async def blob(self, key: Key, spec: HeavyModelSpec, name: str) -> bytes | None:
+        """One small object; None where there is none, or where the store does not answer (advisory objects)."""
+        try:
+            state = await self._open(key, spec.storage)
+            return await asyncio.to_thread(state.store.get, name)
+        except ObjectMissing:
+            return None
+        except StoreError as error:
+            log.warning("%s: %s", name, error)
+            return None
+
+    async def _open(self, key: Key, storage: Storage) -> HeavyModelStore:
+        credentials = await self._credentials(key, storage)
+        address = StoreAddress(
+            uri=storage.uri,
+            endpoint=storage.endpoint,
+            region=storage.region,
+            path_style=storage.path_style,
+            ca_bundle_file=self._trust(key, storage),
+        )
+        state = self._stores.get(key)
+        if state is None or not state.is_at(address, credentials):
+            store = await asyncio.to_thread(open_store, address, credentials)
+            # Scenarios ask at the same time as their HeavyModel: who opened it first has perhaps read it already.
+            state = self._stores.get(key)
+            if state is None or not state.is_at(address, credentials):
+                state = self._stores[key] = HeavyModelStore(store, address, credentials)
+        return state
+
+    async def _credentials(self, key: Key, storage: Storage) -> Credentials | None:
+        reference = storage.credentials_secret_ref
+        if reference is None:
+            return None
+        where = f"Secret {reference.name} in namespace {key.namespace}"
+        try:
+            secret = await self._api.get(Key("Secret", key.namespace, reference.name))
+        except KubeError as error:
+            if error.status != 403:
+                raise
+            raise CredentialsMissing(f"{where} may not be read: {error.message}; let the operator read it") from error
+        if secret is None:
+            raise CredentialsMissing(f"there is no {where}; create it")
+        return credentials_of(_entries(section(secret, "data"), where), where)
+
+    def _trust(self, key: Key, storage: Storage) -> str | None:
+        if storage.ca_bundle is None:
+            return None
+        path = Path(self._folder.name, f"{key.namespace}.{key.name}.crt")
+        if not path.exists() or path.read_text() != storage.ca_bundle:
+            path.write_text(storage.ca_bundle)
+        return str(path)
+
+    async def _read(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> StoreView:
+        try:
+            holder = await asyncio.to_thread(owner_of, state.store)
+            if holder is not None and holder.uid not in (owner.uid, adopted):
+                return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
+            # Before it is claimed: a store that lets two writers win would let two own it.
+            fault = await self._probe(state)
+            if fault is not None:
+                return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
+            if holder is None or holder.uid != owner.uid:
+                holder = await asyncio.to_thread(claim, state.store, owner, adopted)
+            if holder.uid != owner.uid:
+                return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
+            head, found, pool = await asyncio.to_thread(_read_chain, state)
+        except StoreError as error:
+            return StoreView(_trouble(error))
+        for item in found:
+            state.pending.setdefault(item.key, item)
+        return StoreView(head=head, pool=pool)
+
+    async def _probe(self, state: HeavyModelStore) -> str | None:
+        name = f"{state.address.uri} {state.address.endpoint}"
+        if name not in self._probed:
+            result = await asyncio.to_thread(race_conditional_puts, state.store)
+            self._probed[name] = None if result.atomic else result.message
+        return self._probed[name]
+
+    def _with_pending(self, state: HeavyModelStore) -> StoreView:
+        view = state.view or StoreView()
+        settled = view.head.settled if view.head else {}
+        for item in list(state.pending.values()):
+            if is_settled(settled, item.scenario, item.run):
+                del state.pending[item.key]
+        return StoreView(view.trouble, view.head, view.pool, len(state.pending))
+
+
+def _taken(uri: str, holder: StoreOwner, owner: StoreOwner) -> str:
+    return (
+        f"{uri} belongs to {holder}; give this one a storage.uri of its own, or, where that one is gone, take over its "
+        f"store: kubectl annotate heavymodel {owner.name} --namespace {owner.namespace} --overwrite "
+        f"{ADOPT_ANNOTATION}={holder.uid}"
+    )
+
+
+def _trouble(error: StoreError) -> Trouble:
+    """The reason is the error's class, or the nearest one above it that is a reason."""
+    names = (kind.__name__ for kind in type(error).__mro__)
+    known = next((name for name in names if name in _REASONS), Reason.STORE_UNREACHABLE)
+    return Trouble(known, str(error))
+
+
+def _unforeseen(error: Exception) -> Trouble:
+    return Trouble(
+        Reason.STORE_FAILED,
+        f"asking the store ended in a way nobody foresaw ({type(error).__name__}); the operator's log says where",
+    )
+
+
+def _entries(data: Mapping[str, object], where: str) -> dict[str, bytes]:
+    """The entries that count, decoded; whatever bytes the others hold, they are somebody else's."""
+    found: dict[str, bytes] = {}
+    for name in NAMES:
+        if name in data:
+            try:
+                found[name] = b64decode(str(data[name]), validate=True)
+            except (binascii.Error, ValueError):
+                raise CredentialsInvalid(f"{where}: {name} is no base64; write the Secret anew") from None
+    return found
+
+
+def _checked_result(store: Store, key: str, sha256: str) -> StepResult:
+    """Raises `Corrupt` where the object is another one than the hash is of."""
+    content = store.get(key)
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise Corrupt(f"{store!r}: {key} has sha256 {found}, its step said {sha256}")
+    return parse_object(content, StepResult, key)
+
+
+def _read_chain(state: HeavyModelStore) -> tuple[Version | None, list[PendingFeedback], frozenset[str]]:
+    chain = Chain(state.store)
+    head = chain.head()
+    found = pending(state.store)
+    if head is None:
+        return None, found, frozenset()
+    if head.generation not in state.pools:
+        state.pools[head.generation] = _initial_pool(chain, head)
+    return head, found, state.pools[head.generation]
+
+
+def _initial_pool(chain: Chain, head: Version) -> frozenset[str]:
+    """The pool of the head's generation, as its first version names it. Generations ascend along the chain."""
+    low, high = 1, head.number
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if chain.version(middle).generation == head.generation else (middle + 1, high)
+    return frozenset(chain.version(low).pool)
