@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import longtail_operator
 import pytest
 
+import longtail_operator
 from longtail_api.methods import METHODS as APIS
 from longtail_operator.meta_update.folding import feedback_of
 from longtail_operator.methods import METHODS

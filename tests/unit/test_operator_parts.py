@@ -12,6 +12,7 @@ from longtail_operator.kubernetes.apply import covers, difference
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_base, child_name, identity, label_value
 from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.plan import Note
 from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.notes import notes_of
@@ -302,3 +303,32 @@ def test_settings_name_the_variable_that_is_wrong():
         settings_from({"LONGTAIL_TRAINER_IMAGE": "t"})
     with pytest.raises(SettingsInvalid, match="LONGTAIL_WORKERS='many'"):
         settings_from(given_ | {"LONGTAIL_WORKERS": "many"})
+
+
+def _conditions(*said: tuple[str, str, str]) -> dict[str, object]:
+    return {
+        "conditions": [
+            {"type": type_, "status": status, "reason": reason, "message": f"{type_} says so"}
+            for type_, status, reason in said
+        ]
+    }
+
+
+def test_a_failure_that_changes_three_conditions_is_told_once():
+    after = _conditions(
+        ("Trained", "False", "DataInvalid"), ("Failed", "True", "DataInvalid"), ("Ready", "False", "DataInvalid")
+    )
+    assert notes_of({}, after) == [Note("Warning", "DataInvalid", "Trained: Trained says so")]
+
+
+def test_two_steps_that_succeed_at_once_are_two_things():
+    after = _conditions(("DataPrepared", "True", "Succeeded"), ("Searched", "True", "Succeeded"))
+    assert [note.message for note in notes_of({}, after)] == [
+        "DataPrepared: DataPrepared says so",
+        "Searched: Searched says so",
+    ]
+
+
+@pytest.mark.parametrize("reason", ["HeavyModelNotReady", "NewGeneration", "Suspended", "Deleting"])
+def test_ordinary_waiting_is_no_warning(reason: str):
+    assert [note.type for note in notes_of({}, _conditions(("Ready", "False", reason)))] == ["Normal"]
