@@ -269,6 +269,8 @@ class StepStatus(ApiModel):
     """How often the step was started anew."""
     result: Annotated[str, Field(max_length=64)] | None = None
     """sha256 of its result, once it is done."""
+    result_key: Annotated[str, Field(max_length=512)] | None = None
+    """Key of its result in the store, where a later step is told it."""
     note: Annotated[str, Field(max_length=256)] | None = None
     """What a person should know of its result; the condition's message has it too."""
 

@@ -163,7 +163,7 @@ def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Condit
             conditions.keep(type_)
         return
     for step in method.steps_of(context):
-        recorded = next((known for known in run.steps if known.name == step.name), None)
+        recorded = context.recorded(step.name)
         if (recorded is not None and recorded.result is not None) or _given(context, step):
             conditions.set(step.condition, True, Reason.SUCCEEDED, _done(run, step))
             continue
@@ -197,7 +197,7 @@ def _enter(
             if waits.reason == Reason.WAITING:
                 draft.requeue_in(_STORE_READ_SECONDS)
             return False
-    digest = recorded.identity if recorded is not None else step.identity(context)
+    digest = context.identity_of(step)
     state = step.look(context, digest)
     if state.state == "Succeeded" and state.termination is not None:
         _record(context, step, digest, state, status, conditions)

@@ -41,7 +41,8 @@ class Prepare(JobStep):
         status.data = PreparedData(
             version=context.data_version,
             run=context.run.number,
-            source_hash=source_hash(context.world, context.heavy_model),
+            # Of other addresses than today's, where those were edited meanwhile and its next run may not start yet.
+            source_hash=source_hash(context.world, context.heavy_model) if digest == self.identity(context) else "",
             fingerprint=fingerprint,
             taught_generation=_taught_generation(context, before) if before is not None and same else None,
         )

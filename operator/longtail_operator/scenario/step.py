@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from longtail_api.conditions import ConditionType
 from longtail_api.labels import RUN_LABEL
 from longtail_api.run_config import StepConfig
-from longtail_api.scenario import RunStatus, ScenarioStatus
+from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
 from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.identity import child_name
@@ -59,6 +59,15 @@ class RunContext:
             "base": self.base_version,
         }
 
+    def recorded(self, step: str) -> StepStatus | None:
+        """What the run's status knows of a step, once it has begun."""
+        return next((known for known in self.run.steps if known.name == step), None)
+
+    def identity_of(self, step: "Step") -> str:
+        """The identity that a step has begun with, whatever has been edited since; else the one it would begin with."""
+        known = self.recorded(step.name)
+        return known.identity if known is not None else step.identity(self)
+
     def config_base(self, digest: str) -> dict[str, Any]:
         """What the config of every step of the run holds."""
         return config_base(self.heavy_model.spec, self.world.store_key, self.run.number, digest)
@@ -77,7 +86,7 @@ class Step(Protocol):
     """Whether it starts from a version of the agnostic model."""
 
     def identity(self, context: RunContext) -> str:
-        """Hash of the inputs that make this step another one."""
+        """Hash of the inputs that make this step another one, as they are now; see `RunContext.identity_of`."""
         ...
 
     def look(self, context: RunContext, digest: str) -> JobState:

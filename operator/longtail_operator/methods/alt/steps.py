@@ -144,12 +144,23 @@ class Search:
         found = context.world.find(SEARCH, name)
         own = own_status(LightModelSearchStatus, found or {})
         status.pictures = replaced(status.pictures, self.name, own.pictures)
+        for step in context.run.steps:
+            if step.name == self.name:
+                step.result_key = own.result_key
+
+    def result_key(self, context: RunContext) -> str | None:
+        """Where what was found lies. Of a run whose status does not say it, its LightModelSearch does."""
+        known = context.recorded(self.name)
+        if known is not None and known.result_key is not None:
+            return known.result_key
+        found = context.world.find(SEARCH, self.search_name(context, context.identity_of(self)))
+        return own_status(LightModelSearchStatus, found or {}).result_key
 
     def keeps(self, context: RunContext) -> set[Key]:
         """The search whose result is in use stands, whatever step is under way: later runs may find it again."""
         if context.run.trigger == DATA_SCHEDULE:
             return {key_of(item) for item in context.world.children if item["kind"] == SEARCH}
-        found = context.world.find(SEARCH, self.search_name(context, self.identity(context)))
+        found = context.world.find(SEARCH, self.search_name(context, context.identity_of(self)))
         return set() if found is None else {key_of(found)}
 
 
@@ -161,22 +172,20 @@ class TrainLight(JobStep):
         return identity(
             step=self.name,
             **context.training_inputs,
-            search=SEARCH_STEP.identity(context),
+            search=context.identity_of(SEARCH_STEP),
             features=context.world.spec.light.features,
             budget=context.world.spec.budget.to_json_dict(),
         )
 
     def config(self, context: RunContext, digest: str) -> StepConfig:
         spec, own = context.heavy_model.spec, context.world.spec
-        search = context.world.find(SEARCH, SEARCH_STEP.search_name(context, SEARCH_STEP.identity(context)))
-        found = own_status(LightModelSearchStatus, search or {})
         latency = own.budget.max_latency_milliseconds
         return TrainLightConfig(
             **context.config_base(digest),
             manifest=context.manifest,
             base_version=context.base_version,
             heavy_result=result_key(context.world.store_key, context.run.number, ADAPT.name),
-            search_result=found.result_key,
+            search_result=SEARCH_STEP.result_key(context),
             light_version=context.light_version,
             teacher=own.light.teacher or Teacher(),
             transfer_from=transfer_from(context.heavy_model, context.world.key.namespace),
