@@ -65,6 +65,8 @@ class Reason(StrEnum):
     """The API server refuses an object, or the pods of one: the message is its own, or that of whom it asked."""
     NODE_UNREACHABLE = "NodeUnreachable"
     STEP_FAILED = "StepFailed"
+    RESULT_UNUSABLE = "ResultUnusable"
+    """A step ended well, and what it says of its result lacks something, or means nothing to this operator."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
     BUDGET_UNREACHABLE = "BudgetUnreachable"

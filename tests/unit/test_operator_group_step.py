@@ -19,6 +19,7 @@ from longtail_operator.heavy_model.group_step import GroupStep, plan_group
 from longtail_operator.heavy_model.world import HeavyModelWorld
 from longtail_operator.kubernetes.kube import KubeApi
 from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.outputs import outputs_of
 from longtail_operator.kubernetes.plan import Draft
 from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.kubernetes.trouble import Trouble
@@ -27,7 +28,7 @@ from longtail_operator.methods import METHODS
 from longtail_operator.observer import Observer
 from longtail_operator.scenario.gate import holds_place
 from longtail_operator.scenario.prepare import PREPARE
-from longtail_operator.scenario.step import RunContext, Step
+from longtail_operator.scenario.step import LightTrained, RunContext, Step
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.view import Membership, StoreView
 from longtail_store import open_store, write_object_if_absent
@@ -44,7 +45,7 @@ class Together(GroupStep):
     condition = ConditionType.TRAINED
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
-        context.run.light_sha256 = str(said.outputs["modelSha256"])
+        context.run.light_sha256 = outputs_of(LightTrained, said).model_sha256
 
 
 class Joint(Alone):

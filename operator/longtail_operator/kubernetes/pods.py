@@ -82,12 +82,20 @@ def outlived(pods: list[Json], now: datetime) -> str | None:
 
 def termination(pods: list[Json]) -> Termination | None:
     """The newest termination message that is one; None where no container has left any."""
-    return _newest(pods, Termination)
+    said = _newest(pods, Termination)
+    if said is None or not said.reason:
+        return said
+    words = in_words(said.reason, said.message, Reason.SUCCEEDED if said.status == "Succeeded" else Reason.STEP_FAILED)
+    return said.model_copy(update={"reason": words.reason, "message": words.message})
 
 
 def check_report(pods: list[Json]) -> CheckReport | None:
     """The newest report of a check, which is its termination message."""
-    return _newest(pods, CheckReport)
+    said = _newest(pods, CheckReport)
+    if said is None:
+        return None
+    words = in_words(said.reason, said.message, Reason.CHECK_FAILED)
+    return said.model_copy(update={"reason": words.reason, "message": words.message})
 
 
 Message = TypeVar("Message", bound=ApiModel)

@@ -2,15 +2,19 @@
 
 from datetime import datetime
 
+from pydantic import ValidationError
+
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import VERSION_LABEL
 from longtail_api.methods import METHODS
 from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
 from longtail_api.shared_specs import GPU
+from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.jobs import AWAITING_WORDS, LOST_MESSAGE_AFTER, JobState
 from longtail_operator.kubernetes.objects import SEARCH, key_of, labels_of
+from longtail_operator.kubernetes.outputs import unusable
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.ranks import gpus
 from longtail_operator.kubernetes.trouble import Trouble
@@ -200,12 +204,14 @@ def _enter(
     digest = context.identity_of(step)
     state = step.look(context, digest)
     if state.state == "Succeeded" and state.termination is not None:
-        _record(context, step, digest, state, status, conditions)
+        try:
+            _record(context, step, digest, state.termination, status, conditions)
+        except ValidationError as error:
+            _fail(context, step, unusable(error), conditions)
+            return False
         return True
     if state.state == "Failed":
-        run.step, run.outcome, run.finished = step.name, "Failed", written(context.now)
-        conditions.set(step.condition, False, state.reason, state.message)
-        conditions.set(FAILED, True, state.reason, f"{step.name}: {state.message}")
+        _fail(context, step, Trouble(state.reason, state.message), conditions)
         return False
     _carry_on(context, step, digest, recorded, state, conditions, draft)
     if state.state == "Running" and state.message == AWAITING_WORDS:
@@ -241,16 +247,27 @@ def _carry_on(
     conditions.set(step.condition, False, state.reason or Reason.PENDING, state.message or f"{step.name} starts")
 
 
-def _record(
-    context: RunContext, step: Step, digest: str, state: JobState, status: ScenarioStatus, conditions: Conditions
-) -> None:
+def _fail(context: RunContext, step: Step, why: Trouble, conditions: Conditions) -> None:
+    """The run is over without success."""
     run = context.run
-    said = state.termination
-    if said is None:
-        raise AssertionError(f"{step.name} succeeded without a termination message")
+    run.step, run.outcome, run.finished = step.name, "Failed", written(context.now)
+    conditions.set(step.condition, False, why.reason, why.message)
+    conditions.set(FAILED, True, why.reason, f"{step.name}: {why.message}")
+
+
+def _record(
+    context: RunContext, step: Step, digest: str, said: Termination, status: ScenarioStatus, conditions: Conditions
+) -> None:
+    """Raises pydantic's `ValidationError` where the result is not what the step needs."""
+    run = context.run
     others = [known for known in run.steps if known.name != step.name]
+    before = run.steps
     run.steps = [*others, StepStatus(name=step.name, identity=digest, result=said.result_sha256)]
-    step.record(context, digest, status, said)
+    try:
+        step.record(context, digest, status, said)
+    except ValidationError:
+        run.steps = before
+        raise
     conditions.set(step.condition, True, Reason.SUCCEEDED, _done(run, step))
 
 

@@ -1,13 +1,25 @@
 """The first step of every method's run: the Scenario's rows, joined, as a data version."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from longtail_api.conditions import ConditionType
 from longtail_api.run_config import PrepareConfig, StepConfig
 from longtail_api.scenario import PreparedData, ScenarioStatus
 from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.identity import identity
+from longtail_operator.kubernetes.outputs import Outputs, outputs_of
 from longtail_operator.scenario.step import LONGEST_NOTE, JobStep, RunContext
 from longtail_operator.scenario.world import source_hash, source_key, tables
+
+
+class Prepared(Outputs):
+    """What is read of prepare's result."""
+
+    training_fingerprint: Annotated[str, Field(max_length=64)] | None = None
+    unjoined: list[str] = []
 
 
 class Prepare(JobStep):
@@ -34,8 +46,9 @@ class Prepare(JobStep):
         )
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
+        prepared = outputs_of(Prepared, said)
         context.run.data_version = context.data_version
-        fingerprint = said.outputs.get("trainingFingerprint")
+        fingerprint = prepared.training_fingerprint
         before = status.data
         same = before is not None and fingerprint is not None and before.fingerprint == fingerprint
         status.data = PreparedData(
@@ -48,7 +61,7 @@ class Prepare(JobStep):
         )
         for step in context.run.steps:
             if step.name == self.name:
-                step.note = "; ".join(said.outputs.get("unjoined", []))[:LONGEST_NOTE] or None
+                step.note = "; ".join(prepared.unjoined)[:LONGEST_NOTE] or None
 
 
 def _taught_generation(context: RunContext, data: PreparedData) -> int | None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from longtail_api.base import Sha256
 from longtail_api.conditions import ConditionType
 from longtail_api.labels import RUN_LABEL
 from longtail_api.run_config import StepConfig
@@ -14,6 +15,7 @@ from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.identity import child_name
 from longtail_operator.kubernetes.jobs import JobState, config_base, step_objects
 from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.outputs import Outputs
 from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld, workplace
 from longtail_operator.stores.run_numbers import data_version, light_version
 
@@ -77,6 +79,12 @@ class RunContext:
         return {RUN_LABEL: str(self.run.number)}
 
 
+class LightTrained(Outputs):
+    """What is read of the result of a step that makes the run's light model."""
+
+    model_sha256: Sha256
+
+
 class Step(Protocol):
     """One step of a run."""
 
@@ -98,7 +106,7 @@ class Step(Protocol):
         ...
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
-        """What its result changes in the status."""
+        """What its result changes in the status. Raises pydantic's `ValidationError` where that says not enough."""
         ...
 
     def keeps(self, context: RunContext) -> set[Key]:

@@ -1,6 +1,9 @@
 """What should exist for a LightModelSearch: one Job, until there is a result."""
 
 from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, ValidationError
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
@@ -12,6 +15,7 @@ from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_name, identity
 from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, Workplace, step_objects
 from longtail_operator.kubernetes.objects import Json, annotations_of, key_of, labels_of, uid_of
+from longtail_operator.kubernetes.outputs import Outputs, outputs_of, unusable
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.methods import method_of
@@ -77,11 +81,13 @@ def _advance(
     name = child_name(world.key.name, inputs.search.step, digest[:8])
     state = world.job_state(jobs[0]["metadata"]["name"] if jobs else name, now)
     if state.state == "Succeeded" and state.termination is not None:
-        _complete(world, status, inputs, state.termination, conditions)
+        try:
+            _complete(world, status, inputs, state.termination, conditions)
+        except ValidationError as error:
+            _fail(unusable(error), conditions)
         return
     if state.state == "Failed":
-        conditions.set(ConditionType.FAILED, True, state.reason, state.message)
-        conditions.set(ConditionType.READY, False, state.reason, state.message)
+        _fail(Trouble(state.reason, state.message), conditions)
         return
     if state.state == "Absent" and world.spec.suspend:
         conditions.set(ConditionType.READY, False, Reason.SUSPENDED, "suspended before it started")
@@ -162,23 +168,37 @@ def _objects(world: SearchWorld, inputs: Inputs, digest: str, name: str) -> list
     return step_objects(place, name, inputs.search.step, config, labels, world.spec.budget.active_deadline_seconds)
 
 
+def _fail(why: Trouble, conditions: Conditions) -> None:
+    for type_, holds in ((ConditionType.FAILED, True), (ConditionType.READY, False)):
+        conditions.set(type_, holds, why.reason, why.message)
+
+
+class Found(Outputs):
+    """What is read of a search's result."""
+
+    architecture_key: Annotated[str, Field(max_length=512)] | None = None
+    architecture: str = ""
+    flops: Annotated[int, Field(ge=0)] | None = None
+
+
 def _complete(
     world: SearchWorld, status: LightModelSearchStatus, inputs: Inputs, said: Termination, conditions: Conditions
 ) -> None:
+    found = outputs_of(Found, said)
     planned = inputs.search.planned(world)
     status.trials = TrialCounts(planned=planned, completed=planned)
-    status.result_key = str(said.outputs.get("architectureKey") or inputs.search.found_key(inputs))
+    status.result_key = found.architecture_key or inputs.search.found_key(inputs)
     status.result_sha256 = said.result_sha256
     status.pictures = links(inputs.search.step, said.pictures, inputs.heavy_model.spec.storage.uri)
-    flops = said.flops if said.flops is not None else said.outputs.get("flops")
+    flops = said.flops if said.flops is not None else found.flops
     try:
         name = world.spec.objective.figure(inputs.heavy_model.spec.data_schema)
     except ValueError:
         name = None  # the schema has changed since the search began with it
     best = said.metrics.get("validation", {}).get(name or "", Metric())
-    if isinstance(flops, int):
+    if flops is not None:
         status.best = BestTrial(
-            architecture=str(said.outputs.get("architecture", ""))[:4096],
+            architecture=found.architecture[:4096],
             metric=figure(best.value),
             figure=name,
             flops=flops,

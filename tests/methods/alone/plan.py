@@ -11,9 +11,10 @@ from longtail_operator.heavy_model.world import HeavyModelWorld
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import identity
 from longtail_operator.kubernetes.objects import Json
+from longtail_operator.kubernetes.outputs import outputs_of
 from longtail_operator.kubernetes.plan import Draft
 from longtail_operator.scenario.prepare import PREPARE
-from longtail_operator.scenario.step import JobStep, RunContext, Step
+from longtail_operator.scenario.step import JobStep, LightTrained, RunContext, Step
 from longtail_operator.search.world import ModelSearch
 from tests.methods.alone.api import TrainAloneConfig
 
@@ -36,7 +37,7 @@ class TrainAlone(JobStep):
         )
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
-        context.run.light_sha256 = str(said.outputs["modelSha256"])
+        context.run.light_sha256 = outputs_of(LightTrained, said).model_sha256
 
 
 class Alone:

@@ -5,6 +5,9 @@ work and decides nothing, since the Job commits right after the version it start
 """
 
 from datetime import datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field, ValidationError
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import HeavyModelStatus, MetaTraining, MetaTrainingStatus
@@ -24,6 +27,7 @@ from longtail_operator.kubernetes.jobs import (
     step_objects,
 )
 from longtail_operator.kubernetes.objects import Json, Key, section
+from longtail_operator.kubernetes.outputs import Outputs, outputs_of, unusable
 from longtail_operator.kubernetes.plan import Draft, Note
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.config import parameters_of
@@ -137,9 +141,14 @@ def _follow(
     draft.kept.update(Key(kind, world.key.namespace, name) for kind in STEP_KINDS)
     state = world.job_state(name, now)
     if state.state == "Succeeded" and state.termination is not None:
-        _record(known, state.termination, conditions)
+        # Whatever it says of its result, the store may have a new version.
         draft.refresh_store = True
         draft.requeue_in(1.0)
+        try:
+            _record(known, state.termination, conditions)
+        except ValidationError as error:
+            known.outcome, why = "Failed", unusable(error)
+            conditions.set(META_TRAINED, False, why.reason, why.message)
     elif state.state == "Failed":
         known.outcome = "Failed"
         conditions.set(META_TRAINED, False, state.reason, f"version {head.number} stands; {state.message}")
@@ -154,16 +163,24 @@ def _still_working(state: JobState, job: Key, conditions: Conditions, draft: Dra
     conditions.set(META_TRAINED, False, state.reason, state.message)
 
 
+class MetaTrained(Outputs):
+    """What is read of meta-train's result."""
+
+    agnostic_version: Annotated[int, Field(ge=1)]
+    base_version: Annotated[int, Field(ge=1)]
+    committed: bool
+
+
 def _record(known: MetaTrainingStatus, said: Termination, conditions: Conditions) -> None:
+    trained = outputs_of(MetaTrained, said)
     known.outcome = "Succeeded"
-    known.version = int(said.outputs["agnosticVersion"])
-    known.base_version = int(said.outputs["baseVersion"])
+    known.version, known.base_version = trained.agnostic_version, trained.base_version
     before, after = (said.metrics.get(name, {}) for name in ("baseValidation", "validation"))
     figures = ", ".join(
         f"{words} {_figure(before.get(name))} → {_figure(after.get(name))}"
         for name, words in (("loss", "validation loss"), ("adaptedLoss", "after fine-tuning"))
     )
-    if said.outputs["committed"]:
+    if trained.committed:
         message = f"version {known.version} was trained from {known.base_version}: {figures}"
         conditions.set(META_TRAINED, True, Reason.SUCCEEDED, message)
     else:

@@ -1,6 +1,9 @@
 """The steps of a Scenario's run under ALT: what each depends on, what it is told, and what its result changes."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
@@ -20,13 +23,24 @@ from longtail_operator.kubernetes.children import child
 from longtail_operator.kubernetes.identity import child_name, identity
 from longtail_operator.kubernetes.jobs import JobState
 from longtail_operator.kubernetes.objects import SEARCH, Json, Key, is_deleting, key_of, labels_of, section
+from longtail_operator.kubernetes.outputs import Outputs, outputs_of
 from longtail_operator.kubernetes.own_status import StatusUnreadable, own_status
 from longtail_operator.pictures import replaced
 from longtail_operator.scenario.figures import link_pictures, model_metrics
 from longtail_operator.scenario.prepare import PREPARE
 from longtail_operator.scenario.run import DATA_SCHEDULE
-from longtail_operator.scenario.step import LONGEST_NOTE, JobStep, RunContext, Step
+from longtail_operator.scenario.step import LONGEST_NOTE, JobStep, LightTrained, RunContext, Step
 from longtail_operator.scenario.world import HeavyModelView, schema_hash
+
+
+class Adapted(Outputs):
+    """What is read of adapt's result."""
+
+    generation: Annotated[int, Field(ge=1)] | None = None
+    feedback_reason: Annotated[str, Field(max_length=63)] | None = None
+    adapt_reason: str | None = None
+    interpolation: float | None = None
+    uncovered: dict[str, float] | None = None
 
 
 class Adapt(JobStep):
@@ -50,13 +64,14 @@ class Adapt(JobStep):
         )
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
+        adapted = outputs_of(Adapted, said)
         status.metrics.heavy = model_metrics(said, context.heavy_model.spec.data_schema)
-        context.run.no_feedback = said.outputs.get("feedbackReason")
+        context.run.no_feedback = adapted.feedback_reason
         if context.run.no_feedback is None and status.data is not None and status.data.version == context.data_version:
-            status.data.taught_generation = said.outputs.get("generation")
+            status.data.taught_generation = adapted.generation
         for step in context.run.steps:
             if step.name == self.name:
-                step.note = _adapted(said.outputs)
+                step.note = _adapted(adapted)
         link_pictures(context, status, self.name, said)
 
 
@@ -196,12 +211,13 @@ class TrainLight(JobStep):
         )
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
+        trained = outputs_of(LightTrained, said)
         status.metrics.light = model_metrics(said, context.heavy_model.spec.data_schema)
         link_pictures(context, status, self.name, said)
-        context.run.light_sha256 = str(said.outputs["modelSha256"])
+        context.run.light_sha256 = trained.model_sha256
 
 
-WHY_KEPT: dict[AdaptReason, str] = {
+WHY_KEPT: Mapping[AdaptReason | str, str] = {
     "NoSupportRows": "there is no support row",
     "NoLabels": "none of its support rows has a label",
     "OneClass": "its support rows are of one class",
@@ -210,18 +226,18 @@ WHY_KEPT: dict[AdaptReason, str] = {
 }
 
 
-def _adapted(outputs: dict[str, Any]) -> str | None:
+def _adapted(said: Adapted) -> str | None:
     """How far the scenario's heavy model lies from the agnostic one, and what of its data the features don't know.
 
     None where its trainer said neither.
     """
-    reason, share = outputs.get("adaptReason"), outputs.get("interpolation")
+    reason, share = said.adapt_reason, said.interpolation
     words: list[str] = []
     if reason is not None:
         words.append(f"the agnostic model is kept: {WHY_KEPT.get(reason, reason)}")
     elif share is not None:
         words.append(f"adapted, α = {share:g}")
-    if uncovered := outputs.get("uncovered"):
+    if uncovered := said.uncovered:
         column, part = max(uncovered.items(), key=lambda item: item[1])
         others = f" and {len(uncovered) - 1} more" if len(uncovered) > 1 else ""
         words.append(f"of {column}{others} {part:.0%} of the values lie outside what the pool's features know")
