@@ -69,6 +69,8 @@ class Reason(StrEnum):
     """A step ended well, and what it says of its result lacks something, or means nothing to this operator."""
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     BACKOFF_LIMIT_EXCEEDED = "BackoffLimitExceeded"
+    POOL_TOO_SMALL = "PoolTooSmall"
+    """Fewer Scenarios than initialization needs have prepared data, and none is at work."""
     BUDGET_UNREACHABLE = "BudgetUnreachable"
     STORE_UNREACHABLE = "StoreUnreachable"
     HOST_NOT_RESOLVED = "HostNotResolved"

@@ -43,6 +43,9 @@ class Initialization(ApiModel):
     """Which Scenarios form the initial pool."""
     min_scenarios: Annotated[int, Field(ge=1, le=10_000)] = 1
     """Initialization waits until this many of them have prepared data."""
+    wait_seconds: Annotated[int, Field(ge=0, le=604_800)] = 3600
+    """As soon as so many have it, the others that are still at work are waited for, but for so long at most. Who is
+    suspended, has failed, or can't go on before a person acts, is not waited for."""
     search: InitializationSearch | None = None
     """Search for the first version's model; without it, the architecture is trained as it is given. A change counts
     from the next generation on."""
@@ -205,6 +208,8 @@ class InitializationStatus(ApiModel):
     failed: bool = False
     """Whether it is over without success; other data, another spec or another value of the annotation
     longtail.dev/run starts it again."""
+    annotation: Annotated[str, Field(max_length=256)] | None = None
+    """Value of the annotation longtail.dev/run when it started."""
 
 
 class MetaTrainingStatus(ApiModel):
@@ -256,6 +261,8 @@ class HeavyModelStatus(ApiModel):
     """The search behind the generation's first version, where there was one."""
     initialization: InitializationStatus | None = None
     """The newest initialization."""
+    pool_since: Annotated[str, Field(max_length=32)] | None = None
+    """Since when enough of the pool's Scenarios are prepared for the next initialization (RFC 3339)."""
     meta_training: MetaTrainingStatus | None = None
     """The newest meta-training."""
     groups: Annotated[

@@ -6,7 +6,9 @@ from longtail_operator.kubernetes.plan import Note
 from longtail_operator.scenario.prepare import PREPARE
 
 _EVERYDAY = frozenset({Reason.RUNNING, Reason.PENDING, Reason.WAITING, Reason.RESUMED, Reason.CHECKING})
-_ORDINARY_WAITING = frozenset({Reason.MODEL_NOT_READY, Reason.NEW_GENERATION, Reason.SUSPENDED, Reason.DELETING})
+_ORDINARY_WAITING = frozenset(
+    {Reason.MODEL_NOT_READY, Reason.NEW_GENERATION, Reason.POOL_TOO_SMALL, Reason.SUSPENDED, Reason.DELETING}
+)
 """Nothing is wrong: it goes on by itself, or as the person who asked for it wants."""
 _GOOD_WHEN_FALSE = frozenset({ConditionType.FAILED, ConditionType.SUSPENDED})
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from longtail_api.architecture import Architecture
+from longtail_api.conditions import Condition
 from longtail_api.heavy_model import MODEL_REVISION, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
 from longtail_api.store_objects import AltHeavy, Checkpoint, Termination, Version
@@ -147,6 +148,89 @@ def test_initialization_waits_for_every_member_that_is_still_preparing():
     model.members[2] = member("c")
     model.settle()
     assert model.pool() == ["a", "b", "c"]
+
+
+def blocked(
+    world: ScenarioWorld, reason: str = "InvalidSpec", message: str = "no schedule that ever comes"
+) -> ScenarioWorld:
+    """A Scenario that can't go on before a person acts."""
+    ready = Condition.model_validate({
+        "type": "Ready", "status": "False", "reason": reason, "message": message, "lastTransitionTime": NOON,
+        "observedGeneration": world.generation,
+    })  # fmt: skip
+    return replace(world, status=world.status.model_copy(update={"conditions": [ready]}))
+
+
+def test_initialization_goes_on_without_a_member_that_waits_for_a_person_and_names_it():
+    model = Model(member("a"), member("b"), blocked(member("c", prepared=False)))
+    model.settle()
+    assert model.pool() == ["a", "b"]
+    assert "without shop/c (InvalidSpec: no schedule that ever comes)" in model.message("PoolPrepared")
+
+
+def test_a_member_whose_spec_was_mended_meanwhile_is_waited_for():
+    mended = blocked(member("c", prepared=False))
+    mended.raw["metadata"]["generation"] += 1
+    model = Model(member("a"), member("b"), replace(mended, raw=dict(mended.raw)))
+    model.settle()
+    assert not model.jobs()
+
+
+def test_members_at_work_are_waited_for_until_a_deadline_however_many_join():
+    model = Model(member("a"), member("b"), member("c", prepared=False))
+    plan = model.settle()
+    assert plan.requeue_after == 3600
+    assert "waiting for shop/c (" in model.message("PoolPrepared")
+    assert "until 2026-06-01T13:00:00Z at the latest" in model.message("PoolPrepared")
+    model.now += timedelta(minutes=59)
+    model.members.append(member("d", prepared=False))
+    model.settle()
+    assert not model.jobs()
+    model.now += timedelta(minutes=1)
+    model.settle()
+    assert model.pool() == ["a", "b"]
+
+
+def test_the_time_to_wait_begins_anew_where_there_was_not_enough_meanwhile():
+    model = Model(member("a"), member("b"), member("c", prepared=False))
+    model.settle()
+    model.members[1] = member("b", prepared=False)
+    model.settle()
+    model.now += timedelta(hours=2)
+    model.members[1] = member("b")
+    model.settle()
+    assert not model.jobs()
+
+
+def test_a_pool_that_nobody_works_at_says_who_is_missing_and_what_to_do():
+    model = Model(*(blocked(member(name, prepared=False)) for name in "abcde"))
+    model.settle()
+    assert model.condition("Ready") == ("False", "PoolTooSmall")
+    said = model.message("Ready")
+    assert "0 of 5 scenarios of the pool are prepared, at least 2 are needed; mend what is named here" in said
+    assert [name for name in "abcde" if f"shop/{name} (InvalidSpec" in said] == ["a", "b", "c"]
+    assert "and 2 more" in said
+
+
+def test_the_words_of_a_scenario_of_another_namespace_stay_there():
+    model = Model(blocked(member("a", prepared=False), message="column 'income' is negative"))
+    model.raw["metadata"]["namespace"] = "platform"
+    model.settle()
+    assert "shop/a (InvalidSpec)" in model.message("Ready")
+
+
+def test_a_first_version_that_the_store_has_lost_is_made_again_for_a_person():
+    model = Model(member("a"), member("b"))
+    model.settle()
+    model.ends(status="Succeeded", resultSha256=SHA)
+    model.settle()
+    model.children.clear()
+    model.settle()
+    assert not model.jobs()
+    assert "longtail.dev/run" in model.message("Ready")
+    model.raw["metadata"]["annotations"]["longtail.dev/run"] = "again"
+    model.settle()
+    assert model.pool() == ["a", "b"]
 
 
 def test_initialization_goes_on_without_a_member_whose_data_is_invalid():

@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.methods import METHODS
 from longtail_api.shared_specs import TrainerOverrides
+from longtail_operator.kubernetes.conditions import shortened
 from longtail_operator.kubernetes.jobs import Workplace
 from longtail_operator.kubernetes.objects import Json, key_of, labels_of
 from longtail_operator.kubernetes.observed import Observed
@@ -14,6 +16,12 @@ from longtail_operator.stores.view import StoreView
 
 POOL_LIMIT = 64
 """How many names of the pool the status shows."""
+WORDS_OF_ONE = 200
+"""So many characters of what a Scenario says of itself stand in its HeavyModel's conditions."""
+NEEDS_A_PERSON = frozenset(
+    {Reason.INVALID_SPEC, Reason.MODEL_NOT_FOUND, Reason.NAMESPACE_NOT_ALLOWED, Reason.STORE_TAKEN}
+)
+"""Reasons of a Scenario's Ready for which nothing of it goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,42 +64,65 @@ class HeavyModelWorld(Observed):
 
 
 @dataclass(frozen=True)
+class Absentee:
+    """A Scenario of the pool whose data is not prepared."""
+
+    name: str
+    why: str
+    coming: bool
+    """Whether it is at work on it. One that failed, is suspended, or can't go on before a person acts, is not."""
+
+
+@dataclass(frozen=True)
 class Pool:
     """The initial pool, as far as it is."""
 
     selected: int
-    waiting: list[str]
-    """Names of Scenarios whose data is still being prepared."""
-    failed: list[str]
+    absent: list[Absentee]
     names: list[str]
     """Namespace and name of those prepared, in the order of `manifests`."""
     manifests: list[str]
 
 
 def pool_of(world: HeavyModelWorld) -> Pool:
-    """The Scenarios that the selector selects, by how far their data is. One that failed or is suspended is not
-    waited for."""
+    """The Scenarios that the selector selects, by how far their data is."""
     wanted = world.spec.initialization.scenario_selector.match_labels
     selected = [s for s in world.scenarios if all(s.labels.get(name) == value for name, value in wanted.items())]
     prepared: list[tuple[str, str]] = []
-    waiting: list[str] = []
-    failed: list[str] = []
+    absent: list[Absentee] = []
     for scenario in selected:
-        name = f"{scenario.key.namespace}/{scenario.key.name}"
         manifest = current_manifest(scenario, world.view)
         if manifest is not None:
-            prepared.append((manifest, name))
-        elif scenario.status.run is not None and scenario.status.run.outcome == "Failed":
-            failed.append(name)
-        elif not scenario.spec.suspend:
-            waiting.append(name)
+            prepared.append((manifest, f"{scenario.key.namespace}/{scenario.key.name}"))
+        else:
+            absent.append(_absentee(world, scenario))
     unreadable = [s for s in world.unreadable if all(labels_of(s).get(name) == value for name, value in wanted.items())]
-    failed += [f"{key_of(scenario).namespace}/{key_of(scenario).name}" for scenario in unreadable]
+    absent += [
+        Absentee(f"{key.namespace}/{key.name}", "its spec or status can't be read", coming=False)
+        for key in map(key_of, unreadable)
+    ]
     prepared.sort()
     return Pool(
         selected=len(selected) + len(unreadable),
-        waiting=waiting,
-        failed=failed,
+        absent=absent,
         names=[name for _, name in prepared],
         manifests=[manifest for manifest, _ in prepared],
     )
+
+
+def _absentee(world: HeavyModelWorld, scenario: ScenarioWorld) -> Absentee:
+    run, conditions = scenario.status.run, {one.type: one for one in scenario.status.conditions}
+    ready = conditions.get(ConditionType.READY)
+    failed = run is not None and run.outcome == "Failed"
+    # What was said of an older spec may be mended by now.
+    blocked = ready is not None and ready.reason in NEEDS_A_PERSON and ready.observed_generation == scenario.generation
+    said = conditions.get(ConditionType.FAILED if failed else ConditionType.READY)
+    why = "not looked at yet"
+    if scenario.spec.suspend:
+        why = "suspended"
+    elif said is not None:
+        # What stands in a Scenario of another namespace is for those who may read it there.
+        own = scenario.key.namespace == world.key.namespace
+        why = shortened(f"{said.reason}: {said.message}" if own and said.message else said.reason, WORDS_OF_ONE)
+    name = f"{scenario.key.namespace}/{scenario.key.name}"
+    return Absentee(name, why, coming=not (failed or blocked or scenario.spec.suspend))

@@ -1,6 +1,6 @@
 """The Job that makes the first version of a generation (ALT III-B), from a frozen pool."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import HeavyModelStatus, InitializationStatus
@@ -8,7 +8,8 @@ from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.methods.alt import InitializeConfig
 from longtail_api.store_layout import AGNOSTIC
 from longtail_api.store_objects import Version
-from longtail_operator.heavy_model.world import POOL_LIMIT, HeavyModelWorld, pool_of
+from longtail_operator.heavy_model.world import POOL_LIMIT, Absentee, HeavyModelWorld, Pool, pool_of
+from longtail_operator.kubernetes.clock import read, written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_name, identity
 from longtail_operator.kubernetes.jobs import (
@@ -25,6 +26,12 @@ from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.pictures import links, replaced
 
 STEP = "initialize"
+_NAMED = 3
+"""So many of those who are missing are named."""
+_NOT_IN_THE_STORE = (
+    f"its first version is read from the store; where it is not found for long, the store has lost it: give the "
+    f"HeavyModel another value of the annotation {RUN_ANNOTATION}, and it is made again"
+)
 
 
 def plan_initialization(
@@ -42,27 +49,27 @@ def plan_initialization(
             state = world.job_state(name, now)
             _follow(world, status, known, name, state, conditions, draft)
             return
-        if known.result is not None:
+        if known.result is not None and known.annotation == annotations_of(world.raw).get(RUN_ANNOTATION):
             draft.refresh_store = True
-            _wait(conditions, waits, "its first version is read from the store", pooled=True)
+            _wait(conditions, waits, _NOT_IN_THE_STORE, pooled=True)
             draft.requeue_in(5.0)
             return
     pool = pool_of(world)
-    least = world.spec.initialization.min_scenarios
-    progress = (
-        f"{len(pool.manifests)} of {pool.selected} scenarios of the pool are prepared, at least {least} are needed"
-    )
-    if pool.failed:
-        progress += f"; without {pool.failed[0]}" + (
-            f" and {len(pool.failed) - 1} more" if len(pool.failed) > 1 else ""
-        )
-        progress += ", whose data could not be prepared"
-    if pool.waiting or len(pool.manifests) < least:
-        conditions.set(ConditionType.POOL_PREPARED, False, Reason.WAITING, progress)
+    progress = _progress(world, pool)
+    until = _waited_for_until(world, pool, status, now)
+    if until is not None:
+        draft.requeue_in((until - now).total_seconds())
+        progress += f", until {written(until)} at the latest"
+    progress += _without(pool)
+    if until is not None or len(pool.manifests) < world.spec.initialization.min_scenarios:
+        idle = until is None and not any(one.coming for one in pool.absent)
+        reason = Reason.POOL_TOO_SMALL if idle else Reason.WAITING
+        conditions.set(ConditionType.POOL_PREPARED, False, reason, progress)
         conditions.set(ConditionType.INITIALIZED, False, waits, "waiting for the pool")
-        conditions.set(ConditionType.READY, False, waits, progress)
+        conditions.set(ConditionType.READY, False, reason if idle else waits, progress)
         return
     search = world.spec.initialization.search
+    again = annotations_of(world.raw).get(RUN_ANNOTATION)
     digest = identity(
         step=STEP,
         generation=generation,
@@ -70,13 +77,14 @@ def plan_initialization(
         pool=pool.manifests,
         training=world.spec.training.to_json_dict(),
         **({"search": search.to_json_dict()} if search is not None else {}),
-        again=annotations_of(world.raw).get(RUN_ANNOTATION),
+        again=again,
     )
     if known is not None and known.failed and known.identity == digest:
         for type_ in (ConditionType.POOL_PREPARED, ConditionType.INITIALIZED, ConditionType.READY):
             conditions.keep(type_)
         return
-    status.initialization = InitializationStatus(generation=generation, identity=digest)
+    status.initialization = InitializationStatus(generation=generation, identity=digest, annotation=again)
+    status.pool_since = None
     status.pool = pool.names[:POOL_LIMIT]
     draft.children.extend(_objects(world, generation, digest, pool.manifests))
     conditions.set(ConditionType.POOL_PREPARED, True, Reason.SUCCEEDED, progress)
@@ -84,6 +92,43 @@ def plan_initialization(
     starts = refused or Trouble(Reason.RUNNING, "initialize starts")
     conditions.set(ConditionType.INITIALIZED, False, starts.reason, starts.message)
     conditions.set(ConditionType.READY, False, starts.reason, starts.message)
+
+
+def _waited_for_until(world: HeavyModelWorld, pool: Pool, status: HeavyModelStatus, now: datetime) -> datetime | None:
+    """Until when others are waited for although enough of the pool is prepared; None: nobody is, or there is not
+    enough. What decides is since when there is enough: a pool that ever new Scenarios join is begun with all the same.
+    """
+    if len(pool.manifests) < world.spec.initialization.min_scenarios:
+        status.pool_since = None
+        return None
+    status.pool_since = status.pool_since or written(now)
+    until = read(status.pool_since) + timedelta(seconds=world.spec.initialization.wait_seconds)
+    return until if now < until and any(one.coming for one in pool.absent) else None
+
+
+def _progress(world: HeavyModelWorld, pool: Pool) -> str:
+    """How much of the pool is prepared, what is needed, and who is at work."""
+    least = world.spec.initialization.min_scenarios
+    said = f"{len(pool.manifests)} of {pool.selected} scenarios of the pool are prepared"
+    coming = [one for one in pool.absent if one.coming]
+    if len(pool.manifests) < least:
+        said += f", at least {least} are needed"
+        if not coming:
+            said += (
+                "; mend what is named here, label more Scenarios as initialization.scenarioSelector asks, or lower "
+                "initialization.minScenarios"
+            )
+    return said + (f"; waiting for {_names(coming)}" if coming else "")
+
+
+def _without(pool: Pool) -> str:
+    missing = [one for one in pool.absent if not one.coming]
+    return f"; without {_names(missing)}" if missing else ""
+
+
+def _names(absent: list[Absentee]) -> str:
+    named = ", ".join(f"{one.name} ({one.why})" for one in absent[:_NAMED])
+    return named + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
 
 
 def _follow(
@@ -100,7 +145,7 @@ def _follow(
         status.pictures = replaced(status.pictures, STEP, drawn)
         draft.refresh_store = True
         draft.requeue_in(5.0)
-        _wait(conditions, Reason.RUNNING, "its first version is read from the store", pooled=True)
+        _wait(conditions, Reason.RUNNING, _NOT_IN_THE_STORE, pooled=True)
     elif state.state == "Failed":
         status.initialization = known.model_copy(update={"failed": True})
         conditions.set(ConditionType.INITIALIZED, False, state.reason, state.message)
