@@ -192,6 +192,8 @@ class SearchBudget(ApiModel):
 
 
 PATIENCE = 3
+TRIALS = 8
+"""Of a search whose budget names none."""
 
 
 class EarlyStopping(ApiModel):

@@ -1,6 +1,7 @@
 """Decisions about a HeavyModel, a LightModelSearch, and when feedback is folded."""
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -400,6 +401,58 @@ def test_a_finished_search_has_its_result_in_its_status_for_ever():
     later = replace(world, status=LightModelSearchStatus.model_validate(status), children=[], pods=[])
     assert plan_search(later, NOON).status == status
     assert not plan_search(later, NOON).children
+
+
+def with_its_job_over(world: SearchWorld, **said: Any) -> SearchWorld:
+    """A search whose Job has ended, with the words of its container."""
+    job = next(child for child in plan_search(world, NOON).children if child["kind"] == "Job")
+    words = Termination.model_validate({"status": "Succeeded", "resultSha256": SHA} | said)
+    done = {"type": "Complete" if words.status == "Succeeded" else "Failed", "status": "True",
+            "lastTransitionTime": "2026-06-01T12:00:00Z"}  # fmt: skip
+    code = 0 if words.status == "Succeeded" else 65
+    pod = a_pod(job, {"terminated": {"exitCode": code, "message": words.model_dump_json(by_alias=True)}})
+    return replace(world, children=[{**job, "status": {"conditions": [done]}}], pods=[pod])
+
+
+def at_another_run(story: Story) -> ScenarioWorld:
+    story.annotate("again").settle()
+    return story.world()
+
+
+WHEREABOUTS: dict[str, Callable[[], ScenarioWorld | None]] = {
+    "gone": lambda: None,
+    "without its HeavyModel": lambda: replace(adapted().world(), heavy_model=None),
+    "at another run": lambda: at_another_run(adapted()),
+}
+
+
+@pytest.mark.parametrize("target", WHEREABOUTS)
+@pytest.mark.parametrize("run", [None, "1"])
+def test_a_search_whose_job_is_over_is_judged_whatever_became_of_its_target(run: str | None, target: str):
+    key = "runs/shop.x/1/search/architecture.json"
+    over = with_its_job_over(a_search(adapted(), run=run), outputs={"architectureKey": key})
+    status = plan_search(replace(over, target=WHEREABOUTS[target]()), NOON).status
+    assert {"Complete", "Ready"} <= {one["type"] for one in status["conditions"] if one["status"] == "True"}
+    assert (status["resultKey"], status["resultSha256"]) == (key, SHA)
+    failed = with_its_job_over(a_search(adapted(), run=run), status="Failed", reason="DataInvalid", message="no rows")
+    status = plan_search(replace(failed, target=WHEREABOUTS[target]()), NOON).status
+    assert ("Failed", "True", "DataInvalid") in [
+        (one["type"], one["status"], one["reason"]) for one in status["conditions"]
+    ]
+
+
+def test_a_search_that_does_not_say_where_its_result_lies_fails_where_nobody_else_knows():
+    over = replace(with_its_job_over(a_search(adapted(), run=None)), target=None)
+    assert plan_search(over, NOON).status["conditions"][-1]["reason"] == "StepFailed"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "budget", "planned"),
+    [("gdas", {}, 30), ("random", {"maxTrials": 50}, 50), ("random", {}, 8)],
+)
+def test_a_search_plans_what_it_will_really_run(algorithm: str, budget: dict[str, int], planned: int):
+    world = a_search(adapted(), algorithm={"name": algorithm}, budget=budget)
+    assert plan_search(world, NOON).status["trials"]["planned"] == planned
 
 
 def test_a_search_shows_how_far_it_is():

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, ValidationError
 
 from longtail_api.conditions import ConditionType, Reason
-from longtail_api.labels import IDENTITY_ANNOTATION, RUN_LABEL
+from longtail_api.labels import IDENTITY_ANNOTATION, ROLE_LABEL, RUN_LABEL
 from longtail_api.light_model_search import BestTrial, LightModelSearchStatus, TrialCounts
 from longtail_api.methods import METHODS
 from longtail_api.store_layout import manifest_key, progress_key, result_key, step_prefix
@@ -70,25 +70,21 @@ def _suspended(world: SearchWorld, conditions: Conditions) -> None:
 def _advance(
     world: SearchWorld, status: LightModelSearchStatus, conditions: Conditions, draft: Draft, now: datetime
 ) -> None:
-    inputs = _inputs(world)
     jobs = [item for item in world.children if item["kind"] == "Job"]
+    # First of all: what a Job came to stands, whatever has become of what it was started from.
+    if jobs and _is_over(world, status, jobs[0], conditions, now):
+        return
+    inputs = _inputs(world)
     if isinstance(inputs, Trouble):
         # The Job that is there was started with what it needs, and goes on.
         draft.kept.update(key_of(item) for item in world.children)
         conditions.set(ConditionType.READY, False, inputs.reason, inputs.message)
+        if jobs:
+            draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
         return
     digest = annotations_of(jobs[0]).get(IDENTITY_ANNOTATION, "") if jobs else _identity(world, inputs)
     name = child_name(world.key.name, inputs.search.step, digest[:8])
     state = world.job_state(jobs[0]["metadata"]["name"] if jobs else name, now)
-    if state.state == "Succeeded" and state.termination is not None:
-        try:
-            _complete(world, status, inputs, state.termination, conditions)
-        except ValidationError as error:
-            _fail(unusable(error), conditions)
-        return
-    if state.state == "Failed":
-        _fail(Trouble(state.reason, state.message), conditions)
-        return
     if state.state == "Absent" and world.spec.suspend:
         conditions.set(ConditionType.READY, False, Reason.SUSPENDED, "suspended before it started")
         return
@@ -101,7 +97,7 @@ def _advance(
         # Begun from an earlier run of its target; what it was told stands in its ConfigMap.
         draft.kept.update(key_of(item) for item in world.children)
     draft.requeue_in(PROGRESS_SECONDS if state.state == "Running" else LOST_MESSAGE_AFTER.total_seconds())
-    planned = inputs.search.planned(world)
+    planned = _planned(world, status)
     done = int(planned * world.progress) if world.progress is not None else status.trials.completed
     status.trials = TrialCounts(planned=planned, completed=done)
     suspended = world.spec.suspend
@@ -111,6 +107,20 @@ def _advance(
         Reason.SUSPENDED if suspended else state.reason or Reason.PENDING,
         "suspended; it resumes from its last checkpoint" if suspended else state.message or "the search starts",
     )
+
+
+def _is_over(
+    world: SearchWorld, status: LightModelSearchStatus, job: Json, conditions: Conditions, now: datetime
+) -> bool:
+    state = world.job_state(job["metadata"]["name"], now)
+    if state.state == "Succeeded" and state.termination is not None:
+        try:
+            _complete(world, status, job, state.termination, conditions)
+        except ValidationError as error:
+            _fail(unusable(error), conditions)
+    elif state.state == "Failed":
+        _fail(Trouble(state.reason, state.message), conditions)
+    return state.state in ("Succeeded", "Failed")
 
 
 def _inputs(world: SearchWorld) -> Inputs | Trouble:
@@ -168,6 +178,12 @@ def _objects(world: SearchWorld, inputs: Inputs, digest: str, name: str) -> list
     return step_objects(place, name, inputs.search.step, config, labels, world.spec.budget.active_deadline_seconds)
 
 
+def _planned(world: SearchWorld, status: LightModelSearchStatus) -> int:
+    """How many trials there are; what is known of them where the target that says how it searches is gone."""
+    search = search_of(world)
+    return search.planned(world) if search is not None else status.trials.planned
+
+
 def _fail(why: Trouble, conditions: Conditions) -> None:
     for type_, holds in ((ConditionType.FAILED, True), (ConditionType.READY, False)):
         conditions.set(type_, holds, why.reason, why.message)
@@ -182,17 +198,23 @@ class Found(Outputs):
 
 
 def _complete(
-    world: SearchWorld, status: LightModelSearchStatus, inputs: Inputs, said: Termination, conditions: Conditions
+    world: SearchWorld, status: LightModelSearchStatus, job: Json, said: Termination, conditions: Conditions
 ) -> None:
-    found = outputs_of(Found, said)
-    planned = inputs.search.planned(world)
+    found, inputs = outputs_of(Found, said), _inputs(world)
+    key = found.architecture_key or (None if isinstance(inputs, Trouble) else inputs.search.found_key(inputs))
+    if key is None:
+        _fail(Trouble(Reason.STEP_FAILED, "the trainer does not say where in the store the result lies"), conditions)
+        return
+    heavy_model = world.target.heavy_model if world.target is not None else None
+    planned = _planned(world, status)
     status.trials = TrialCounts(planned=planned, completed=planned)
-    status.result_key = found.architecture_key or inputs.search.found_key(inputs)
+    status.result_key = key
     status.result_sha256 = said.result_sha256
-    status.pictures = links(inputs.search.step, said.pictures, inputs.heavy_model.spec.storage.uri)
+    if heavy_model is not None:
+        status.pictures = links(labels_of(job)[ROLE_LABEL], said.pictures, heavy_model.spec.storage.uri)
     flops = said.flops if said.flops is not None else found.flops
     try:
-        name = world.spec.objective.figure(inputs.heavy_model.spec.data_schema)
+        name = world.spec.objective.figure(heavy_model.spec.data_schema) if heavy_model is not None else None
     except ValueError:
         name = None  # the schema has changed since the search began with it
     best = said.metrics.get("validation", {}).get(name or "", Metric())

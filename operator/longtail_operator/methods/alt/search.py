@@ -1,5 +1,6 @@
 """The Job of a LightModelSearch under ALT: what it is told."""
 
+from longtail_api.light_model_search import TRIALS
 from longtail_api.methods.alt import SearchConfig
 from longtail_api.run_config import StepConfig
 from longtail_api.store_layout import architecture_key
@@ -39,7 +40,9 @@ class AltSearch:
 
     def planned(self, world: SearchWorld) -> int:
         """Trials, or epochs of the differentiable search."""
-        return world.spec.budget.max_trials or world.spec.algorithm.gdas.epochs
+        if world.spec.algorithm.name == "gdas":
+            return world.spec.algorithm.gdas.epochs
+        return world.spec.budget.max_trials or TRIALS
 
     def found_key(self, inputs: Inputs) -> str:
         return architecture_key(inputs.owner, inputs.owner_run)

@@ -1,5 +1,6 @@
 """random: architectures drawn uniformly inside the budget, each trained for a short time."""
 
+from longtail_api.light_model_search import TRIALS
 from longtail_api.store_objects import LightArchitecture
 from longtail_trainer.data.encoded import concatenate
 from longtail_trainer.methods.alt.light_training import fresh
@@ -21,8 +22,6 @@ from longtail_trainer.search.trial import TrialRecord
 from longtail_trainer.training.device import device_of
 from longtail_trainer.training.settings import TrainingSettings, minibatch
 
-TRIALS = 8
-"""Where the search's budget names none."""
 EPOCHS = 15
 LEARNING_RATE = 0.005
 STARTS, ENDS = 0.05, 0.9
