@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 FOLDER = Path(__file__).parent
-EXAMPLES = sorted((FOLDER.parents[1] / "manifests" / "examples").glob("*.yaml"))
+MANIFESTS = FOLDER.parents[1] / "manifests"
+EXAMPLES = sorted([*(MANIFESTS / "examples").glob("*.yaml"), *(MANIFESTS / "gpu").glob("*.yaml")])
 
 
 @dataclass(frozen=True)

@@ -23,12 +23,17 @@ POOL = {"pool": "initial"}
 
 @dataclass(frozen=True)
 class Workspace:
-    """Everything of one test: a namespace and a bucket of the same name."""
+    """Everything of one test: a namespace, and a bucket, of the same name where nothing else is said."""
 
     cluster: Cluster
     endpoint: Endpoint
     namespace: str
     tables: Path
+    named_bucket: str = ""
+
+    @property
+    def bucket(self) -> str:
+        return self.named_bucket or self.namespace
 
     def create(self) -> None:
         self.cluster.kubectl("create", "namespace", self.namespace)
@@ -37,25 +42,29 @@ class Workspace:
         metadata = {"name": CREDENTIALS, "namespace": self.namespace}
         self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": keys})
         client = installation.s3_client(self.endpoint)
-        client.create_bucket(Bucket=self.namespace)
+        client.create_bucket(Bucket=self.bucket)
         for path in sorted(self.tables.rglob("*.parquet")):
-            client.upload_file(str(path), self.namespace, f"data/{installation.table_key(self.tables, path)}")
+            client.upload_file(str(path), self.bucket, f"data/{installation.table_key(self.tables, path)}")
 
     def remove(self) -> None:
         self.cluster.kubectl("delete", "namespace", self.namespace, "--wait", "--timeout=180s")
+        self.empty()
+
+    def empty(self) -> None:
+        """Remove the bucket, with all that is in it."""
         client = installation.s3_client(self.endpoint)
         for key in self.keys():
-            client.delete_object(Bucket=self.namespace, Key=key)
-        client.delete_bucket(Bucket=self.namespace)
+            client.delete_object(Bucket=self.bucket, Key=key)
+        client.delete_bucket(Bucket=self.bucket)
 
     def keys(self, prefix: str = "") -> list[str]:
         """Keys in the bucket."""
         pages = installation.s3_client(self.endpoint).get_paginator("list_objects_v2")
-        found = pages.paginate(Bucket=self.namespace, Prefix=prefix)
+        found = pages.paginate(Bucket=self.bucket, Prefix=prefix)
         return [each["Key"] for page in found for each in page.get("Contents", []) if "Key" in each]
 
     def read(self, key: str) -> bytes:
-        return installation.s3_client(self.endpoint).get_object(Bucket=self.namespace, Key=key)["Body"].read()
+        return installation.s3_client(self.endpoint).get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def apply(self, *resources: Resource) -> None:
         self.cluster.apply_text("\n---\n".join(json.dumps(each) for each in resources))
@@ -111,7 +120,7 @@ class Workspace:
     def heavy_model(self, pool_size: int, **spec: Any) -> Resource:
         """A HeavyModel that trains in seconds; `spec` overrides."""
         schema = yaml.safe_load((self.tables / "schema.yaml").read_text())
-        bucket = f"s3://{self.namespace}"
+        bucket = f"s3://{self.bucket}"
         behaviors = {each["name"]: f"{bucket}/data/behaviors/{each['name']}" for each in schema["behaviors"]}
         return {
             "apiVersion": API_VERSION,

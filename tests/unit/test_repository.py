@@ -71,7 +71,7 @@ EXERCISED = {
     "make demo": "tests/cluster/test_demo.py",
     "make test": ".ci/run",
     "helm install longtail helm/longtail --namespace longtail-system --create-namespace": "tests/demo/installation.py",
-    "kubectl apply -f manifests/examples": "tests/api/test_admission.py",
+    "kubectl apply -f manifests/examples": "tests/cluster/test_main_job.py",
     "kubectl get longtail": "tests/api/test_definitions.py",
 }
 
