@@ -170,9 +170,9 @@ class Reconciler:
             card, last_run = None, 0
             pinned = world.spec.serving.pinned_version if world.spec.serving else None
             if pinned and world.status.serving.stable != pinned:
-                card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned)
+                card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned, world.key)
             if world.status.run is None:
-                last_run = await self._hub.last_run(heavy_key, heavy_model.spec, world.store_key)
+                last_run = await self._hub.last_run(heavy_key, heavy_model.spec, world.store_key, world.key)
             memberships = await self._memberships(world, heavy_model)
             raw = self._snapshot.get(world.key) or raw
             world = self._scenario_world(raw, heavy_model, said, card, last_run, memberships)
@@ -217,9 +217,9 @@ class Reconciler:
         for group in heavy_model.status.groups:
             if group.outcome != "Succeeded" or any(one.name == group.step and one.result for one in run.steps):
                 continue
-            one = await self._hub.membership(heavy_model.key, heavy_model.spec, group, world.store_key)
+            one = await self._hub.membership(heavy_model.key, heavy_model.spec, group, world.store_key, world.key)
             if isinstance(one, Trouble):
-                log.warning("%s: %s", group.step, one.message, extra={"key": str(world.key)})
+                log.info("%s: %s", group.step, one.message, extra={"key": str(world.key)})
                 self._queue.add_after(world.key, STORE_RETRY_SECONDS)
             elif one is not None:
                 found[group.step] = one
@@ -269,7 +269,7 @@ class Reconciler:
         if key is None or world.target is None or world.target.heavy_model is None:
             return None
         view = world.target.heavy_model
-        found = await self._hub.blob(view.key, view.spec, key)
+        found = await self._hub.blob(view.key, view.spec, key, world.key)
         try:
             said = cast(Json, json.loads(found)) if found else {}
         except ValueError:

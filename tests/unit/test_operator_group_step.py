@@ -144,9 +144,9 @@ def test_the_groups_job_is_started_once_and_its_end_is_recorded():
 
 def membership(folder: Path, group: GroupStepStatus, scenario: str) -> Membership | Trouble | None:
     spec = a_heavy_model(storage={"uri": folder.as_uri()})
-    hub = StoreHub(cast(KubeApi, None))
+    hub = StoreHub(cast(KubeApi, None), grace_seconds=60)
     try:
-        return asyncio.run(hub.membership(MODEL_KEY, spec, group, scenario))
+        return asyncio.run(hub.membership(MODEL_KEY, spec, group, scenario, MODEL_KEY))
     finally:
         hub.close()
 

@@ -88,12 +88,15 @@ class NoSecrets:
 
 def test_a_store_that_cannot_be_asked_is_a_trouble_and_no_number(tmp_path: Path):
     async def story() -> tuple[object, object]:
-        hub = StoreHub(NoSecrets())  # pyright: ignore[reportArgumentType]
+        hub = StoreHub(NoSecrets(), grace_seconds=60)  # pyright: ignore[reportArgumentType]
         uri = f"file://{tmp_path / 'store'}"
         (tmp_path / "store").mkdir()
         open_to_all = a_heavy_model(storage={"uri": uri})
         locked = a_heavy_model(storage={"uri": "s3://bucket/x", "credentialsSecretRef": {"name": "missing"}})
-        return await hub.last_run(MODEL_KEY, open_to_all, SPRING), await hub.last_run(MODEL_KEY, locked, SPRING)
+        return (
+            await hub.last_run(MODEL_KEY, open_to_all, SPRING, MODEL_KEY),
+            await hub.last_run(MODEL_KEY, locked, SPRING, MODEL_KEY),
+        )
 
     known, refused = asyncio.run(story())
     assert known == 0

@@ -57,7 +57,7 @@ def spec(endpoint: str) -> HeavyModelSpec:
 
 
 def seen(endpoint: str, entries: dict[str, bytes] | KubeError | None) -> StoreView:
-    hub = StoreHub(Secrets(entries))  # pyright: ignore[reportArgumentType]
+    hub = StoreHub(Secrets(entries), grace_seconds=60)  # pyright: ignore[reportArgumentType]
     try:
         return asyncio.run(hub.view(spec(endpoint), OWNER))
     finally:
@@ -167,7 +167,7 @@ def views(tmp_path: Path, *asked: tuple[str, str | None]) -> list[StoreView]:
     """What HeavyModels of these uids see of one store, one after the other; each with what its annotation adopts."""
 
     async def story() -> list[StoreView]:
-        hub = StoreHub(Secrets(None))  # pyright: ignore[reportArgumentType]
+        hub = StoreHub(Secrets(None), grace_seconds=60)  # pyright: ignore[reportArgumentType]
         found: list[StoreView] = []
         for uid, adopted in asked:
             hub.forget(Key("HeavyModel", "shop", f"model-{uid}"))

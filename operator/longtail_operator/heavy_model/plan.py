@@ -29,8 +29,11 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
         trouble = (store.trouble if store else None) or Trouble(Reason.PENDING, "the store is not looked at yet")
         for condition in world.status.conditions:
             conditions.keep(ConditionType(condition.type))
-        conditions.set(ConditionType.STORE_READY, None if store is None else False, trouble.reason, trouble.message)
-        conditions.set(ConditionType.READY, False, trouble.reason, trouble.message)
+        pending = trouble.reason == Reason.PENDING
+        # What was known before the operator started holds until the store has been read.
+        if not pending or conditions.before(ConditionType.STORE_READY) is None:
+            conditions.set(ConditionType.STORE_READY, None if pending else False, trouble.reason, trouble.message)
+            conditions.set(ConditionType.READY, False, trouble.reason, trouble.message)
         draft.kept.update(key_of(item) for item in world.children)
         status.conditions = conditions.ordered()
         return draft.finished(status.to_json_dict(), world.children)

@@ -82,7 +82,8 @@ class Folding:
         """Start a fold where one is due; else have the HeavyModel looked at when one may be."""
         key = key_of(heavy_model)
         state = self._hub.known(key)
-        if state is None or key in self._tasks:
+        if state is None or state.is_behind or key in self._tasks:
+            # What the newest version has settled must not be folded again; its reading wakes the HeavyModel.
             return
         decision = due(
             list(state.pending.values()),

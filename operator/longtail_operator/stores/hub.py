@@ -1,4 +1,4 @@
-"""The stores of all HeavyModels: what the operator knows of each, read in threads and kept in memory."""
+"""The stores of all HeavyModels: what the operator knows of each, read apart from its workers and kept in memory."""
 
 import asyncio
 import binascii
@@ -7,9 +7,10 @@ import logging
 import tempfile
 import traceback
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from longtail_api.conditions import Reason
 from longtail_api.heavy_model import GroupStepStatus, HeavyModelSpec
@@ -23,6 +24,13 @@ from longtail_operator.kubernetes.objects import HEAVY_MODEL, Key, section
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.ledger import pending
 from longtail_operator.meta_update.rules import PendingFeedback
+from longtail_operator.stores.questions import (
+    GRACE_SECONDS,
+    PATIENCE_SECONDS,
+    NotYet,
+    Questions,
+    in_thread,
+)
 from longtail_operator.stores.run_numbers import read_last_in_store
 from longtail_operator.stores.view import Membership, StoreView
 from longtail_store import (
@@ -46,11 +54,14 @@ from longtail_store.settled import is_settled
 
 log = logging.getLogger(__name__)
 _REASONS = frozenset(Reason)
+Read = TypeVar("Read")
 
 FRESH_SECONDS = 3600.0
 """A listing this old is made anew: it finds feedback that no finished Job told of."""
 RETRY_SECONDS = 15.0
 """A store that could not be used is asked again after this time."""
+VIEW = "view"
+"""The question for all that a HeavyModel's decisions need."""
 
 
 @dataclass
@@ -62,23 +73,48 @@ class HeavyModelStore:
     credentials: Credentials | None
     view: StoreView | None = None
     read_at: float = float("-inf")
-    """Monotonic time of the last complete reading."""
+    """Monotonic time when the last reading ended."""
     stale: bool = False
     """The head has moved, or may have."""
     pools: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
     """Initial pool by generation; it never changes."""
     pending: dict[str, PendingFeedback] = field(default_factory=dict[str, PendingFeedback])
+    questions: Questions = field(default_factory=Questions)
+
+    @property
+    def is_behind(self) -> bool:
+        """The store has moved on since it was read, or may have."""
+        return self.stale or self.questions.is_open(VIEW)
+
+    def is_due(self, now: float) -> bool:
+        age = now - self.read_at
+        failed = self.view is not None and self.view.trouble is not None
+        return self.view is None or self.stale or age > FRESH_SECONDS or (failed and age > RETRY_SECONDS)
 
     def is_at(self, address: StoreAddress, credentials: Credentials | None) -> bool:
         return self.address == address and self.credentials == credentials
 
 
 class StoreHub:
-    """Opens stores, races each distinct one once, and reads chains. Its calls may be made from one event loop only."""
+    """Opens stores, races each distinct one once, and reads chains. Its calls may be made from one event loop only.
 
-    def __init__(self, api: KubeApi) -> None:
+    No call waits for a store that is slow: it says that the answer is not there yet, and `wake` is called with the
+    asker's key when it is.
+    """
+
+    def __init__(
+        self,
+        api: KubeApi,
+        wake: Callable[[Key], None] = lambda key: None,
+        grace_seconds: float = GRACE_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._api = api
+        self._wake = wake
+        self._grace = grace_seconds
+        self._patience = patience_seconds
         self._stores: dict[Key, HeavyModelStore] = {}
+        self._opening: dict[Key, asyncio.Lock] = {}
         self._probed: dict[str, str | None] = {}
         self._cards: dict[tuple[Key, str, str], ModelCard] = {}
         self._groups: dict[tuple[Key, str], tuple[str | None, dict[str, Member]]] = {}
@@ -93,32 +129,29 @@ class StoreHub:
 
     def forget(self, key: Key) -> None:
         self._stores.pop(key, None)
+        self._opening.pop(key, None)
 
     async def view(self, spec: HeavyModelSpec, owner: StoreOwner, adopted: str | None = None) -> StoreView:
-        """What is known of the store of a HeavyModel, `owner`, read now where it has to be.
+        """What is known of the store of a HeavyModel, `owner`; read anew where it has to be.
 
-        It is claimed first: another's is not looked into. adopted: uid of the one that it may be taken from. Raises
-        `KubeError` alone.
+        It is claimed first: another's is not looked into. adopted: uid of the one that it may be taken from. While it
+        is read for the first time, the trouble is `Pending`. Raises `KubeError` alone.
         """
         key = Key(HEAVY_MODEL, owner.namespace, owner.name)
         now = asyncio.get_running_loop().time()
         try:
             state = await self._open(key, spec.storage)
-            age = now - state.read_at
-            if state.view is None or state.stale or age > FRESH_SECONDS or (state.view.trouble and age > RETRY_SECONDS):
-                state.stale = False
-                state.read_at = now
-                state.view = await self._read(state, owner, adopted)
         except StoreError as error:
             return StoreView(_trouble(error))
-        except KubeError:
-            raise
-        except Exception as error:
-            # A status that says something is better than none; the text may repeat a request, so where it was says it.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s while asking the store, at\n%s", type(error).__name__, where, extra={"key": str(key)})
-            return StoreView(_unforeseen(error))
-        return self._with_pending(state)
+        while state.questions.is_asked(VIEW) or state.is_due(now):
+            read = await state.questions.ask(VIEW, key, lambda: self._read(state, owner, adopted))
+            if isinstance(read, NotYet):
+                if read.seconds >= self._patience:
+                    return StoreView(_not_yet(state, read))
+                break
+        return (
+            self._with_pending(state) if state.view else StoreView(Trouble(Reason.PENDING, "the store is being read"))
+        )
 
     def mark_stale(self, key: Key) -> None:
         state = self._stores.get(key)
@@ -133,37 +166,46 @@ class StoreHub:
         if not is_settled(state.view.head.settled, item.scenario, item.run):
             state.pending[item.key] = item
 
-    async def card(self, key: Key, spec: HeavyModelSpec, scenario: str, version: str) -> ModelCard | Trouble | None:
+    async def card(
+        self, key: Key, spec: HeavyModelSpec, scenario: str, version: str, asker: Key
+    ) -> ModelCard | Trouble | None:
         """The record of one light version; None where there is none; or why that can't be told."""
         known = self._cards.get((key, scenario, version))
         if known is None:
+            place = model_card_key(scenario, version)
             try:
-                state = await self._open(key, spec.storage)
-                known = await asyncio.to_thread(read_object, state.store, model_card_key(scenario, version), ModelCard)
+                found = await self._ask(key, spec, asker, place, read_object, place, ModelCard)
             except ObjectMissing:
                 return None
             except StoreError as error:
                 return _trouble(error)
-            self._cards[key, scenario, version] = known
+            if isinstance(found, Trouble):
+                return found
+            known = self._cards[key, scenario, version] = found
         return known
 
     async def membership(
-        self, key: Key, spec: HeavyModelSpec, group: GroupStepStatus, scenario: str
+        self, key: Key, spec: HeavyModelSpec, group: GroupStepStatus, scenario: str, asker: Key
     ) -> Membership | Trouble | None:
         """What a finished group step has for a scenario; None where it has nothing; or why that can't be told."""
         try:
-            store = (await self._open(key, spec.storage)).store
             listed = self._groups.get((key, group.step))
             if listed is None or listed[0] != group.result:
                 place = result_key(AGNOSTIC, group.run, group.step)
-                found = await asyncio.to_thread(_checked_result, store, place, str(group.result))
+                name = (place, group.result)
+                found = await self._ask(key, spec, asker, name, _checked_result, place, str(group.result))
+                if isinstance(found, Trouble):
+                    return found
                 listed = self._groups[key, group.step] = (group.result, found.members)
             member = listed[1].get(scenario)
             if member is None:
                 return None
-            own = await asyncio.to_thread(_checked_result, store, member.result_key, member.result_sha256)
+            name = (member.result_key, member.result_sha256)
+            own = await self._ask(key, spec, asker, name, _checked_result, member.result_key, member.result_sha256)
         except StoreError as error:
             return _trouble(error)
+        if isinstance(own, Trouble):
+            return own
         said = Termination(
             status="Succeeded",
             result_key=member.result_key,
@@ -175,11 +217,10 @@ class StoreHub:
         )
         return Membership(member, said)
 
-    async def last_run(self, key: Key, spec: HeavyModelSpec, scenario: str) -> int | Trouble:
+    async def last_run(self, key: Key, spec: HeavyModelSpec, scenario: str, asker: Key) -> int | Trouble:
         """The highest run number of a scenario that the store knows; or why that can't be told."""
         try:
-            state = await self._open(key, spec.storage)
-            return await asyncio.to_thread(read_last_in_store, state.store, scenario)
+            return await self._ask(key, spec, asker, ("last run", scenario), read_last_in_store, scenario)
         except StoreError as error:
             return _trouble(error)
 
@@ -187,16 +228,24 @@ class StoreHub:
         """The store itself. Raises `StoreRefused`, of it `CredentialsMissing`."""
         return (await self._open(key, spec.storage)).store
 
-    async def blob(self, key: Key, spec: HeavyModelSpec, name: str) -> bytes | None:
+    async def blob(self, key: Key, spec: HeavyModelSpec, name: str, asker: Key) -> bytes | None:
         """One small object; None where there is none, or where the store does not answer (advisory objects)."""
         try:
-            state = await self._open(key, spec.storage)
-            return await asyncio.to_thread(state.store.get, name)
+            found = await self._ask(key, spec, asker, ("blob", name), _content, name)
         except ObjectMissing:
             return None
         except StoreError as error:
             log.warning("%s: %s", name, error)
             return None
+        return None if isinstance(found, Trouble) else found
+
+    async def _ask(
+        self, key: Key, spec: HeavyModelSpec, asker: Key, name: Hashable, read: Callable[..., Read], *arguments: object
+    ) -> Read | Trouble:
+        """What `read` makes of the store and `arguments`; or that this is not known yet. Raises what it raises."""
+        state = await self._open(key, spec.storage)
+        found = await state.questions.ask(name, asker, lambda: state.questions.call(read, state.store, *arguments))
+        return _not_yet(state, found) if isinstance(found, NotYet) else found
 
     async def _open(self, key: Key, storage: Storage) -> HeavyModelStore:
         credentials = await self._credentials(key, storage)
@@ -207,13 +256,13 @@ class StoreHub:
             path_style=storage.path_style,
             ca_bundle_file=self._trust(key, storage),
         )
-        state = self._stores.get(key)
-        if state is None or not state.is_at(address, credentials):
-            store = await asyncio.to_thread(open_store, address, credentials)
-            # Scenarios ask at the same time as their HeavyModel: who opened it first has perhaps read it already.
+        # Scenarios ask at the same time as their HeavyModel: it is opened once for all of them.
+        async with self._opening.setdefault(key, asyncio.Lock()):
             state = self._stores.get(key)
             if state is None or not state.is_at(address, credentials):
-                state = self._stores[key] = HeavyModelStore(store, address, credentials)
+                store = await in_thread(open_store, address, credentials)
+                questions = Questions(self._wake, self._grace, self._patience)
+                state = self._stores[key] = HeavyModelStore(store, address, credentials, questions=questions)
         return state
 
     async def _credentials(self, key: Key, storage: Storage) -> Credentials | None:
@@ -239,22 +288,34 @@ class StoreHub:
             path.write_text(storage.ca_bundle)
         return str(path)
 
-    async def _read(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> StoreView:
+    async def _read(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> None:
+        """Have the view say what the store has now, or what is wrong with it."""
+        state.stale = False
         try:
-            holder = await asyncio.to_thread(owner_of, state.store)
-            if holder is not None and holder.uid not in (owner.uid, adopted):
-                return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
-            # Before it is claimed: a store that lets two writers win would let two own it.
-            fault = await self._probe(state)
-            if fault is not None:
-                return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
-            if holder is None or holder.uid != owner.uid:
-                holder = await asyncio.to_thread(claim, state.store, owner, adopted)
-            if holder.uid != owner.uid:
-                return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
-            head, found, pool = await asyncio.to_thread(_read_chain, state)
+            state.view = await self._looked_into(state, owner, adopted)
         except StoreError as error:
-            return StoreView(_trouble(error))
+            state.view = StoreView(_trouble(error))
+        except Exception as error:
+            # A status that says something is better than none; the text may repeat a request, so where it was says it.
+            where = "".join(traceback.format_tb(error.__traceback__))
+            log.error("%s while asking %r, at\n%s", type(error).__name__, state.store, where)
+            state.view = StoreView(_unforeseen(error))
+        state.read_at = asyncio.get_running_loop().time()
+
+    async def _looked_into(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> StoreView:
+        call = state.questions.call
+        holder = await call(owner_of, state.store)
+        if holder is not None and holder.uid not in (owner.uid, adopted):
+            return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
+        # Before it is claimed: a store that lets two writers win would let two own it.
+        fault = await self._probe(state)
+        if fault is not None:
+            return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
+        if holder is None or holder.uid != owner.uid:
+            holder = await call(claim, state.store, owner, adopted)
+        if holder.uid != owner.uid:
+            return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
+        head, found, pool = await call(_read_chain, state)
         for item in found:
             state.pending.setdefault(item.key, item)
         return StoreView(head=head, pool=pool)
@@ -262,7 +323,7 @@ class StoreHub:
     async def _probe(self, state: HeavyModelStore) -> str | None:
         name = f"{state.address.uri} {state.address.endpoint}"
         if name not in self._probed:
-            result = await asyncio.to_thread(race_conditional_puts, state.store)
+            result = await state.questions.call(race_conditional_puts, state.store)
             self._probed[name] = None if result.atomic else result.message
         return self._probed[name]
 
@@ -290,6 +351,16 @@ def _trouble(error: StoreError) -> Trouble:
     return Trouble(known, str(error))
 
 
+def _not_yet(state: HeavyModelStore, answer: NotYet) -> Trouble:
+    if answer.seconds < state.questions.patience_seconds:
+        return Trouble(Reason.WAITING, f"waiting for {state.store!r} to answer")
+    return Trouble(
+        Reason.STORE_UNREACHABLE,
+        f"{state.store!r}{f' at {state.address.endpoint}' if state.address.endpoint else ''} does not answer within "
+        f"{state.questions.patience_seconds:.0f} s; look after the store, or what lies between; it is asked on",
+    )
+
+
 def _unforeseen(error: Exception) -> Trouble:
     return Trouble(
         Reason.STORE_FAILED,
@@ -307,6 +378,10 @@ def _entries(data: Mapping[str, object], where: str) -> dict[str, bytes]:
             except (binascii.Error, ValueError):
                 raise CredentialsInvalid(f"{where}: {name} is no base64; write the Secret anew") from None
     return found
+
+
+def _content(store: Store, key: str) -> bytes:
+    return store.get(key)
 
 
 def _checked_result(store: Store, key: str, sha256: str) -> StepResult:
