@@ -49,6 +49,8 @@ class Reason(StrEnum):
     RUNNING = "Running"
     PENDING = "Pending"
     WAITING = "Waiting"
+    QUEUED = "Queued"
+    """A Job waits until its Kueue queue admits it."""
     SUSPENDED = "Suspended"
     RESUMED = "Resumed"
     SERVING = "Serving"

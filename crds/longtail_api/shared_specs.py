@@ -184,7 +184,7 @@ class Trainer(ApiModel):
     backoff_limit: Annotated[int, Field(ge=0, le=20)] = 3
     """Retries of a step that failed for a reason that may pass."""
     queue_name: ObjectName | None = None
-    """Kueue LocalQueue that admits the Jobs."""
+    """Kueue LocalQueue that admits the Jobs: they are made suspended, and run when it admits them."""
     priority: ObjectName | None = None
     """PriorityClass of the training pods."""
     scheduling: Scheduling = Scheduling()

@@ -9,7 +9,7 @@ from typing import cast
 from longtail_api.conditions import Reason
 from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.identity import identity
-from longtail_operator.kubernetes.jobs import is_finished
+from longtail_operator.kubernetes.jobs import QUEUE_LABEL, is_finished, queue_of
 from longtail_operator.kubernetes.kube import KubeApi, KubeError, NamespaceEnding
 from longtail_operator.kubernetes.objects import (
     Json,
@@ -19,6 +19,7 @@ from longtail_operator.kubernetes.objects import (
     is_deleting,
     is_of_our_group,
     key_of,
+    labels_of,
     owner_key,
     section,
     uid_of,
@@ -91,7 +92,7 @@ class Applier:
                 _require_ours(known, wanted)
                 self._observer.observe(known)
         if known is None:
-            self._observer.observe(await self._api.apply(_marked(wanted)))
+            self._observer.observe(await self._api.apply(_new(wanted)))
             log.info("created %s", key)
             return
         _require_ours(known, wanted)
@@ -192,11 +193,17 @@ def _marked(wanted: Json) -> Json:
     return {**wanted, "metadata": metadata}
 
 
+def _new(wanted: Json) -> Json:
+    """A queued Job is suspended from its first moment: not even one of its pods goes past the queue."""
+    marked = _marked(wanted)
+    return {**marked, "spec": {"suspend": True, **wanted["spec"]}} if queue_of(wanted) else marked
+
+
 def difference(known: Json, wanted: Json) -> Json | None:
     """What makes `known` as wanted: an object to apply, a patch to merge, or None where nothing does.
 
     A Job's template and an immutable ConfigMap's data can't change, and their names say what is in them: of those,
-    only the metadata is put right, and a Job is suspended or resumed.
+    only the metadata is put right, and a Job is suspended or resumed: resumed by us only where no queue admits it.
     """
     if wanted["kind"] not in ("Job", "ConfigMap") or (wanted["kind"] == "ConfigMap" and not wanted.get("immutable")):
         marked = _marked(wanted)
@@ -204,15 +211,26 @@ def difference(known: Json, wanted: Json) -> Json | None:
         return None if same and _has_owners(known, wanted) and covers(known, _ownerless(marked)) else marked
     patch: Json = {}
     own = {name: wanted["metadata"][name] for name in ("labels", "annotations")}
+    if wanted["kind"] == "Job":
+        own["labels"] = _labels_of_a_job(known, wanted)
     if not (covers(known["metadata"], own) and _has_owners(known, wanted)):
         # A merge replaces the whole list, and others may have put their references into it.
         theirs = [one for one in entries(known, "metadata", "ownerReferences") if not is_of_our_group(one)]
         patch["metadata"] = {**own, "ownerReferences": [*theirs, *wanted["metadata"]["ownerReferences"]]}
     if wanted["kind"] == "Job" and not is_finished(known):
-        suspend = bool(section(wanted, "spec").get("suspend"))
-        if bool(section(known, "spec").get("suspend")) != suspend:
+        suspend, queued = bool(section(wanted, "spec").get("suspend")), queue_of(known) or queue_of(wanted)
+        # What admits the Jobs of a queue resumes them, and takes them back for others.
+        if bool(section(known, "spec").get("suspend")) != suspend and (suspend or not queued):
             patch["spec"] = {"suspend": suspend}
     return patch or None
+
+
+def _labels_of_a_job(known: Json, wanted: Json) -> Json:
+    """The labels it should have; None takes one away. A Job that is admitted stays in its queue."""
+    rest = {name: value for name, value in labels_of(wanted).items() if name != QUEUE_LABEL}
+    if queue_of(known) == queue_of(wanted) or not section(known, "spec").get("suspend"):
+        return rest
+    return {**rest, QUEUE_LABEL: queue_of(wanted)}
 
 
 def _has_owners(known: Json, wanted: Json) -> bool:

@@ -26,7 +26,7 @@ from longtail_operator.kubernetes.children import (
 from longtail_operator.kubernetes.clock import read
 from longtail_operator.kubernetes.conditions import shortened
 from longtail_operator.kubernetes.held_up import held_up
-from longtail_operator.kubernetes.objects import Json, is_deleting, key_of, section, uid_of
+from longtail_operator.kubernetes.objects import Json, is_deleting, key_of, labels_of, section, uid_of
 from longtail_operator.kubernetes.ranks import Ranks, environment, fitting, gpus, headless_service, indexed
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.settings import Settings
@@ -133,7 +133,7 @@ def job(
         "backoffLimit": trainer.backoff_limit,
         "activeDeadlineSeconds": deadline_seconds or trainer.deadline_seconds,
         "ttlSecondsAfterFinished": place.settings.job_ttl_seconds,
-        "suspend": place.suspended,
+        **suspension(place),
         **indexed(ranks, trainer.backoff_limit),
         # The next pod starts when the last one is gone for good: two would share one step's resume files.
         "podReplacementPolicy": "Failed",
@@ -157,6 +157,16 @@ def job(
         },
     }
     return child("Job", name, place.owner, step, {"spec": spec}, more, {IDENTITY_ANNOTATION: identity})
+
+
+def suspension(place: Workplace) -> Json:
+    """Whether a Job is held: ours to say without a queue; with one, whoever admits its Jobs says the rest."""
+    return {"suspend": place.suspended} if place.suspended or not place.trainer.queue_name else {}
+
+
+def queue_of(item: Json) -> str | None:
+    """Kueue's LocalQueue that admits a Job, where one does."""
+    return labels_of(item).get(QUEUE_LABEL)
 
 
 @dataclass(frozen=True)
@@ -215,6 +225,14 @@ def judge(found: Json | None, pods: list[Json], now: datetime, heard: Mapping[st
     beside = pod_words.outlived(own, now)
     if beside is not None:
         return _outlived(found, own, beside)
+    queue = queue_of(found)
+    if queue and section(found, "spec").get("suspend"):
+        return JobState(
+            "Running",
+            Reason.QUEUED,
+            f"Job {found['metadata']['name']} waits for admission by queue {queue} (trainer.queueName); "
+            f"`kubectl describe localqueue {queue}` says what it holds, and a Job that no Kueue sees waits for ever",
+        )
     trouble = held_up(own, now, heard) or _without_pods(found, own, now, heard or {})
     if trouble is not None:
         return JobState("Running", trouble.reason, trouble.message)

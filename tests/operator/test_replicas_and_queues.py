@@ -1,0 +1,64 @@
+"""Fields of a child that others own, as a real API server has them: a queue's Jobs."""
+
+import asyncio
+
+import pytest
+
+from longtail_operator.kubernetes.kube import MERGE
+from longtail_operator.kubernetes.objects import Json, Key
+from tests.operator.conftest import Place
+from tests.operator.test_main_job import play
+
+pytestmark = pytest.mark.api
+SEVERAL_LOOKS = 5.0
+"""Seconds; the operator of these tests looks at everything every two."""
+
+
+class Queue:
+    """Stands for Kueue: lets one Job after another go, and takes it back."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    async def jobs(self) -> list[Json]:
+        return await self.place.api.list("Job", self.place.namespace)
+
+    async def suspends(self, job: Json, suspended: bool) -> None:
+        name = job["metadata"]["name"]
+        path = f"/apis/batch/v1/namespaces/{self.place.namespace}/jobs/{name}"
+        await self.place.api.request("PATCH", path, {}, {"spec": {"suspend": suspended}}, MERGE)
+
+    async def admits_all(self) -> None:
+        while True:
+            for job in await self.jobs():
+                if job["spec"].get("suspend"):
+                    await self.suspends(job, False)
+            await asyncio.sleep(0.1)
+
+
+def test_a_queued_job_runs_when_its_queue_admits_it_and_not_before(place: Place) -> None:
+    async def story(place: Place) -> None:
+        queue = Queue(place)
+        place.node.hold = lambda role, name: role == "prepare"
+        place.start_operator()
+        await place.heavy_model(trainer={"queueName": "team-a"})
+        await place.scenario("pooled", {"pool": "yes"})
+        message = await place.becomes("Scenario", "pooled", "DataPrepared", "False", "Queued")
+        assert "queue team-a" in message
+        await asyncio.sleep(SEVERAL_LOOKS)
+        [job] = await queue.jobs()
+        assert place.node.started == []
+        await queue.suspends(job, False)
+        await place.becomes("Scenario", "pooled", "DataPrepared", "False", "Running")
+        await queue.suspends(job, True)
+        await place.becomes("Scenario", "pooled", "DataPrepared", "False", "Queued")
+        await asyncio.sleep(SEVERAL_LOOKS)
+        preempted = await place.api.get(Key("Job", place.namespace, job["metadata"]["name"]))
+        assert preempted is not None
+        assert preempted["spec"]["suspend"] is True
+        place.node.hold = lambda role, name: False
+        admission = asyncio.create_task(queue.admits_all())
+        await place.becomes("Scenario", "pooled", "Ready", "True", "Contributing")
+        admission.cancel()
+
+    play(place, story)
