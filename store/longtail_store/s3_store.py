@@ -7,10 +7,12 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -19,6 +21,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
+from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 
 from longtail_store.credentials import Credentials
@@ -59,6 +62,19 @@ _CONTENT_TYPES = {".svg": "image/svg+xml", ".json": "application/json"}
 Read = TypeVar("Read")
 
 
+@cache
+def _descriptions() -> Loader:
+    """botocore's descriptions of services, read once: each copy takes twelve mebibytes."""
+    return create_loader()
+
+
+def _session() -> boto3.session.Session:
+    """A session of its own: one that is shared is not safe to make clients from in several threads."""
+    core = botocore.session.get_session()
+    core.register_component("data_loader", _descriptions())
+    return boto3.session.Session(botocore_session=core)
+
+
 class S3Store:
     """Objects below `prefix` of `bucket`."""
 
@@ -87,8 +103,7 @@ class S3Store:
             }
         )
         try:
-            # A session of its own: boto3's default session is not safe to make clients from in several threads.
-            self._client: S3Client = boto3.session.Session().client(
+            self._client: S3Client = _session().client(
                 "s3",
                 endpoint_url=endpoint,
                 region_name=region,
