@@ -1,5 +1,7 @@
 """What can go wrong with the store, split by who must act."""
 
+from longtail_api.store_objects import RejectionReason
+
 
 class StoreError(Exception):
     """The root. The message names the store and the key."""
@@ -106,6 +108,14 @@ class Conflict(StoreError):
 
 class ObjectUnusable(StoreError):
     """The object is there but can't be used: for the run that needs it, permanent."""
+
+
+class FeedbackUnusable(ObjectUnusable):
+    """The feedback can never be folded; `reason` is what its rejection will say."""
+
+    def __init__(self, reason: RejectionReason, message: str) -> None:
+        super().__init__(message)
+        self.reason: RejectionReason = reason
 
 
 class Corrupt(ObjectUnusable):

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from safetensors.numpy import save_file
 
 from longtail_api.store_layout import feedback_key
-from longtail_api.store_objects import FeedbackMetadata, RejectionReason
+from longtail_api.store_objects import FeedbackMetadata
 from longtail_store.chain import new_nonce
-from longtail_store.errors import Conflict, Corrupt, ObjectMissing, ObjectUnusable, StoreError
+from longtail_store.errors import Conflict, Corrupt, FeedbackUnusable, ObjectMissing, StoreError
 from longtail_store.store import Store
 from longtail_store.tensor_file import TensorFile, open_tensor_file, payload_sha256
 from longtail_store.typed_objects import parse_object
@@ -36,14 +36,6 @@ class RowSparse:
 
 
 Gradient = npt.NDArray[np.float32] | RowSparse
-
-
-class FeedbackUnusable(ObjectUnusable):
-    """The feedback can never be folded; `reason` is what its rejection will say."""
-
-    def __init__(self, reason: RejectionReason, message: str) -> None:
-        super().__init__(message)
-        self.reason: RejectionReason = reason
 
 
 class FeedbackConflict(Conflict):

@@ -18,7 +18,7 @@ from benchmarks.two_ranks.training import trained
 from longtail_api.architecture import Architecture, Training
 from longtail_api.run_config import ExitCode, PrepareConfig, StoreAddress
 from longtail_store import Chain, open_store
-from longtail_store.feedback import FeedbackUnusable
+from longtail_store.errors import FeedbackUnusable
 from longtail_trainer.methods import STEPS
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.command import command

@@ -17,7 +17,7 @@ from longtail_operator.meta_update.rules import (
     may_start,
     staleness_weight,
 )
-from longtail_store.feedback import FeedbackUnusable
+from longtail_store.errors import FeedbackUnusable
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -8,7 +8,8 @@ import pytest
 from longtail_api.store_layout import feedback_key
 from longtail_api.store_objects import FeedbackMetadata, Version
 from longtail_store import Corrupt, SchemaVersionUnsupported, Store, StoreUnreachable, read_object
-from longtail_store.feedback import FeedbackConflict, FeedbackUnusable, RowSparse, read_feedback, write_feedback
+from longtail_store.errors import FeedbackUnusable
+from longtail_store.feedback import FeedbackConflict, RowSparse, read_feedback, write_feedback
 from longtail_store.file_store import FileStore
 from longtail_store.tensor_file import TensorSpec, open_tensor_file, write_tensor_file
 from longtail_store.typed_objects import parse_object, write_object_if_absent

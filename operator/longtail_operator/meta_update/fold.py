@@ -23,7 +23,8 @@ from longtail_api.store_objects import (
 from longtail_operator.meta_update.gradients import ParameterGradient, gradients, norm
 from longtail_operator.meta_update.rules import clip_scale, judge, staleness_weight
 from longtail_store import Chain, Committed, Corrupt, ObjectMissing, Store, in_time, new_nonce
-from longtail_store.feedback import FeedbackUnusable, verified_metadata
+from longtail_store.errors import FeedbackUnusable
+from longtail_store.feedback import verified_metadata
 from longtail_store.settled import is_settled, with_runs
 from longtail_store.tensor_file import Array, TensorFile, TensorSpec, open_tensor_file, write_tensor_file
 

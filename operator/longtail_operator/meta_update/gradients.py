@@ -6,7 +6,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from longtail_store.feedback import ROWS, VALUES, FeedbackUnusable, gradient_names
+from longtail_store.errors import FeedbackUnusable
+from longtail_store.feedback import ROWS, VALUES, gradient_names
 from longtail_store.tensor_file import TensorFile, TensorSpec
 
 Accumulator = npt.NDArray[np.float64]

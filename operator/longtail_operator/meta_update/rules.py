@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from longtail_api.store_objects import FeedbackMetadata, Version
-from longtail_store.feedback import FeedbackUnusable
+from longtail_store.errors import FeedbackUnusable
 
 
 @dataclass(frozen=True, order=True)
