@@ -210,6 +210,10 @@ class InitializationStatus(ApiModel):
     longtail.dev/run starts it again."""
     annotation: Annotated[str, Field(max_length=256)] | None = None
     """Value of the annotation longtail.dev/run when it started."""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    """How often its Job was made anew because the store, a node or the like had failed it."""
+    made_of: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of what its Job was made of: image, resources and the like."""
 
 
 class MetaTrainingStatus(ApiModel):
@@ -225,6 +229,8 @@ class MetaTrainingStatus(ApiModel):
     """Version it started from."""
     version: Annotated[int, Field(ge=1)] | None = None
     """Version that stood at its end: its own, or the one it started from where it was no better."""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    """How often its Job was made anew because the store, a node or the like had failed it."""
 
 
 class GroupStepStatus(ApiModel):
@@ -242,6 +248,12 @@ class GroupStepStatus(ApiModel):
     """How it ended. None: it is under way."""
     message: Annotated[str, Field(max_length=1024)] | None = None
     """Why it failed or, while it is under way, what holds it up."""
+    reason: Annotated[str, Field(max_length=63)] | None = None
+    """Of the message, for machines."""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    """How often its Job was made anew because the store, a node or the like had failed it."""
+    made_of: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of what its Job was made of: image, resources and the like."""
 
 
 class HeavyModelStatus(ApiModel):

@@ -13,6 +13,8 @@ RUN_ANNOTATION = "longtail.dev/run"
 ADOPT_ANNOTATION = "longtail.dev/adopt-store"
 """Set by a person to the uid of the HeavyModel that a store belongs to: this one takes it over."""
 IDENTITY_ANNOTATION = "longtail.dev/identity"
+MADE_OF_ANNOTATION = "longtail.dev/made-of"
+"""On a Job: hash of what it was made of beside its step, such as image and resources."""
 
 FINALIZER = "longtail.dev/store-cleanup"
 FIELD_MANAGER = "longtail"

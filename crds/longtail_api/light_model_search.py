@@ -309,3 +309,7 @@ class LightModelSearchStatus(ApiModel):
     """Hash of the result."""
     pictures: Pictures = []
     """Pictures of the search: the cell, its probabilities, learning curves."""
+    attempt: Annotated[int, Field(ge=0)] = 0
+    """How often its Job was made anew because the store, a node or the like had failed it."""
+    made_of: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of what its Job was made of: image, resources and the like."""

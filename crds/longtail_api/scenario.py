@@ -266,7 +266,9 @@ class StepStatus(ApiModel):
     identity: Annotated[str, Field(max_length=64)]
     """Hash of the step's inputs; it names the Job."""
     attempt: Annotated[int, Field(ge=0)] = 0
-    """How often the step was started anew."""
+    """How often its Job was made anew because the store, a node or the like had failed it."""
+    made_of: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of what its Job was made of: image, resources and the like."""
     result: Annotated[str, Field(max_length=64)] | None = None
     """sha256 of its result, once it is done."""
     result_key: Annotated[str, Field(max_length=512)] | None = None

@@ -1,5 +1,6 @@
 """From a change of an object to the keys whose decision it may change."""
 
+from longtail_api.conditions import ConditionType
 from longtail_operator.kubernetes.objects import (
     HEAVY_MODEL,
     OWN_KINDS,
@@ -92,7 +93,12 @@ def _shown_to_scenarios(heavy_model: Json | None) -> object:
         return None
     status = section(heavy_model, "status")
     generation = section(heavy_model, "metadata").get("generation")
-    return generation, status.get("schemaHash"), bool(status.get("version")), status.get("groups")
+    store = [
+        (one.get("status"), one.get("reason"))
+        for one in entries(status, "conditions")
+        if one.get("type") == ConditionType.STORE_READY
+    ]
+    return generation, store, status.get("schemaHash"), bool(status.get("version")), status.get("groups")
 
 
 def _shown_to_heavy_model(scenario: Json | None) -> object:

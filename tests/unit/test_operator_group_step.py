@@ -123,7 +123,7 @@ def test_the_groups_job_is_started_once_and_its_end_is_recorded():
 
     running = Draft()
     plan_group(a_world(*draft.children), status, running, NOON, "together", config())
-    assert not running.children
+    assert not running.deletions
     assert {key.kind for key in running.kept} >= {"Job", "ConfigMap"}
 
     ended = {**job, "status": {"conditions": [

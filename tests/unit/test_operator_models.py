@@ -485,7 +485,7 @@ def test_a_job_that_failed_is_under_way_until_its_newest_pod_has_said_why():
     killed = a_pod(job, {"terminated": {"exitCode": 137, "reason": "OOMKilled"}})
     running = a_pod(job, {"running": {}})
     for pods in ([], [running], [killed, running]):
-        assert judge(job, pods, failed).state == "Running"
+        assert judge(job, pods, failed).state == "AwaitingWords"
     ended = a_pod(job, {"terminated": {"exitCode": 65, "message": message}})
     state = judge(job, [killed, ended], failed)
     assert (state.state, state.reason, state.message) == ("Failed", "DataInvalid", "no rows")

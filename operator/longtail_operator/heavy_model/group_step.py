@@ -10,13 +10,15 @@ from datetime import datetime
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import GroupStepStatus, HeavyModelStatus
 from longtail_api.run_config import StepConfig
-from longtail_api.scenario import ScenarioStatus
+from longtail_api.scenario import ScenarioStatus, StepStatus
 from longtail_api.store_objects import Termination
 from longtail_operator.heavy_model.world import HeavyModelWorld
 from longtail_operator.kubernetes.identity import child_name, identity
+from longtail_operator.kubernetes.job_follower import Desired, Followed, follow, made_of
 from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, STEP_KINDS, JobState, step_objects
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.kubernetes.plan import Draft
+from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.scenario.step import RunContext
 
 
@@ -30,7 +32,15 @@ class GroupStep(ABC):
     def identity(self, context: RunContext) -> str:
         return identity(step=self.name, scenario=context.world.store_key, run=context.run.number)
 
-    def look(self, context: RunContext, digest: str) -> JobState:
+    def follow(self, context: RunContext, digest: str, known: StepStatus | None, draft: Draft) -> Followed:
+        return Followed(self.look(context), 0)
+
+    def is_mended(self, context: RunContext, known: StepStatus) -> bool:
+        """The HeavyModel's part of it never fails a Scenario's run."""
+        return False
+
+    def look(self, context: RunContext) -> JobState:
+        """How far the HeavyModel's Job is, for this Scenario."""
         found = context.world.memberships.get(self.name)
         if found is not None and found.member.manifest == context.manifest:
             return JobState("Succeeded", Reason.SUCCEEDED, "", found.said)
@@ -73,21 +83,27 @@ def plan_group(
     if known is None or known.identity != config.identity:
         known = GroupStepStatus(step=step, run=config.run, identity=config.identity)
         status.groups = [*(one for one in status.groups if one.step != step), known]
+    name = child_name(world.key.name, step, known.identity[:8])
+
+    def objects() -> list[Json]:
+        return step_objects(world.workplace, name, step, config)
+
+    if known.outcome == "Failed" and known.made_of not in (None, made_of(objects())):
+        known.outcome = None if is_mended_by_its_pod(known.reason or "") else known.outcome
     if known.outcome is not None:
         return known
-    name = child_name(world.key.name, step, known.identity[:8])
-    state = world.job_state(name, now)
-    troubled = state.state in ("Absent", "Running") and state.reason not in ("", Reason.RUNNING)
-    known.message = state.message[:1024] if troubled else None
+    followed = follow(Desired(name, objects, known.attempt, told=known.reason), world, draft, now)
+    state = followed.state
+    known.attempt, known.made_of = followed.attempt, followed.made_of or known.made_of
+    troubled = state.state in ("Absent", "Running", "Held") and state.reason not in ("", Reason.RUNNING)
+    known.message, known.reason = (state.message[:1024], state.reason) if troubled else (None, None)
     if state.state == "Succeeded" and state.termination is not None:
         known.outcome, known.result = "Succeeded", state.termination.result_sha256
     elif state.state == "Failed":
-        known.outcome, known.message = "Failed", state.message[:1024]
+        known.outcome, known.message, known.reason = "Failed", state.message[:1024], state.reason
     elif state.state == "Absent":
-        draft.children.extend(step_objects(world.workplace, name, step, config))
+        draft.children.extend(objects())
         return known
-    elif state.state == "Lost":
-        draft.deletions.append(Key("Job", world.key.namespace, name))
     draft.kept.update(Key(kind, world.key.namespace, name) for kind in STEP_KINDS)
     if known.outcome is None:
         draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
 from longtail_api.conditions import MESSAGE_LIMIT, Reason
 from longtail_api.heavy_model import HeavyModelSpec
-from longtail_api.labels import IDENTITY_ANNOTATION
+from longtail_api.labels import IDENTITY_ANNOTATION, MADE_OF_ANNOTATION
 from longtail_api.run_config import PERMANENT_EXIT_CODES, StepConfig
 from longtail_api.shared_specs import Resources, Storage, Trainer, TrainerOverrides
 from longtail_api.store_objects import Termination
@@ -26,8 +26,10 @@ from longtail_operator.kubernetes.children import (
 from longtail_operator.kubernetes.clock import read
 from longtail_operator.kubernetes.conditions import shortened
 from longtail_operator.kubernetes.held_up import held_up
+from longtail_operator.kubernetes.identity import identity
 from longtail_operator.kubernetes.objects import Json, is_deleting, key_of, labels_of, section, uid_of
 from longtail_operator.kubernetes.ranks import Ranks, environment, fitting, gpus, headless_service, indexed
+from longtail_operator.kubernetes.surroundings import is_around
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.settings import Settings
 
@@ -83,12 +85,17 @@ def step_objects(
     deadline_seconds: int | None = None,
 ) -> list[Json]:  # fmt: skip
     """The Job that runs `step`, its ConfigMap and, of several pods, their Service; all are called `name`."""
+    told = config_map(place, name, step, config, more_labels)
+    return [told, *working_objects(place, name, step, config.identity, more_labels, deadline_seconds)]
+
+
+def working_objects(
+    place: Workplace, name: str, step: str, digest: str, more_labels: Mapping[str, str] | None = None,
+    deadline_seconds: int | None = None,
+) -> list[Json]:  # fmt: skip
+    """`step_objects` without the ConfigMap: for a step that goes on with what it was told."""
     named = [headless_service(place.owner, name, step, dict(more_labels or {}))] if place.ranks(step).nodes > 1 else []
-    return [
-        config_map(place, name, step, config, more_labels),
-        *named,
-        job(place, name, step, config.identity, more_labels, deadline_seconds),
-    ]
+    return [*named, job(place, name, step, digest, more_labels, deadline_seconds)]
 
 
 def config_map(
@@ -103,7 +110,7 @@ def config_map(
 
 
 def job(
-    place: Workplace, name: str, step: str, identity: str, more_labels: Mapping[str, str] | None,
+    place: Workplace, name: str, step: str, digest: str, more_labels: Mapping[str, str] | None,
     deadline_seconds: int | None = None,
 ) -> Json:  # fmt: skip
     trainer = place.trainer
@@ -156,7 +163,9 @@ def job(
             "spec": pod,
         },
     }
-    return child("Job", name, place.owner, step, {"spec": spec}, more, {IDENTITY_ANNOTATION: identity})
+    made = {name: value for name, value in spec.items() if name != "suspend"}
+    annotations = {IDENTITY_ANNOTATION: digest, MADE_OF_ANNOTATION: identity(spec=made, trust=place.storage.ca_bundle)}
+    return child("Job", name, place.owner, step, {"spec": spec}, more, annotations)
 
 
 def suspension(place: Workplace) -> Json:
@@ -173,10 +182,20 @@ def queue_of(item: Json) -> str | None:
 class JobState:
     """What a Job came to. `reason` and `message` are for a condition."""
 
-    state: Literal["Absent", "Running", "Succeeded", "Failed", "Lost", "Deleting"]
+    state: Literal["Absent", "Running", "AwaitingWords", "Succeeded", "Failed", "Held", "Lost", "Deleting"]
     reason: str = ""
     message: str = ""
     termination: Termination | None = None
+    stuck: bool = False
+    """Running: whether it has no pod that works."""
+    ended: datetime | None = None
+    """Held, Failed: when it ended, where that is known."""
+    is_wordless: bool = False
+    """Failed, AwaitingWords: whether no pod says why it failed, since there was none, or none is left."""
+
+    @property
+    def is_under_way(self) -> bool:
+        return self.state in ("Running", "AwaitingWords")
 
 
 def conditions_of(item: Json) -> dict[str, Json]:
@@ -195,8 +214,10 @@ def judge(found: Json | None, pods: list[Json], now: datetime, heard: Mapping[st
     Succeeded or Failed also where the step's own container has ended and another one, which somebody put into its pod,
     keeps the pod and with it the Job from ending.
 
+    Held: it ended for what lies around it, such as a store that does not answer; see `surroundings`.
+
     Lost: it succeeded, but its pod went before anybody read the termination message. Run again, the step finds
-    its result in the store and ends at once. A Job whose pod may still say how it ended counts as under way.
+    its result in the store and ends at once. AwaitingWords: over, but its pod may still say how it ended.
     """
     if found is None:
         return JobState("Absent")
@@ -216,11 +237,12 @@ def judge(found: Json | None, pods: list[Json], now: datetime, heard: Mapping[st
             # Told to end, it ended well, and nothing more will come of it.
             return JobState("Lost", words.reason, f"{words.message}; it runs again")
         if now - completed < LOST_MESSAGE_AFTER:
-            return JobState("Running", Reason.RUNNING, AWAITING_WORDS)
+            return JobState("AwaitingWords", Reason.RUNNING, AWAITING_WORDS)
         return JobState("Lost", Reason.PENDING, "the Job's pod is gone before its message was read; it runs again")
     if "Failed" in holding:
         if may_still_say_why(holding["Failed"], own, now):
-            return JobState("Running", Reason.RUNNING, AWAITING_WORDS)
+            end = _failed(found, holding["Failed"], own)
+            return replace(end, state="AwaitingWords", reason=Reason.RUNNING, message=AWAITING_WORDS)
         return _failed(found, holding["Failed"], own)
     beside = pod_words.outlived(own, now)
     if beside is not None:
@@ -235,7 +257,8 @@ def judge(found: Json | None, pods: list[Json], now: datetime, heard: Mapping[st
         )
     trouble = held_up(own, now, heard) or _without_pods(found, own, now, heard or {})
     if trouble is not None:
-        return JobState("Running", trouble.reason, trouble.message)
+        stuck = trouble.reason != Reason.NODE_UNREACHABLE
+        return JobState("Running", trouble.reason, trouble.message, stuck=stuck)
     # A disruption is not counted by the Job, and is an attempt all the same.
     ended = [pod for pod in own if section(pod, "status").get("phase") == "Failed"]
     attempts = max(int(section(found, "status").get("failed") or 0), len(ended))
@@ -273,7 +296,8 @@ def _outlived(job: Json, pods: list[Json], beside: str) -> JobState:
         return JobState("Succeeded", Reason.SUCCEEDED, said.message, said)
     words = pod_words.last_words(pods[-1:]) or Trouble(Reason.STEP_FAILED, "the step ended without a result")
     kept = f"; container {beside} of its pod runs on, so that Job {job['metadata']['name']} can't try again"
-    return JobState("Failed", words.reason, shortened(words.message, MESSAGE_LIMIT - len(kept)) + kept)
+    state = "Held" if is_around(words.reason) else "Failed"
+    return JobState(state, words.reason, shortened(words.message, MESSAGE_LIMIT - len(kept)) + kept)
 
 
 def may_still_say_why(failed: Json, pods: list[Json], now: datetime) -> bool:
@@ -286,10 +310,15 @@ def may_still_say_why(failed: Json, pods: list[Json], now: datetime) -> bool:
 
 def _failed(found: Json, condition: Json, pods: list[Json]) -> JobState:
     words = pod_words.last_words(pods)
-    name, reason = found["metadata"]["name"], str(condition.get("reason") or "")
+    name, reason, said = found["metadata"]["name"], str(condition.get("reason") or ""), condition.get("message")
+    since = condition.get("lastTransitionTime")
+    ended = read(str(since)) if since else None
     if reason == "DeadlineExceeded":
-        return JobState("Failed", Reason.DEADLINE_EXCEEDED, f"Job {name}: {condition.get('message') or reason}")
+        return JobState(
+            "Failed", Reason.DEADLINE_EXCEEDED, f"Job {name}: {said or reason}", ended=ended, is_wordless=True
+        )
     if words is None:
         known = Reason.BACKOFF_LIMIT_EXCEEDED if reason == "BackoffLimitExceeded" else Reason.STEP_FAILED
-        return JobState("Failed", known, f"Job {name} failed: {condition.get('message') or reason}")
-    return JobState("Failed", words.reason, words.message)
+        return JobState("Failed", known, f"Job {name} failed: {said or reason}", ended=ended, is_wordless=True)
+    state = "Held" if is_around(words.reason) or pod_words.ended_by_the_cluster(pods) else "Failed"
+    return JobState(state, words.reason, words.message, ended=ended)

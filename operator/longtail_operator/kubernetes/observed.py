@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from longtail_api.conditions import Reason
 from longtail_operator.kubernetes.jobs import JobState, judge
 from longtail_operator.kubernetes.objects import Json, Key, key_of, section
+from longtail_operator.kubernetes.pods import is_over, of_job
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.settings import Settings
 
@@ -53,6 +55,10 @@ class Observed:
         found = self.find("Job", name)
         if found is not None:
             return judge(found, self.pods, now, self.said.heard)
+        left = [pod["metadata"]["name"] for pod in of_job(self.pods, name) if not is_over(pod)]
+        if left:
+            # A Job that is deleted is gone at once, and its pods end in their own time.
+            return JobState("Deleting", Reason.PENDING, f"waiting until pod {left[-1]} of the deleted Job has ended")
         refused = self.refused(name)
         return JobState("Absent") if refused is None else JobState("Absent", refused.reason, refused.message)
 

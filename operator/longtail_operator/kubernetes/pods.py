@@ -145,6 +145,11 @@ def _why_it_ended(pod: Json) -> Trouble | None:
     return None
 
 
+def ended_by_the_cluster(pods: list[Json]) -> bool:
+    """Whether it was the cluster that ended the newest pod."""
+    return bool(pods) and _ended_by_the_cluster(pods[-1]) is not None
+
+
 def _ended_by_the_cluster(pod: Json) -> Trouble | None:
     """Evicted, preempted, its node gone or short of something: the words of whoever did it."""
     status = section(pod, "status")

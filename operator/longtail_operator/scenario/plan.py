@@ -12,11 +12,12 @@ from longtail_api.shared_specs import GPU
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.conditions import Conditions
-from longtail_operator.kubernetes.jobs import AWAITING_WORDS, LOST_MESSAGE_AFTER, JobState
-from longtail_operator.kubernetes.objects import SEARCH, key_of, labels_of
+from longtail_operator.kubernetes.jobs import JobState
+from longtail_operator.kubernetes.objects import key_of, labels_of
 from longtail_operator.kubernetes.outputs import unusable
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.ranks import gpus
+from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.rules import may_start
 from longtail_operator.methods import method_of
@@ -161,8 +162,10 @@ def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Condit
     method = method_of(context.heavy_model.spec)
     for step in method.every_step:
         draft.kept.update(step.keeps(context))
+    if _is_mended(context):
+        run.outcome, run.finished = None, None
     if run.outcome is not None:
-        # Over: nothing that is learned later about the world reopens it; a new run has to start.
+        # Over: nothing else that is learned later about the world reopens it; a new run has to start.
         for type_ in (*(step.condition for step in method.every_step), FAILED):
             conditions.keep(type_)
         return
@@ -175,6 +178,17 @@ def _advance_run(context: RunContext, status: ScenarioStatus, conditions: Condit
             return
     run.step, run.outcome, run.finished = None, "Succeeded", written(context.now)
     conditions.set(FAILED, False, Reason.SUCCEEDED)
+
+
+def _is_mended(context: RunContext) -> bool:
+    """Has the run failed in a step that might succeed with what its pod would be made of now?"""
+    run, world = context.run, context.world
+    failed = next((one for one in world.status.conditions if one.type == FAILED and one.status == "True"), None)
+    if run.outcome != "Failed" or world.spec.suspend or failed is None or not is_mended_by_its_pod(failed.reason):
+        return False
+    known = next((one for one in run.steps if one.name == run.step), None)
+    step = next((one for one in method_of(context.heavy_model.spec).every_step if one.name == run.step), None)
+    return known is not None and step is not None and step.is_mended(context, known)
 
 
 def _given(context: RunContext, step: Step) -> bool:
@@ -202,7 +216,8 @@ def _enter(
                 draft.requeue_in(_STORE_READ_SECONDS)
             return False
     digest = context.identity_of(step)
-    state = step.look(context, digest)
+    followed = step.follow(context, digest, recorded, draft)
+    state = followed.state
     if state.state == "Succeeded" and state.termination is not None:
         try:
             _record(context, step, digest, state.termination, status, conditions)
@@ -210,12 +225,12 @@ def _enter(
             _fail(context, step, unusable(error), conditions)
             return False
         return True
+    if recorded is not None:
+        recorded.attempt, recorded.made_of = followed.attempt, followed.made_of or recorded.made_of
     if state.state == "Failed":
         _fail(context, step, Trouble(state.reason, state.message), conditions)
         return False
     _carry_on(context, step, digest, recorded, state, conditions, draft)
-    if state.state == "Running" and state.message == AWAITING_WORDS:
-        draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
     return False
 
 
@@ -224,7 +239,6 @@ def _carry_on(
     conditions: Conditions, draft: Draft,
 ) -> None:  # fmt: skip
     run, world = context.run, context.world
-    objects = step.objects(context, digest)
     if state.state == "Absent":
         if world.spec.suspend:
             conditions.set(step.condition, False, Reason.SUSPENDED, "suspended before this step started")
@@ -233,17 +247,14 @@ def _carry_on(
             run.step = None
             conditions.set(step.condition, False, Reason.WAITING, WAITING_MESSAGE)
             return
-    # What others do for it needs no place among maxConcurrentRuns.
-    run.step = step.name if objects else None
-    if recorded is None:
+        draft.children.extend(step.objects(context, digest))
+    if state.state == "Held":
+        run.step = None  # what waits for its surroundings needs no place among maxConcurrentRuns
+    elif state.state == "Absent" or state.is_under_way:
+        # Nor does what others do for it.
+        run.step = step.name if step.objects(context, digest) else None
+    if recorded is None and state.state != "Held":
         run.steps.append(StepStatus(name=step.name, identity=digest))
-    if state.state in ("Lost", "Deleting"):
-        keys = [key_of(item) for item in objects]
-        draft.kept.update(keys)
-        if state.state == "Lost":
-            draft.deletions.extend(key for key in keys if key.kind in ("Job", SEARCH))
-    else:
-        draft.children.extend(objects)
     conditions.set(step.condition, False, state.reason or Reason.PENDING, state.message or f"{step.name} starts")
 
 

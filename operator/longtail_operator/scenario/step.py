@@ -13,9 +13,11 @@ from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
 from longtail_api.store_layout import manifest_key
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.identity import child_name
-from longtail_operator.kubernetes.jobs import JobState, config_base, step_objects
+from longtail_operator.kubernetes.job_follower import Desired, Followed, follow, made_of
+from longtail_operator.kubernetes.jobs import config_base, step_objects
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.kubernetes.outputs import Outputs
+from longtail_operator.kubernetes.plan import Draft
 from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld, workplace
 from longtail_operator.stores.run_numbers import data_version, light_version
 
@@ -74,6 +76,10 @@ class RunContext:
         """What the config of every step of the run holds."""
         return config_base(self.heavy_model.spec, self.world.store_key, self.run.number, digest)
 
+    def told(self, type_: ConditionType) -> str | None:
+        """The reason that a condition gave last."""
+        return next((one.reason for one in self.world.status.conditions if one.type == type_), None)
+
     @property
     def run_label(self) -> dict[str, str]:
         return {RUN_LABEL: str(self.run.number)}
@@ -97,8 +103,12 @@ class Step(Protocol):
         """Hash of the inputs that make this step another one, as they are now; see `RunContext.identity_of`."""
         ...
 
-    def look(self, context: RunContext, digest: str) -> JobState:
-        """How far it is."""
+    def follow(self, context: RunContext, digest: str, known: StepStatus | None, draft: Draft) -> Followed:
+        """How far it is; `draft` has what keeps it going. known: what the status says of it."""
+        ...
+
+    def is_mended(self, context: RunContext, known: StepStatus) -> bool:
+        """It has failed: would what it is made of now be something else?"""
         ...
 
     def objects(self, context: RunContext, digest: str) -> list[Json]:
@@ -124,8 +134,18 @@ class JobStep(ABC):
     def job_name(self, context: RunContext, digest: str) -> str:
         return child_name(context.world.key.name, self.name, digest[:8])
 
-    def look(self, context: RunContext, digest: str) -> JobState:
-        return context.world.job_state(self.job_name(context, digest), context.now)
+    def follow(self, context: RunContext, digest: str, known: StepStatus | None, draft: Draft) -> Followed:
+        desired = Desired(
+            name=self.job_name(context, digest),
+            objects=lambda: self.objects(context, digest),
+            attempt=known.attempt if known is not None else 0,
+            store=context.heavy_model.store_trouble,
+            told=context.told(self.condition) if known is not None else None,
+        )
+        return follow(desired, context.world, draft, context.now)
+
+    def is_mended(self, context: RunContext, known: StepStatus) -> bool:
+        return known.made_of is not None and known.made_of != made_of(self.objects(context, known.identity))
 
     def objects(self, context: RunContext, digest: str) -> list[Json]:
         return step_objects(

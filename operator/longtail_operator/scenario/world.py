@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from longtail_api.conditions import Reason
+from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import MODEL_REVISION, HeavyModelSpec, HeavyModelStatus
 from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.light_model_search import SearchSpace
@@ -33,6 +33,12 @@ class HeavyModelView:
     status: HeavyModelStatus
     pool: frozenset[str] | None
     """Manifest keys of the generation's initial pool; None where they are not read from the store yet."""
+
+    @property
+    def store_trouble(self) -> Trouble | None:
+        """Why its store can't be used now; None where it can, or where nobody has looked yet."""
+        known = next((one for one in self.status.conditions if one.type == ConditionType.STORE_READY), None)
+        return Trouble(known.reason, known.message) if known is not None and known.status == "False" else None
 
 
 @dataclass(frozen=True, kw_only=True)

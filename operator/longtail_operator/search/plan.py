@@ -13,10 +13,12 @@ from longtail_api.store_layout import manifest_key, progress_key, result_key, st
 from longtail_api.store_objects import Metric, Termination
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_name, identity
-from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, Workplace, step_objects
+from longtail_operator.kubernetes.job_follower import Desired, follow, made_of
+from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, JobState, Workplace, step_objects, working_objects
 from longtail_operator.kubernetes.objects import Json, annotations_of, key_of, labels_of, uid_of
 from longtail_operator.kubernetes.outputs import Outputs, outputs_of, unusable
 from longtail_operator.kubernetes.plan import Draft, Plan
+from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.methods import method_of
 from longtail_operator.pictures import links
@@ -52,7 +54,8 @@ def plan_search(world: SearchWorld, now: datetime) -> Plan:
     conditions = Conditions(world.status.conditions, world.generation, now)
     draft = Draft()
     over = [conditions.before(type_) for type_ in (ConditionType.COMPLETE, ConditionType.FAILED)]
-    if any(condition is not None and condition.status == "True" for condition in over):
+    failed = over[1] is not None and over[1].status == "True" and _is_mended(world, over[1].reason)
+    if any(one is not None and one.status == "True" for one in over) and not failed:
         for condition in world.status.conditions:
             conditions.keep(ConditionType(condition.type))
     else:
@@ -71,11 +74,11 @@ def _advance(
     world: SearchWorld, status: LightModelSearchStatus, conditions: Conditions, draft: Draft, now: datetime
 ) -> None:
     jobs = [item for item in world.children if item["kind"] == "Job"]
-    # First of all: what a Job came to stands, whatever has become of what it was started from.
-    if jobs and _is_over(world, status, jobs[0], conditions, now):
-        return
     inputs = _inputs(world)
     if isinstance(inputs, Trouble):
+        # What a Job came to stands, whatever has become of what it was started from.
+        if jobs and _is_over(world, status, jobs[0], world.job_state(jobs[0]["metadata"]["name"], now), conditions):
+            return
         # The Job that is there was started with what it needs, and goes on.
         draft.kept.update(key_of(item) for item in world.children)
         conditions.set(ConditionType.READY, False, inputs.reason, inputs.message)
@@ -84,18 +87,23 @@ def _advance(
         return
     digest = annotations_of(jobs[0]).get(IDENTITY_ANNOTATION, "") if jobs else _identity(world, inputs)
     name = child_name(world.key.name, inputs.search.step, digest[:8])
-    state = world.job_state(jobs[0]["metadata"]["name"] if jobs else name, now)
+    before = conditions.before(ConditionType.READY)
+    desired = Desired(
+        name=jobs[0]["metadata"]["name"] if jobs else name,
+        objects=lambda: _objects(world, inputs, digest, name),
+        attempt=status.attempt,
+        store=inputs.heavy_model.store_trouble,
+        told=before.reason if before is not None and jobs else None,
+    )
+    followed = follow(desired, world, draft, now)
+    state, status.attempt, status.made_of = followed.state, followed.attempt, followed.made_of or status.made_of
+    if jobs and _is_over(world, status, jobs[0], state, conditions):
+        return
     if state.state == "Absent" and world.spec.suspend:
         conditions.set(ConditionType.READY, False, Reason.SUSPENDED, "suspended before it started")
         return
-    if state.state in ("Lost", "Deleting"):
-        draft.kept.update(key_of(item) for item in world.children)
-        draft.deletions.extend(key_of(item) for item in jobs if state.state == "Lost")
-    elif digest == _identity(world, inputs):
+    if state.state == "Absent":
         draft.children.extend(_objects(world, inputs, digest, name))
-    else:
-        # Begun from an earlier run of its target; what it was told stands in its ConfigMap.
-        draft.kept.update(key_of(item) for item in world.children)
     draft.requeue_in(PROGRESS_SECONDS if state.state == "Running" else LOST_MESSAGE_AFTER.total_seconds())
     planned = _planned(world, status)
     done = int(planned * world.progress) if world.progress is not None else status.trials.completed
@@ -110,9 +118,8 @@ def _advance(
 
 
 def _is_over(
-    world: SearchWorld, status: LightModelSearchStatus, job: Json, conditions: Conditions, now: datetime
+    world: SearchWorld, status: LightModelSearchStatus, job: Json, state: JobState, conditions: Conditions
 ) -> bool:
-    state = world.job_state(job["metadata"]["name"], now)
     if state.state == "Succeeded" and state.termination is not None:
         try:
             _complete(world, status, job, state.termination, conditions)
@@ -161,7 +168,17 @@ def _identity(world: SearchWorld, inputs: Inputs) -> str:
     return identity(step=inputs.search.step, search=uid_of(world.raw), heavy=inputs.heavy_result, owner=inputs.owner)
 
 
+def _is_mended(world: SearchWorld, reason: str) -> bool:
+    """It has failed: might it succeed with what its pod would be made of now?"""
+    inputs, known = _inputs(world), world.status.made_of
+    if known is None or world.spec.suspend or isinstance(inputs, Trouble) or not is_mended_by_its_pod(reason):
+        return False
+    digest = _identity(world, inputs)
+    return known != made_of(_objects(world, inputs, digest, child_name(world.key.name, inputs.search.step, digest[:8])))
+
+
 def _objects(world: SearchWorld, inputs: Inputs, digest: str, name: str) -> list[Json]:
+    """What carries it out. Begun from an earlier run of its target, it goes on with what it was told then."""
     target, shared = inputs.target.spec, inputs.heavy_model.spec
     config = inputs.search.config(world, inputs, digest)
     place = Workplace(
@@ -175,6 +192,10 @@ def _objects(world: SearchWorld, inputs: Inputs, digest: str, name: str) -> list
         distributed=METHODS[shared.method].distributed,
     )
     labels = {RUN_LABEL: str(inputs.run)}
+    if digest != _identity(world, inputs):
+        return working_objects(
+            place, name, inputs.search.step, digest, labels, world.spec.budget.active_deadline_seconds
+        )
     return step_objects(place, name, inputs.search.step, config, labels, world.spec.budget.active_deadline_seconds)
 
 

@@ -12,16 +12,18 @@ from longtail_operator.heavy_model.world import POOL_LIMIT, Absentee, HeavyModel
 from longtail_operator.kubernetes.clock import read, written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_name, identity
+from longtail_operator.kubernetes.job_follower import Desired, follow, made_of
 from longtail_operator.kubernetes.jobs import (
     LOST_MESSAGE_AFTER,
     STEP_KINDS,
-    JobState,
     config_base,
     is_finished,
     step_objects,
+    working_objects,
 )
 from longtail_operator.kubernetes.objects import Json, Key, annotations_of
 from longtail_operator.kubernetes.plan import Draft
+from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.pictures import links, replaced
 
@@ -45,9 +47,8 @@ def plan_initialization(
     if known is not None and known.generation == generation and not known.failed:
         name = child_name(world.key.name, STEP, known.identity[:8])
         found = world.find("Job", name)
-        if found is not None and (is_finished(found) or world.find("ConfigMap", name) is not None):
-            state = world.job_state(name, now)
-            _follow(world, status, known, name, state, conditions, draft)
+        if (found is not None and is_finished(found)) or world.find("ConfigMap", name) is not None:
+            _follow(world, status, known, name, conditions, draft, now)
             return
         if known.result is not None and known.annotation == annotations_of(world.raw).get(RUN_ANNOTATION):
             draft.refresh_store = True
@@ -79,7 +80,7 @@ def plan_initialization(
         **({"search": search.to_json_dict()} if search is not None else {}),
         again=again,
     )
-    if known is not None and known.failed and known.identity == digest:
+    if known is not None and known.failed and known.identity == digest and not _is_mended(world, known, conditions):
         for type_ in (ConditionType.POOL_PREPARED, ConditionType.INITIALIZED, ConditionType.READY):
             conditions.keep(type_)
         return
@@ -131,13 +132,36 @@ def _names(absent: list[Absentee]) -> str:
     return named + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
 
 
+def _is_mended(world: HeavyModelWorld, known: InitializationStatus, conditions: Conditions) -> bool:
+    """It has failed: might it succeed with what its pod would be made of now?"""
+    failed = conditions.before(ConditionType.INITIALIZED)
+    now = made_of(_work(world, known))
+    return (
+        known.made_of is not None
+        and known.made_of != now
+        and failed is not None
+        and is_mended_by_its_pod(failed.reason)
+    )
+
+
+def _work(world: HeavyModelWorld, known: InitializationStatus) -> list[Json]:
+    name = child_name(world.key.name, STEP, known.identity[:8])
+    return working_objects(world.workplace, name, STEP, known.identity)
+
+
 def _follow(
-    world: HeavyModelWorld, status: HeavyModelStatus, known: InitializationStatus, name: str, state: JobState,
-    conditions: Conditions, draft: Draft,
+    world: HeavyModelWorld, status: HeavyModelStatus, known: InitializationStatus, name: str, conditions: Conditions,
+    draft: Draft, now: datetime,
 ) -> None:  # fmt: skip
-    """The initialization's Job exists: what it comes to. Its pool stays frozen in its ConfigMap."""
+    """The initialization has begun: what its Job comes to. Its pool stays frozen in its ConfigMap."""
+    told = conditions.before(ConditionType.INITIALIZED)
+    desired = Desired(name, lambda: _work(world, known), known.attempt, told=told.reason if told is not None else None)
+    followed = follow(desired, world, draft, now)
+    state = followed.state
     keys = {Key(kind, world.key.namespace, name) for kind in STEP_KINDS}
     draft.kept.update(keys)
+    known = known.model_copy(update={"attempt": followed.attempt, "made_of": followed.made_of or known.made_of})
+    status.initialization = known
     conditions.keep(ConditionType.POOL_PREPARED)
     if state.state == "Succeeded" and state.termination is not None:
         status.initialization = known.model_copy(update={"result": state.termination.result_sha256})
@@ -150,9 +174,10 @@ def _follow(
         status.initialization = known.model_copy(update={"failed": True})
         conditions.set(ConditionType.INITIALIZED, False, state.reason, state.message)
         conditions.set(ConditionType.READY, False, state.reason, f"initialize: {state.message}")
+    elif state.state == "Absent":
+        draft.children.extend(_work(world, known))
+        _wait(conditions, state.reason or Reason.RUNNING, state.message or "it starts", pooled=True)
     else:
-        if state.state == "Lost":
-            draft.deletions.append(Key("Job", world.key.namespace, name))
         draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
         _wait(conditions, state.reason, state.message, pooled=True)
 

@@ -18,18 +18,16 @@ from longtail_operator.heavy_model.world import HeavyModelWorld
 from longtail_operator.kubernetes.clock import read, written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_name, identity
+from longtail_operator.kubernetes.job_follower import Desired, follow
 from longtail_operator.kubernetes.jobs import (
     LOST_MESSAGE_AFTER,
-    STEP_KINDS,
-    JobState,
     config_base,
-    is_finished,
     step_objects,
+    working_objects,
 )
 from longtail_operator.kubernetes.objects import Json, Key, section
 from longtail_operator.kubernetes.outputs import Outputs, outputs_of, unusable
 from longtail_operator.kubernetes.plan import Draft, Note
-from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.config import parameters_of
 from longtail_operator.scenario import schedule
 from longtail_operator.scenario.world import current_manifest
@@ -45,7 +43,8 @@ META_TRAINED = ConditionType.META_TRAINED
 def pauses_folding(status: Json) -> bool:
     """Is a meta-training under way, by a HeavyModel's status?"""
     found = section(status, "metaTraining")
-    return bool(found.get("identity")) and found.get("outcome") is None
+    # One that its surroundings hold up may be long in coming.
+    return bool(found.get("identity")) and found.get("outcome") is None and not found.get("attempt")
 
 
 def plan_meta_training(
@@ -111,7 +110,7 @@ def _await(
         conditions.set(META_TRAINED, False, Reason.NO_DATA, "no Scenario has prepared data of this schema")
         return
     known.identity = identity(step=STEP, generation=head.generation, scheduled=known.handled)
-    known.outcome, known.version, known.base_version = None, None, head.number
+    known.outcome, known.version, known.base_version, known.attempt = None, None, head.number, 0
     draft.children.extend(_objects(world, head, known, known.identity, manifests))
     conditions.set(META_TRAINED, False, Reason.RUNNING, "meta-train starts")
     said = f"from version {head.number}, on the data of {len(manifests)} Scenarios; folding is paused"
@@ -124,23 +123,27 @@ def _follow(
 ) -> None:  # fmt: skip
     """One is under way: what its Job comes to."""
     name = child_name(world.key.name, STEP, digest[:8])
-    found = world.find("Job", name)
-    told = world.find("ConfigMap", name) is not None
-    if found is None or not (told or is_finished(found)):
+    before = conditions.before(META_TRAINED)
+    desired = Desired(
+        name,
+        lambda: _working(world, head, known, name, digest),
+        known.attempt,
+        told=before.reason if before is not None else None,
+    )
+    followed = follow(desired, world, draft, now)
+    state, known.attempt = followed.state, followed.attempt
+    if state.state == "Absent":
         # The operator ended between status and Job; or the Job's time to live did while there was no operator, and
-        # run again it finds its result in the store.
-        manifests = _manifests(world)
-        if manifests:
-            draft.children.extend(_objects(world, head, known, digest, manifests))
-            starts = world.refused(name) or Trouble(Reason.RUNNING, "meta-train starts")
-            conditions.set(META_TRAINED, False, starts.reason, starts.message)
+        # run again it finds its result in the store; or it is made anew.
+        objects = _working(world, head, known, name, digest)
+        if objects:
+            draft.children.extend(objects)
+            draft.kept.add(Key("ConfigMap", world.key.namespace, name))
+            conditions.set(META_TRAINED, False, state.reason or Reason.RUNNING, state.message or "meta-train starts")
         else:
             known.outcome = "Failed"
             conditions.set(META_TRAINED, False, Reason.NO_DATA, "no Scenario has prepared data of this schema")
-        return
-    draft.kept.update(Key(kind, world.key.namespace, name) for kind in STEP_KINDS)
-    state = world.job_state(name, now)
-    if state.state == "Succeeded" and state.termination is not None:
+    elif state.state == "Succeeded" and state.termination is not None:
         # Whatever it says of its result, the store may have a new version.
         draft.refresh_store = True
         draft.requeue_in(1.0)
@@ -153,14 +156,16 @@ def _follow(
         known.outcome = "Failed"
         conditions.set(META_TRAINED, False, state.reason, f"version {head.number} stands; {state.message}")
     else:
-        _still_working(state, Key("Job", world.key.namespace, name), conditions, draft)
+        draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
+        conditions.set(META_TRAINED, False, state.reason, state.message)
 
 
-def _still_working(state: JobState, job: Key, conditions: Conditions, draft: Draft) -> None:
-    if state.state == "Lost":
-        draft.deletions.append(job)
-    draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
-    conditions.set(META_TRAINED, False, state.reason, state.message)
+def _working(world: HeavyModelWorld, head: Version, known: MetaTrainingStatus, name: str, digest: str) -> list[Json]:
+    """What carries it out; with what it is told where that is not there. Empty where there is nothing to tell."""
+    if world.find("ConfigMap", name) is not None:
+        return working_objects(world.workplace, name, STEP, digest)
+    manifests = _manifests(world)
+    return _objects(world, head, known, digest, manifests) if manifests else []
 
 
 class MetaTrained(Outputs):

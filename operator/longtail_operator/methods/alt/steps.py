@@ -16,15 +16,17 @@ from longtail_api.light_model_search import (
 )
 from longtail_api.methods.alt import AdaptConfig, AdaptReason, TrainLightConfig
 from longtail_api.run_config import StepConfig
-from longtail_api.scenario import Light, ScenarioStatus
+from longtail_api.scenario import Light, ScenarioStatus, StepStatus
 from longtail_api.store_layout import result_key, scenarios_prefix
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.children import child
 from longtail_operator.kubernetes.identity import child_name, identity
+from longtail_operator.kubernetes.job_follower import Followed
 from longtail_operator.kubernetes.jobs import JobState
 from longtail_operator.kubernetes.objects import SEARCH, Json, Key, is_deleting, key_of, labels_of, section
 from longtail_operator.kubernetes.outputs import Outputs, outputs_of
 from longtail_operator.kubernetes.own_status import StatusUnreadable, own_status
+from longtail_operator.kubernetes.plan import Draft
 from longtail_operator.pictures import replaced
 from longtail_operator.scenario.figures import link_pictures, model_metrics
 from longtail_operator.scenario.prepare import PREPARE
@@ -103,7 +105,23 @@ class Search:
     def search_name(self, context: RunContext, digest: str) -> str:
         return child_name(context.world.key.name, digest[:8])
 
+    def follow(self, context: RunContext, digest: str, known: StepStatus | None, draft: Draft) -> Followed:
+        state = self.look(context, digest)
+        if state.is_under_way:
+            draft.children.extend(self.objects(context, digest))
+        elif state.state in ("Lost", "Deleting"):
+            keys = [key_of(item) for item in self.objects(context, digest)]
+            draft.kept.update(keys)
+            draft.deletions.extend(keys if state.state == "Lost" else [])
+        return Followed(state, 0)
+
+    def is_mended(self, context: RunContext, known: StepStatus) -> bool:
+        """It is the LightModelSearch's own controller that takes it up again."""
+        found = context.world.find(SEARCH, self.search_name(context, known.identity))
+        return found is not None and self.look(context, known.identity).is_under_way
+
     def look(self, context: RunContext, digest: str) -> JobState:
+        """How far the LightModelSearch is."""
         found = context.world.find(SEARCH, self.search_name(context, digest))
         if found is None:
             refused = context.world.refused(self.search_name(context, digest))
