@@ -40,6 +40,32 @@ def test_a_slow_candidate_fails_the_slo_with_both_numbers():
     assert "20 ms" in report.message
 
 
+def test_a_p99_that_the_checkers_own_lateness_explains_is_inconclusive_and_says_how_late_it_was():
+    starved = replace(GOOD, p99_milliseconds=2441.1, least_p99_milliseconds=9.0, throttled_seconds=3.2)
+    report = judge(starved, LIMITS)
+    assert (report.verdict, report.reason) == ("Inconclusive", "CheckInconclusive")
+    assert all(words in report.message for words in ("2441.1 ms", "9.0 ms", "throttled for 3.2 s"))
+
+
+def test_a_candidate_that_is_slow_beyond_the_checkers_lateness_fails():
+    report = judge(replace(GOOD, p99_milliseconds=60.0, least_p99_milliseconds=41.0), LIMITS)
+    assert (report.verdict, report.reason) == ("Failed", "SLOCheckFailed")
+    assert "41.0 ms" in report.message
+
+
+def test_few_latencies_are_inconclusive_where_a_p99_is_asked_for():
+    few = replace(GOOD, latencies=199)
+    assert judge(few, LIMITS).verdict == "Inconclusive"
+    assert judge(replace(few, p99_milliseconds=2441.1), LIMITS).verdict == "Inconclusive"
+    assert judge(few, Limits(max_error_rate=0.01)).verdict == "Passed"
+
+
+def test_of_few_latencies_half_beyond_the_slo_are_enough_to_fail():
+    report = judge(replace(GOOD, latencies=30, p50_milliseconds=700.0, p99_milliseconds=900.0), LIMITS)
+    assert (report.verdict, report.reason) == ("Failed", "SLOCheckFailed")
+    assert "p50 is 700.0 ms over 30 requests" in report.message
+
+
 def test_a_p99_at_the_slo_keeps_it():
     assert judge(replace(GOOD, p99_milliseconds=20.0), LIMITS).verdict == "Passed"
 
@@ -165,6 +191,7 @@ measurements = st.builds(
     first_error=st.text(max_size=2000),
     not_finite=st.integers(0, 5),
     latencies=st.integers(0, 1000),
+    p50_milliseconds=st.none() | st.floats(0, 1e6),
     p99_milliseconds=st.none() | st.floats(0, 1e6),
     compared=st.lists(figures, max_size=3).map(tuple),
     not_compared=st.text(max_size=2000),

@@ -23,6 +23,13 @@ def test_a_candidate_takes_no_traffic_before_its_check():
     assert story.names("Deployment") == ["spring-v1", "spring-v2"]
 
 
+def test_a_check_has_cpu_of_its_own_and_no_limit_that_throttles_it():
+    story = with_a_candidate()
+    story.settle()
+    (checker,) = story.job("check")["spec"]["template"]["spec"]["containers"]
+    assert checker["resources"] == {"requests": {"cpu": "250m", "memory": "256Mi"}}
+
+
 def test_a_passed_check_promotes_and_the_old_version_drains_first():
     story = with_a_candidate()
     story.settle()

@@ -37,6 +37,8 @@ from longtail_operator.settings import Settings
 SERVING = "serving"
 CHECK = "check"
 PORT = 8080
+CHECK_RESOURCES = Resources(requests={"cpu": "250m", "memory": "256Mi"})
+"""Of a check: what it needs to measure a server and not its own waiting. No limit, which would throttle it."""
 SHA256_ANNOTATION = "longtail.dev/sha256"
 
 
@@ -210,7 +212,7 @@ def check_job(
     if stable is not None:
         flags += [f"--stable-url={place.address(place.service_name)}", f"--stable={stable}"]
     checker = container(
-        CHECKER, place.settings.serving_image, place.settings.image_pull_policy, flags, Resources(), place.secret,
+        CHECKER, place.settings.serving_image, place.settings.image_pull_policy, flags, CHECK_RESOURCES, place.secret,
         config_map=place.trust_name is not None,
     )  # fmt: skip
     pod = pod_spec([checker], Scheduling(), None, None, place.trust_name)

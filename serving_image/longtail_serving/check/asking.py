@@ -9,6 +9,8 @@ from typing import Any
 
 import httpx
 
+from longtail_serving.check.lateness import Lateness
+
 _REQUEST_SECONDS = 10.0
 _POLL_SECONDS = 0.5
 
@@ -24,6 +26,8 @@ class Answer:
     """There was an HTTP response, whatever its status."""
     error: str = ""
     """Why this is no good answer; empty where it is one."""
+    late: float = 0.0
+    """Of `seconds`, those in which the checker itself could not run."""
 
     @property
     def finite(self) -> bool:
@@ -33,8 +37,9 @@ class Answer:
 class Server:
     """One version, behind one URL. Connections are kept and reused."""
 
-    def __init__(self, url: str, model_name: str, version: str, connections: int) -> None:
+    def __init__(self, url: str, model_name: str, version: str, connections: int, lateness: Lateness) -> None:
         self.version = version
+        self._lateness = lateness
         self._ready_url = f"{url}/v2/models/{model_name}/versions/{version}/ready"
         self._infer_url = f"{url}/v2/models/{model_name}/versions/{version}/infer"
         limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
@@ -64,22 +69,22 @@ class Server:
 
     async def ask(self, body: bytes) -> Answer:
         """Send one request. The clock stops when the answer is whole, before it is parsed."""
-        started = perf_counter()
+        late, started = self._lateness.seconds(), perf_counter()
         try:
             response = await self._client.post(self._infer_url, content=body)
         except httpx.HTTPError as error:
-            return Answer(
-                perf_counter() - started, {}, responded=False, error=f"{type(error).__name__} {error}".strip()
-            )
-        seconds = perf_counter() - started
+            words = f"{type(error).__name__} {error}".strip()
+            seconds = perf_counter() - started
+            return Answer(seconds, {}, responded=False, error=words, late=self._lateness.seconds() - late)
+        seconds, late = perf_counter() - started, self._lateness.seconds() - late
         if response.status_code != 200:
-            return Answer(seconds, {}, responded=True, error=f"{response.status_code} {response.text[:300]}")
+            words = f"{response.status_code} {response.text[:300]}"
+            return Answer(seconds, {}, responded=True, error=words, late=late)
         try:
-            return Answer(seconds, _scores(response.content), responded=True)
+            return Answer(seconds, _scores(response.content), responded=True, late=late)
         except (ValueError, KeyError, TypeError, IndexError) as error:
-            return Answer(
-                seconds, {}, responded=True, error=f"the answer can't be read: {type(error).__name__} {error}"
-            )
+            words = f"the answer can't be read: {type(error).__name__} {error}"
+            return Answer(seconds, {}, responded=True, error=words, late=late)
 
 
 def _scores(content: bytes) -> dict[str, float]:

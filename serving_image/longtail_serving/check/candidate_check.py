@@ -10,16 +10,19 @@ import numpy as np
 from longtail_api.store_layout import model_card_key
 from longtail_api.store_objects import CheckReport, ModelCard, RecordedRequest
 from longtail_serving.check.asking import Answer, Server
+from longtail_serving.check.lateness import Lateness, throttled_seconds
 from longtail_serving.check.load import ask_each, drive
 from longtail_serving.check.recorded import NotFitting, bodies, read_requests
 from longtail_serving.check.scoring import LabelType, metric
-from longtail_serving.check.verdict import Compared, Limits, Measured, judge
+from longtail_serving.check.verdict import ENOUGH_LATENCIES, Compared, Limits, Measured, judge
 from longtail_serving.errors import FlagsInvalid
 from longtail_store import ObjectMissing, Store, read_object
 
 _SCORING_SECONDS = 120.0
 """Longest pass over the rows. Rows beyond it are not compared."""
 _STABLE_READY_SECONDS = 10.0
+_LOAD_SECONDS = 120.0
+"""Longest load where the time asked for brings too few answers for a percentile."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,19 @@ async def _measured(store: Store, options: CheckOptions) -> Measured:
     asked = bodies(rows, card)
     if isinstance(asked, NotFitting):
         return replace(nothing, rows=len(rows), not_ready=f"it can't be asked: {asked.reason}")
-    async with Server(candidate.url, options.model_name, candidate.version, options.concurrency) as server:
+    throttled = throttled_seconds()
+    async with (
+        Lateness() as lateness,
+        Server(candidate.url, options.model_name, candidate.version, options.concurrency, lateness) as server,
+    ):
         not_ready = await server.wait_until_ready(options.ready_seconds)
         if not_ready:
             return replace(nothing, rows=len(rows), not_ready=not_ready)
         once = await ask_each(server, asked, options.concurrency, _SCORING_SECONDS)
-        stable_once, not_compared = await _stable_answers(store, options, rows)
-        load = await drive(server, asked, options.concurrency, options.seconds)
+        stable_once, not_compared = await _stable_answers(store, options, rows, lateness)
+        enough = ENOUGH_LATENCIES if options.limits.p99_milliseconds is not None else 0
+        load = await drive(server, asked, options.concurrency, options.seconds, enough, _LOAD_SECONDS)
+    nothing = replace(nothing, throttled_seconds=throttled_seconds() - throttled)
     sides = [once] if stable_once is None else [once, stable_once]
     compared = tuple(_compared(rows, sides, label, kind) for label, kind in options.labels.items())
     if all(one.candidate is None for one in compared):
@@ -102,7 +111,7 @@ async def _measured(store: Store, options: CheckOptions) -> Measured:
 
 
 async def _stable_answers(
-    store: Store, options: CheckOptions, rows: list[RecordedRequest]
+    store: Store, options: CheckOptions, rows: list[RecordedRequest], lateness: Lateness
 ) -> tuple[list[Answer | None] | None, str]:
     """The stable version's answers to the rows; or None, and why there are none."""
     if options.stable is None:
@@ -115,7 +124,7 @@ async def _stable_answers(
     asked = bodies(rows, card)
     if isinstance(asked, NotFitting):
         return None, f"{version} takes other inputs: {asked.reason}"
-    async with Server(options.stable.url, options.model_name, version, options.concurrency) as server:
+    async with Server(options.stable.url, options.model_name, version, options.concurrency, lateness) as server:
         not_ready = await server.wait_until_ready(_STABLE_READY_SECONDS)
         if not_ready:
             return None, f"{version} is not ready: {not_ready}"
@@ -155,10 +164,16 @@ def _not_estimable(one: Compared) -> str:
 
 
 def _with_answers(measured: Measured, once: list[Answer | None], load: list[Answer]) -> Measured:
-    """Counts over both passes, percentiles of the load."""
-    answers = [answer for answer in once if answer is not None] + load
-    milliseconds = [answer.seconds * 1000 for answer in load if not answer.error]
-    p50, p99 = (float(value) for value in np.percentile(milliseconds, [50, 99])) if milliseconds else (None, None)
+    """Counts over both passes, percentiles of the load.
+
+    A request that had no response while the checker itself could not run for most of its time says nothing of the
+    server, and is none.
+    """
+    every = [answer for answer in once if answer is not None] + load
+    answers = [answer for answer in every if answer.responded or answer.late <= answer.seconds / 2]
+    good = [answer for answer in load if not answer.error]
+    p50, p99 = _percentiles([answer.seconds for answer in good])
+    least_p50, least_p99 = _percentiles([max(0.0, answer.seconds - answer.late) for answer in good])
     return replace(
         measured,
         requests=len(answers),
@@ -166,7 +181,17 @@ def _with_answers(measured: Measured, once: list[Answer | None], load: list[Answ
         errors=sum(bool(answer.error) for answer in answers),
         first_error=next((answer.error for answer in answers if answer.error), ""),
         not_finite=sum(not answer.finite for answer in answers),
-        latencies=len(milliseconds),
+        latencies=len(good),
         p50_milliseconds=p50,
         p99_milliseconds=p99,
+        least_p50_milliseconds=least_p50,
+        least_p99_milliseconds=least_p99,
     )
+
+
+def _percentiles(seconds: list[float]) -> tuple[float | None, float | None]:
+    """p50 and p99, in milliseconds; None where there is nothing to take them of."""
+    if not seconds:
+        return None, None
+    p50, p99 = np.percentile(seconds, [50, 99]) * 1000
+    return float(p50), float(p99)
