@@ -181,7 +181,7 @@ class SimulatedNode:
             ).model_dump_json(by_alias=True)
         name = job["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"]
         config = json.loads(asyncio.run(self._config(name)))
-        outputs, metrics, flops = _STEPS[role](self.store, config)
+        outputs, metrics, flops = STEPS[role](self.store, config)
         return Termination(
             status="Succeeded", result_key="result.json", result_sha256=sha256(config["identity"]), outputs=outputs,
             metrics=metrics, flops=flops, pictures={"learning-curves": f"runs/{config['owner']}/{role}.svg"},
@@ -255,7 +255,7 @@ def _train_light(store: Store, config: Json) -> Result:
     return {"modelSha256": digest}, FIGURES, 300
 
 
-_STEPS: dict[str, Callable[[Store, Json], Result]] = {
+STEPS: dict[str, Callable[[Store, Json], Result]] = {
     "prepare": _prepare,
     "initialize": _initialize,
     "adapt": _adapt,
