@@ -49,16 +49,25 @@ class ApiModel(BaseModel):
 
 
 class StoreObject(ApiModel):
-    """An object in the store. Readers accept this `schemaVersion` and the one before it."""
+    """An object in the store. Readers accept this `schemaVersion` and the one before it, or all since an older one."""
 
     model_config = ConfigDict(extra="ignore")
+
+    oldest_readable: ClassVar[int | None] = None
+    """The oldest `schemaVersion` that is read; None: the one before the current."""
 
     schema_version: int = 1
 
     @classmethod
     def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
-        """JSON of the schemaVersion before this one as JSON of this one; by default the two differ in nothing."""
+        """JSON of an older schemaVersion that is read as JSON of this one; by default they differ in nothing."""
         return content
+
+    @classmethod
+    def readable(cls) -> range:
+        """Every `schemaVersion` that is read, oldest first."""
+        current: int = cls.model_fields["schema_version"].default
+        return range(current - 1 if cls.oldest_readable is None else cls.oldest_readable, current + 1)
 
     @model_validator(mode="before")
     @classmethod
@@ -68,7 +77,7 @@ class StoreObject(ApiModel):
         if not isinstance(content, dict):
             return content
         known = cast("dict[str, Any]", content)
-        if known.get("schemaVersion") != current - 1:
+        if known.get("schemaVersion") not in cls.readable()[:-1]:
             return known
         return cls.from_previous(known) | {"schemaVersion": current}
 

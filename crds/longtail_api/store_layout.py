@@ -89,6 +89,14 @@ def checkpoint_number(key: str) -> int | None:
     return int(number) if whole == key else None
 
 
+SETTLED_PREFIX = "agnostic/settled/"
+
+
+def settled_key(segment: str, name: str) -> str:
+    """One segment of the settled runs, as the attempt of this name at a version wrote it."""
+    return f"{SETTLED_PREFIX}{segment}/{name}.json"
+
+
 FEEDBACK_PREFIX = "agnostic/feedback/"
 
 

@@ -18,7 +18,7 @@ def read_object(store: Store, key: str, model: type[Model]) -> Model:
 
 
 def parse_object(data: bytes | str, model: type[Model], where: str) -> Model:
-    """The object in `data`, of this `schemaVersion` or the one before it.
+    """The object in `data`, of a `schemaVersion` that is read (`StoreObject.readable`).
 
     Raises `Corrupt`, `SchemaVersionUnsupported`, both naming `where` it was found.
     """
@@ -28,10 +28,11 @@ def parse_object(data: bytes | str, model: type[Model], where: str) -> Model:
         raise Corrupt(f"{where} is not JSON: {error}") from error
     current: int = model.model_fields["schema_version"].default
     written = content.get("schemaVersion", current) if isinstance(content, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    if isinstance(written, int) and written not in (current, current - 1):
+    readable = model.readable()
+    if isinstance(written, int) and written not in readable:
         remedy = "use a newer Longtail" if written > current else "write it anew"
         raise SchemaVersionUnsupported(
-            f"{where} has schemaVersion {written}, this Longtail reads {current} and {current - 1}; {remedy}"
+            f"{where} has schemaVersion {written}, this Longtail reads {readable[0]} to {current}; {remedy}"
         )
     try:
         return model.model_validate(content)

@@ -7,6 +7,7 @@ everybody is killed, what is on its way arrives, a sound operator settles the re
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +26,8 @@ from longtail_store import AttemptExpired, Chain, Committed, Store, StoreUnreach
 from longtail_store.feedback import FeedbackConflict, write_feedback
 from longtail_store.replacement import committed_by
 from longtail_store.replacement import replace as replace_head
-from longtail_store.settled import is_settled, merged
+from longtail_store.settled import Settled, merged
+from longtail_store.settled_log import Outdated, SettledLog, read_head
 from tests.store.faults import Crash, Fault, World
 from tests.store.replay import Handed, replayed
 from tests.store.small_model import (
@@ -125,6 +127,8 @@ class LedgerMachine(RuleBasedStateMachine):
         """Containers whose feedback was delivered again with other content."""
         self.seen: dict[int, bytes] = {}
         """Version records as they were when first seen."""
+        self.settled: dict[int, Settled] = {}
+        """What each of them had settled; of one that was outdated when first seen it can't be told."""
 
     @property
     def chain(self) -> Chain:
@@ -174,6 +178,7 @@ class LedgerMachine(RuleBasedStateMachine):
             orphans_seconds=ORPHANS_SECONDS,
             workspace=self.workspace,
             monotonic=self.world.monotonic,
+            inline_scenarios=1,
         )
 
     @initialize(seed=st.integers(0, 99), crowd=st.lists(FEEDBACK, min_size=2, max_size=6))
@@ -290,7 +295,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(choice=st.integers(0, 99), same=st.booleans())
     def settled_feedback_is_removed_and_delivered_again(self, choice: int, same: bool) -> None:
         made = list(self.handed.values())[choice % len(self.handed)]
-        if is_settled(self.head().settled, made.scenario, made.run):
+        _, settled = read_head(self.world.store, SettledLog(self.world.store), [made.scenario])
+        if settled.holds(made.scenario, made.run):
             self.world.store.delete(feedback_key(made.scenario, made.run))
             if not same:
                 self.replaced.add(made.container)
@@ -315,6 +321,8 @@ class LedgerMachine(RuleBasedStateMachine):
         assert keys == [version_key(number) for number in range(1, len(keys) + 1)]
         for number in range(len(self.seen) + 1, len(keys) + 1):
             self.seen[number] = self.world.store.get(version_key(number))
+            with suppress(Outdated):
+                self.settled[number] = SettledLog(self.world.store).at(self.chain.version(number)).all()
 
     def teardown(self) -> None:
         try:
@@ -325,6 +333,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.settle_the_rest()
                 self.committed_versions_form_one_unbroken_chain()
                 collect(self.world.store, RETENTION)
+                self.settled[len(self.seen)] = SettledLog(self.world.store).at(self.head()).all()
                 self.examine()
         finally:
             shutil.rmtree(self.workspace)
@@ -358,9 +367,10 @@ class LedgerMachine(RuleBasedStateMachine):
                 stale = made.verdict not in ("WrongHash", "Unreadable") and made.generation < before.generation
                 assert now[scenario, run] == ("OldGeneration" if stale else made.verdict)
             owners = {scenario for scenario, _ in verdicts}
-            assert version.settled == {
+            expected = {
                 owner: merged((run, run) for scenario, run in verdicts if scenario == owner) for owner in owners
             }
+            assert self.settled.get(version.number, expected) == expected
             assert version.folded_count + version.rejected_count == len(verdicts)
         lost = {run for run, made in self.handed.items() if made.acknowledged} - verdicts.keys()
         assert not lost, f"acknowledged, and in no version: {lost}"

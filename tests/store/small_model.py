@@ -69,6 +69,7 @@ def commit_generation(store: Store, tensors: Mapping[str, np.ndarray], nonce: st
             schema_hash=f"schema-{number}",
             pool=["data/team.first.0000000a/d1/manifest.json"],
             settled=head.settled if head else {},
+            settled_segments=head.settled_segments if head else {},
             folded_count=head.folded_count if head else 0,
             rejected_count=head.rejected_count if head else 0,
             nonce=nonce,

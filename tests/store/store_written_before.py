@@ -5,12 +5,12 @@ from pathlib import Path
 
 from longtail_api.run_config import StoreAddress
 
-ARCHIVE = Path(__file__).parent / "written_before" / "store.tar.gz"
+ARCHIVES = Path(__file__).parent / "written_before"
 NORTH, SOUTH = "shop.north.0000000a", "shop.south.0000000b"
 
 
-def unpacked(folder: Path) -> StoreAddress:
-    """Where the store is, after it was unpacked into the folder."""
-    with tarfile.open(ARCHIVE) as archive:
+def unpacked(folder: Path, name: str = "store") -> StoreAddress:
+    """Where the store of this name is, after it was unpacked into the folder."""
+    with tarfile.open(ARCHIVES / f"{name}.tar.gz") as archive:
         archive.extractall(folder, filter="data")
     return StoreAddress(uri=folder.as_uri())

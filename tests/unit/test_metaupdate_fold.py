@@ -110,8 +110,8 @@ def test_the_order_in_which_feedback_is_named_does_not_matter(store: Store, tmp_
 def test_the_record_says_what_was_folded_and_with_what(store: Store) -> None:
     hand_in(store, run=1)
     hand_in(store, run=2)
-    version = folded(store, (ADS, 1), (ADS, 2), epoch=4).version
-    assert (version.number, version.kind, version.epoch, version.parameters) == (2, "fold", 4, PARAMETERS)
+    version = folded(store, (ADS, 1), (ADS, 2)).version
+    assert (version.number, version.kind, version.parameters) == (2, "fold", PARAMETERS)
     assert [(item.scenario, item.run, item.examples, item.loss) for item in version.folded] == [
         (ADS, 1, 9, 0.4),
         (ADS, 2, 9, 0.4),

@@ -13,17 +13,20 @@ from hypothesis import strategies as st
 from longtail_api.store_layout import (
     CHECKPOINTS_PREFIX,
     FEEDBACK_PREFIX,
+    SETTLED_PREFIX,
     checkpoint_key,
     features_key,
     feedback_key,
     manifest_key,
     model_key,
+    settled_key,
 )
 from longtail_operator.meta_update.fold import fold
 from longtail_operator.meta_update.garbage import RetentionRule, collect, removable_checkpoints
 from longtail_store import AttemptExpired, Chain, ObjectInfo, Store
 from longtail_store.feedback import write_feedback
 from longtail_store.file_store import FileStore
+from longtail_store.settled_log import SettledLog
 from tests.store.faults import Fault, FaultyStore, World
 from tests.store.small_model import MEMORY, PARAMETERS, checkpoint_of, commit_generation, dense_gradients, parameters
 
@@ -136,6 +139,20 @@ def test_settled_feedback_stays_while_it_is_young_or_a_kept_version_names_it(wor
     world.elapsed = 2 * DAY
     collect(world.view(), RULE)
     assert feedback_keys(world.store) == [feedback_key(ADS, 3), feedback_key(ADS, 4)]
+
+
+def test_segments_of_settled_runs_go_when_no_kept_version_names_them_and_they_are_of_some_age(world: Aging) -> None:
+    for run in (5, 6, 7, 8):
+        hand_in(world.store, run)
+        fold(world.store, [(ADS, run)], PARAMETERS, orphans_seconds=600, inline_scenarios=0)
+    named = [settled_key(*next(iter(Chain(world.store).version(n).settled_segments.items()))) for n in (6, 7, 8, 9)]
+    collect(world.view(), RULE)
+    assert [found.key for found in world.store.list(SETTLED_PREFIX)] == named
+    world.elapsed = 2 * DAY
+    collect(world.view(), RULE)
+    assert [found.key for found in world.store.list(SETTLED_PREFIX)] == named[-2:]
+    head = Chain(world.store).version(9)
+    assert SettledLog(world.store).at(head).all() == {ADS: [(1, 8)]}
 
 
 def test_pending_feedback_stays_at_any_age(world: Aging) -> None:

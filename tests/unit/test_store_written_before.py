@@ -20,6 +20,7 @@ from longtail_api.store_objects import (
 from longtail_operator.meta_update.fold import fold
 from longtail_operator.meta_update.ledger import pending
 from longtail_store import Chain, open_store, read_object
+from longtail_store.settled_log import SettledLog
 from tests.store.small_model import PARAMETERS
 from tests.store.store_written_before import NORTH, SOUTH, unpacked
 
@@ -80,7 +81,7 @@ def test_feedback_that_waits_is_folded_on_top(address: StoreAddress):
     assert (outcome.committed, outcome.version.number, len(outcome.version.folded)) == (True, 4, 1)
     before, after = (Chain(store).version(number) for number in (3, 4))
     assert after.model == before.model
-    assert b'"schemaVersion":2' in store.get("agnostic/versions/000000000004.json")
+    assert b'"schemaVersion":3' in store.get("agnostic/versions/000000000004.json")
 
 
 def test_an_object_is_read_alike_before_and_after_it_is_written_again(address: StoreAddress):
@@ -94,3 +95,15 @@ def test_a_broken_object_of_the_version_before_is_still_told_as_such():
     for model in (Version, SearchResult, ModelCard):
         with pytest.raises(ValueError, match=r"validation error"):
             model.model_validate({"schemaVersion": 1, "architecture": 7})
+
+
+def test_a_record_that_held_all_settled_runs_itself_is_followed_by_one_that_names_segments_of_them(tmp_path: Path):
+    store = open_store(unpacked(tmp_path / "store", "chain"))
+    assert [Chain(store).version(number).schema_version for number in (1, 2, 3)] == [3, 3, 3]
+    waiting = [(item.scenario, item.run) for item in pending(store)]
+    assert waiting == [(SOUTH, 2)]
+    delivered_again = [(NORTH, 1), (NORTH, 2), (SOUTH, 1)]
+    outcome = fold(store, waiting + delivered_again, PARAMETERS, orphans_seconds=86_400, inline_scenarios=1)
+    assert (outcome.version.number, outcome.duplicates) == (4, tuple(delivered_again))
+    assert outcome.version.settled == {}
+    assert SettledLog(store).at(outcome.version).all() == {NORTH: [(1, 2)], SOUTH: [(1, 2)]}

@@ -7,6 +7,7 @@ from longtail_api.store_objects.chain import (
     MetaUpdateParameters,
     RejectedFeedback,
     RejectionReason,
+    SettledSegment,
     Version,
 )
 from longtail_api.store_objects.data import (
@@ -67,6 +68,7 @@ __all__ = [
     "RejectedFeedback",
     "RejectionReason",
     "SearchResult",
+    "SettledSegment",
     "Split",
     "Statistics",
     "StepResult",

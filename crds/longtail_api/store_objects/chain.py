@@ -1,7 +1,7 @@
 """The agnostic model: its versions, and the metadata of the feedback that is folded into them."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -57,10 +57,25 @@ class MetaUpdateParameters(ApiModel):
     clip_norm: float
 
 
-class Version(StoreObject):
-    """`agnostic/versions/<number>.json`: a link of the chain. Committed once, never changed."""
+class SettledSegment(StoreObject):
+    """`agnostic/settled/<segment>/<number>-<nonce>.json`: the settled runs of the scenarios that fall to the segment.
 
-    schema_version: int = 2
+    Written by the attempt of that nonce at that version, before its record; never changed.
+    """
+
+    settled: dict[str, list[tuple[int, int]]]
+    """As `Version.settled`."""
+
+
+class Version(StoreObject):
+    """`agnostic/versions/<number>.json`: a link of the chain. Committed once, never changed.
+
+    Records stay for ever, so those of every schemaVersion that there was are read.
+    """
+
+    oldest_readable: ClassVar[int | None] = 1
+
+    schema_version: int = 3
     number: Annotated[int, Field(ge=1)]
     kind: Literal["initial", "fold", "meta-training", "rollback"]
     generation: Annotated[int, Field(ge=1)]
@@ -78,7 +93,12 @@ class Version(StoreObject):
     folded: list[FoldedFeedback] = []
     rejected: list[RejectedFeedback] = []
     settled: dict[str, list[tuple[int, int]]] = {}
-    """Runs folded or rejected in this or any earlier version: inclusive ranges by scenario, ascending."""
+    """Runs folded or rejected in this or any earlier version: inclusive ranges by scenario, ascending.
+
+    Empty once they are those of so many scenarios that they are in `settled_segments`."""
+    settled_segments: dict[str, str] = {}
+    """By segment, the name of the object that holds its settled runs: all that were ever settled, in pieces, so that
+    a record doesn't grow with the number of scenarios."""
     folded_count: int = 0
     """Feedback folded in this or any earlier version."""
     rejected_count: int = 0
@@ -86,14 +106,18 @@ class Version(StoreObject):
     parameters: MetaUpdateParameters | None = None
     metrics: dict[str, float] = {}
     flops: int | None = None
-    epoch: int = 0
-    """Counts the writers: raised by one each time a process takes up the chain."""
     nonce: str
     """Random; tells one's own lost response from another's commit."""
     created: datetime
 
+    def settles(self) -> list[tuple[str, int]]:
+        """Scenario and run of each feedback that this version itself has folded or rejected."""
+        return [(item.scenario, item.run) for item in (*self.folded, *self.rejected)]
+
     @classmethod
     def from_previous(cls, content: dict[str, Any]) -> dict[str, Any]:
+        if "model" in content:
+            return content
         flat = {name: content[name] for name in ("encoder", "architecture", "cell") if name in content}
         return content | {"model": of_family("alt-heavy", flat)}
 

@@ -34,7 +34,6 @@ def settle(config: MetaUpdateConfig) -> MetaUpdateResult:
         runs,
         config.parameters,
         orphans_seconds=config.orphans_seconds,
-        epoch=config.epoch,
         workspace=Path(config.workspace) if config.workspace else None,
     )
     version = outcome.version

@@ -30,8 +30,6 @@ class MetaUpdateConfig(ApiModel):
     """How many a LIST takes at most."""
     orphans_seconds: Annotated[int, Field(ge=600)] = 86_400
     """`retention.orphansSeconds`: an attempt gives up after half of it."""
-    epoch: Annotated[int, Field(ge=0)] | None = None
-    """The writer's epoch, the same as long as one operator leads. None: the head's, raised by one."""
     workspace: str | None = None
     """Folder with room for two checkpoints and the feedback; by default the system's temporary one.
 

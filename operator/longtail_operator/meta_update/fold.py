@@ -25,7 +25,7 @@ from longtail_operator.meta_update.rules import clip_scale, judge, staleness_wei
 from longtail_store import Chain, Committed, Corrupt, ObjectMissing, Store, in_time, new_nonce
 from longtail_store.errors import FeedbackUnusable
 from longtail_store.feedback import verified_metadata
-from longtail_store.settled import is_settled, with_runs
+from longtail_store.settled_log import INLINE_SCENARIOS, Outdated, SettledLog, settle
 from longtail_store.tensor_file import Array, TensorFile, TensorSpec, open_tensor_file, write_tensor_file
 
 Run = tuple[str, int]
@@ -79,9 +79,9 @@ def fold(
     parameters: MetaUpdateParameters,
     *,
     orphans_seconds: float,
-    epoch: int | None = None,
     workspace: Path | None = None,
     monotonic: Callable[[], float] = time.monotonic,
+    inline_scenarios: int = INLINE_SCENARIOS,
 ) -> FoldOutcome:
     """Settle the feedback of `runs` in one version: each is folded, or recorded as rejected.
 
@@ -89,13 +89,17 @@ def fold(
     new head, without the runs that one settled. An attempt gives up after half of `orphans_seconds`, after which
     orphans are removed. Raises `NotInitialized`, `AttemptExpired`, and what the store raises.
     """
-    chain = Chain(store)
+    chain, log = Chain(store), SettledLog(store)
     while True:
         deadline = in_time(orphans_seconds, monotonic)
         head = chain.head()
         if head is None:
             raise NotInitialized(f"{store!r}: there is no version of the agnostic model yet")
-        duplicates = tuple(run for run in runs if is_settled(head.settled, *run))
+        try:
+            known = log.at(head, [scenario for scenario, _ in runs])
+        except Outdated:
+            continue
+        duplicates = tuple(run for run in runs if known.holds(*run))
         unsettled = sorted(set(runs) - set(duplicates))
         if not unsettled:
             return FoldOutcome(head, False, duplicates)
@@ -117,7 +121,12 @@ def fold(
                 updated = Path(folder, "updated.safetensors")
                 _write_updated(updated, base, accepted, parameters.learning_rate)
                 checkpoint = chain.write_checkpoint(head.number + 1, nonce, updated)
-            version = _next_version(head, checkpoint, accepted, rejected, parameters, epoch, nonce)
+            version = _next_version(head, checkpoint, accepted, rejected, parameters, nonce)
+            try:
+                settled = settle(store, head, version.settles(), nonce, inline_scenarios)
+            except Outdated:
+                continue
+            version = version.model_copy(update=settled)
             result = chain.commit(version, deadline)
         if isinstance(result, Committed):
             return FoldOutcome(result.version, True, duplicates, missing)
@@ -214,11 +223,9 @@ def _next_version(
     accepted: Sequence[_Accepted],
     rejected: Sequence[RejectedFeedback],
     parameters: MetaUpdateParameters,
-    epoch: int | None,
     nonce: str,
 ) -> Version:
     folded = [feedback.record() for feedback in accepted]
-    settled = [(item.scenario, item.run) for item in (*folded, *rejected)]
     return head.model_copy(
         update={
             "number": head.number + 1,
@@ -227,12 +234,10 @@ def _next_version(
             "pool": [],
             "folded": folded,
             "rejected": list(rejected),
-            "settled": with_runs(head.settled, settled),
             "folded_count": head.folded_count + len(folded),
             "rejected_count": head.rejected_count + len(rejected),
             "parameters": parameters,
             "metrics": {},
-            "epoch": head.epoch + 1 if epoch is None else max(epoch, head.epoch),
             "nonce": nonce,
             "created": datetime.now(UTC),
         }

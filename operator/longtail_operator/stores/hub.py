@@ -22,7 +22,7 @@ from longtail_api.store_objects import Member, ModelCard, StepResult, StoreOwner
 from longtail_operator.kubernetes.kube import KubeApi, KubeError
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, Key, section
 from longtail_operator.kubernetes.trouble import Trouble
-from longtail_operator.meta_update.ledger import pending
+from longtail_operator.meta_update.ledger import handed_in
 from longtail_operator.meta_update.rules import PendingFeedback
 from longtail_operator.stores.questions import (
     GRACE_SECONDS,
@@ -50,7 +50,7 @@ from longtail_store import (
 from longtail_store.credentials import NAMES
 from longtail_store.ownership import claim, owner_of
 from longtail_store.probe import race_conditional_puts
-from longtail_store.settled import is_settled
+from longtail_store.settled_log import NOTHING, SettledLog, SettledRuns, read_head
 
 log = logging.getLogger(__name__)
 _REASONS = frozenset(Reason)
@@ -79,7 +79,13 @@ class HeavyModelStore:
     pools: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
     """Initial pool by generation; it never changes."""
     pending: dict[str, PendingFeedback] = field(default_factory=dict[str, PendingFeedback])
+    settled: SettledRuns = NOTHING
+    """What the chain had settled when it was last read."""
+    log: SettledLog = field(init=False)
     questions: Questions = field(default_factory=Questions)
+
+    def __post_init__(self) -> None:
+        self.log = SettledLog(self.store)
 
     @property
     def is_behind(self) -> bool:
@@ -163,7 +169,7 @@ class StoreHub:
         state = self._stores.get(key)
         if state is None or item.key in state.pending or state.view is None or state.view.head is None:
             return
-        if not is_settled(state.view.head.settled, item.scenario, item.run):
+        if not state.settled.holds(item.scenario, item.run):
             state.pending[item.key] = item
 
     async def card(
@@ -315,7 +321,7 @@ class StoreHub:
             holder = await call(claim, state.store, owner, adopted)
         if holder.uid != owner.uid:
             return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
-        head, found, pool = await call(_read_chain, state)
+        head, state.settled, found, pool = await call(_read_chain, state)
         for item in found:
             state.pending.setdefault(item.key, item)
         return StoreView(head=head, pool=pool)
@@ -329,9 +335,8 @@ class StoreHub:
 
     def _with_pending(self, state: HeavyModelStore) -> StoreView:
         view = state.view or StoreView()
-        settled = view.head.settled if view.head else {}
         for item in list(state.pending.values()):
-            if is_settled(settled, item.scenario, item.run):
+            if state.settled.holds(item.scenario, item.run):
                 del state.pending[item.key]
         return StoreView(view.trouble, view.head, view.pool, len(state.pending))
 
@@ -393,15 +398,16 @@ def _checked_result(store: Store, key: str, sha256: str) -> StepResult:
     return parse_object(content, StepResult, key)
 
 
-def _read_chain(state: HeavyModelStore) -> tuple[Version | None, list[PendingFeedback], frozenset[str]]:
-    chain = Chain(state.store)
-    head = chain.head()
-    found = pending(state.store)
+def _read_chain(
+    state: HeavyModelStore,
+) -> tuple[Version | None, SettledRuns, list[PendingFeedback], frozenset[str]]:
+    found = handed_in(state.store)
+    head, settled = read_head(state.store, state.log, None)
     if head is None:
-        return None, found, frozenset()
+        return None, settled, found, frozenset()
     if head.generation not in state.pools:
-        state.pools[head.generation] = _initial_pool(chain, head)
-    return head, found, state.pools[head.generation]
+        state.pools[head.generation] = _initial_pool(Chain(state.store), head)
+    return head, settled, found, state.pools[head.generation]
 
 
 def _initial_pool(chain: Chain, head: Version) -> frozenset[str]:

@@ -10,8 +10,9 @@ from collections.abc import Iterable
 from longtail_api.labels import RUN_LABEL, VERSION_LABEL
 from longtail_api.store_layout import data_versions_prefix, runs_prefix
 from longtail_operator.kubernetes.objects import Json, labels_of
-from longtail_store import Chain, Store
+from longtail_store import Store
 from longtail_store.settled import Ranges
+from longtail_store.settled_log import SettledLog, read_head
 
 
 def data_version(run: int) -> str:
@@ -46,10 +47,10 @@ def last_in_store(scenario: str, keys: Iterable[str], settled: Ranges) -> int:
 
 def read_last_in_store(store: Store, scenario: str) -> int:
     """The same, of what the store has now. Raises what the store raises."""
-    head = Chain(store).head()
+    _, settled = read_head(store, SettledLog(store), [scenario])
     prefixes = (runs_prefix(scenario), data_versions_prefix(scenario))
     keys = [item.key for prefix in prefixes for item in store.list(prefix)]
-    return last_in_store(scenario, keys, head.settled.get(scenario, []) if head is not None else [])
+    return last_in_store(scenario, keys, settled.of(scenario))
 
 
 def _numbers(texts: Iterable[str]) -> list[int]:

@@ -166,9 +166,9 @@ def _committed(
             pool=config.pool,
             shared_entities=shared,
             settled=before.settled if before is not None else {},
+            settled_segments=before.settled_segments if before is not None else {},
             metrics=metrics,
             flops=model.flops(),
-            epoch=before.epoch if before is not None else 0,
             nonce=nonce,
             created=datetime.now(UTC),
         )
