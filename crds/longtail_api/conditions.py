@@ -49,6 +49,8 @@ class Reason(StrEnum):
     RUNNING = "Running"
     PENDING = "Pending"
     WAITING = "Waiting"
+    WAITING_FOR_PLACE = "WaitingForPlace"
+    """As many Scenarios of the HeavyModel have a Job as its trainer.maxConcurrentRuns allows."""
     QUEUED = "Queued"
     """A Job waits until its Kueue queue admits it."""
     SUSPENDED = "Suspended"

@@ -1,4 +1,4 @@
-"""From a change of an object to the keys whose decision it may change."""
+"""From a change of an object to the keys whose decision it may change, and to who holds a place."""
 
 from longtail_api.conditions import ConditionType
 from longtail_operator.kubernetes.objects import (
@@ -16,7 +16,7 @@ from longtail_operator.kubernetes.objects import (
 )
 from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key, target_key
 from longtail_operator.kubernetes.work_queue import WorkQueue
-from longtail_operator.scenario.gate import holds_place, is_unfinished
+from longtail_operator.scenario.gate import Gate
 
 _GATHERING_SECONDS = 0.5
 """Changes of many Scenarios are looked at together: deciding about a HeavyModel takes time in all of them."""
@@ -28,6 +28,7 @@ class Observer:
     def __init__(self, snapshot: Snapshot, queue: WorkQueue[Key]) -> None:
         self._snapshot = snapshot
         self._queue = queue
+        self.gate = Gate(queue.add)
 
     def observe(self, item: Json) -> bool:
         """True where `item` was news."""
@@ -63,10 +64,10 @@ class Observer:
         key = key_of(item)
         if key.kind in OWN_KINDS:
             self._queue.add(key)
-        for state in (before, after):
-            owner = owner_key(state) if state is not None else None
-            if owner is not None:
-                self._queue.add(owner)
+        owners = {owner for state in (before, after) if state is not None and (owner := owner_key(state)) is not None}
+        for owner in owners:
+            self._queue.add(owner)
+        self._places_changed(key, owners)
         if key.kind == SCENARIO:
             self._scenario_changed(before, after, item)
         elif key.kind == HEAVY_MODEL and _shown_to_scenarios(before) != _shown_to_scenarios(after):
@@ -81,10 +82,16 @@ class Observer:
             self._queue.add_after(heavy_model, _GATHERING_SECONDS)
             for search in self._snapshot.searches(key_of(item)):
                 self._queue.add(key_of(search))
-        if before is not None and holds_place(before) and (after is None or not holds_place(after)):
-            for scenario in self._snapshot.scenarios(heavy_model):
-                if is_unfinished(scenario) and not holds_place(scenario):
-                    self._queue.add(key_of(scenario))
+
+    def _places_changed(self, key: Key, owners: set[Key]) -> None:
+        """Have the gate look at the Scenario whose work `key` is, or is a part of."""
+        if key.kind not in (SCENARIO, SEARCH, "Job"):
+            return
+        searches = [self._snapshot.get(owner) for owner in owners if owner.kind == SEARCH]
+        found = {key, *owners, *(owner_key(search) for search in searches if search is not None)}
+        for scenario in found:
+            if scenario is not None and scenario.kind == SCENARIO:
+                self.gate.look(self._snapshot, scenario)
 
 
 def _shown_to_scenarios(heavy_model: Json | None) -> object:

@@ -39,6 +39,7 @@ from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.meta_update.folding import Folding, feedback_of
 from longtail_operator.methods import method_of
 from longtail_operator.notes import notes_of
+from longtail_operator.scenario.gate import Gate, started_of, waits_for_place
 from longtail_operator.scenario.plan import plan_scenario
 from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld
 from longtail_operator.search.plan import plan_search, running_progress_key, search_of
@@ -71,12 +72,13 @@ class Reconciler:
     """Reconciles keys. Safe to run for different keys at once; a key never runs twice at the same time (the queue)."""
 
     def __init__(
-        self, snapshot: Snapshot, queue: WorkQueue[Key], applier: Applier, hub: StoreHub, folding: Folding,
+        self, snapshot: Snapshot, queue: WorkQueue[Key], gate: Gate, applier: Applier, hub: StoreHub, folding: Folding,
         removal: Removal, retention: Retention, report: Callable[[Json, Note], None], settings: Settings,
         hearing: Hearing, now: Now = utc_now,
     ) -> None:  # fmt: skip
         self._snapshot = snapshot
         self._queue = queue
+        self._gate = gate
         self._applier = applier
         self._hub = hub
         self._folding = folding
@@ -87,7 +89,6 @@ class Reconciler:
         self._now = now
         self._obstacles = Obstacles()
         self._hearing = hearing
-        self._claimed: set[Key] = set()
         self._by_kind: dict[str, Callable[[Json], Awaitable[None]]] = {
             SCENARIO: self._scenario,
             HEAVY_MODEL: self._heavy_model,
@@ -144,6 +145,7 @@ class Reconciler:
                 again = await self._removal.advance(raw)
                 if again is not None:
                     self._queue.add_after(key, again)
+            self._gate.settle(key, None)
             return
         try:
             await self._by_kind[key.kind](raw)
@@ -160,6 +162,16 @@ class Reconciler:
         return Said(self._obstacles.told(key), heard)
 
     async def _scenario(self, raw: Json) -> None:
+        key, waits_since = key_of(raw), None
+        try:
+            waits_since = await self._decide_scenario(raw)
+        finally:
+            self._gate.settle(key, waits_since)
+            # It may have gone meanwhile.
+            self._gate.look(self._snapshot, key)
+
+    async def _decide_scenario(self, raw: Json) -> str | None:
+        """Since when it waits for a place, if it does."""
         heavy_key = heavy_model_key(raw)
         said = await self._said(key_of(raw))
         raw = self._snapshot.get(key_of(raw)) or raw
@@ -182,15 +194,13 @@ class Reconciler:
         handed_in = feedback_of({**raw, "status": plan.status}, step, self._now())
         if handed_in is not None:
             self._hub.add_feedback(heavy_key, handed_in)
-        # From the decision until its status is in the snapshot nothing else shows that a place is taken.
-        if section(plan.status, "run").get("step") is not None:
-            self._claimed.add(world.key)
-        try:
-            await self._carry_out(raw, world.status.to_json_dict(), plan)
-        finally:
-            self._claimed.discard(world.key)
+        # From the decision until its Job is in the snapshot nothing else shows that a place is taken.
+        if heavy_model is not None and world.admitted and section(plan.status, "run").get("step") is not None:
+            self._gate.claim(world.key)
+        await self._carry_out(raw, world.status.to_json_dict(), plan)
         if handed_in is not None:
             self._queue.add_after(heavy_key, 0.5)
+        return started_of(plan.status) if not world.admitted and waits_for_place(plan.status) else None
 
     def _scenario_world(
         self, raw: Json, heavy_model: HeavyModelView | None, said: Said, card: ModelCard | Trouble | None = None,
@@ -202,7 +212,7 @@ class Reconciler:
             self._snapshot,
             self._settings,
             card,
-            frozenset(self._claimed),
+            self._gate,
             last_run,
             memberships,
             said,

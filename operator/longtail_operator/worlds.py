@@ -16,7 +16,7 @@ from longtail_operator.kubernetes.observed import SILENCE, Said
 from longtail_operator.kubernetes.own_status import StatusUnreadable, own_status
 from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key
 from longtail_operator.kubernetes.trouble import Trouble
-from longtail_operator.scenario.gate import is_admitted
+from longtail_operator.scenario.gate import Gate, started_of
 from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld
 from longtail_operator.search.world import SearchWorld
 from longtail_operator.settings import Settings
@@ -60,20 +60,21 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
-    card: ModelCard | Trouble | None = None, claimed: frozenset[Key] = frozenset(), last_run: int | Trouble = 0,
+    card: ModelCard | Trouble | None = None, gate: Gate | None = None, last_run: int | Trouble = 0,
     memberships: Mapping[str, Membership] | None = None, said: Said = SILENCE,
 ) -> ScenarioWorld:  # fmt: skip
     """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`.
 
-    claimed: other Scenarios that were just given a place among maxConcurrentRuns.
+    gate: says whether there is a place for it among maxConcurrentRuns; without it there is.
     """
     key = key_of(raw)
     children, pods = family(snapshot, key)
     spec = _parsed(ScenarioSpec, raw)
-    admitted = True
-    if snapshot is not None and heavy_model is not None:
+    admitted, holders = True, ""
+    if gate is not None and heavy_model is not None:
         limit = heavy_model.spec.trainer.max_concurrent_runs
-        admitted = is_admitted(key, snapshot.scenarios(heavy_model.key), limit, claimed)
+        admitted = gate.admits(key, heavy_model.key, limit, started_of(section(raw, "status")))
+        holders = "" if admitted else gate.told(key, heavy_model.key)
     return ScenarioWorld(
         raw=raw,
         spec=spec,
@@ -84,6 +85,7 @@ def scenario_world(
         settings=settings,
         said=said,
         admitted=admitted,
+        holders=holders,
         pinned_card=card,
         last_run=last_run,
         memberships=memberships or {},

@@ -76,6 +76,7 @@ class Story:
         self.status: Json = {}
         self.now = NOON
         self.admitted = True
+        self.holders = ""
         self.card: ModelCard | Trouble | None = None
         self.last_run: int | Trouble = 0
         self.memberships: dict[str, Membership] = {}
@@ -95,6 +96,7 @@ class Story:
             pods=self.pods,
             settings=SETTINGS,
             admitted=self.admitted,
+            holders=self.holders,
             pinned_card=self.card,
             last_run=self.last_run,
             memberships=self.memberships,

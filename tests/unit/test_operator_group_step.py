@@ -26,7 +26,7 @@ from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.methods import METHODS
 from longtail_operator.observer import Observer
-from longtail_operator.scenario.gate import holds_place
+from longtail_operator.scenario.gate import waits_for_place
 from longtail_operator.scenario.prepare import PREPARE
 from longtail_operator.scenario.step import LightTrained, RunContext, Step
 from longtail_operator.stores.hub import StoreHub
@@ -80,7 +80,10 @@ def test_a_scenario_waits_for_the_group_without_a_job_and_without_a_place(story:
     assert story.condition("Trained") == ("False", "Waiting")
     assert "waiting for together of HeavyModel shared, which has not begun" in story.message("Trained")
     assert len(story.jobs_ever) == 1
-    assert not holds_place({**story.raw, "status": story.status})
+    assert "step" not in story.status["run"], "it holds no place"
+    story.admitted = False
+    story.settle()
+    assert not waits_for_place(story.status), "and needs none"
 
 
 def test_a_scenario_goes_on_with_its_own_part(story: Story):

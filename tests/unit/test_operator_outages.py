@@ -15,7 +15,6 @@ from longtail_operator.kubernetes.job_follower import FIRST_PAUSE, LONGEST_PAUSE
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.kubernetes.plan import Draft
 from longtail_operator.methods.alt.meta_training import pauses_folding
-from longtail_operator.scenario.gate import holds_place
 from tests.unit import test_operator_group_step as together
 from tests.unit.operator_builders import NOON, Story, a_heavy_model, a_pod, store_ready
 from tests.unit.search_story import SearchStory
@@ -60,7 +59,7 @@ def test_a_step_that_its_surroundings_ended_is_tried_again_as_often_as_it_takes(
         assert story.condition("Failed")[0] == "False"
         assert story.condition("DataPrepared") == ("False", reason)
         assert "no answer; it is tried again at 2026-06-01T" in story.message("Ready")
-        assert not holds_place({**story.raw, "status": story.status}), "it does nothing meanwhile"
+        assert "step" not in story.status["run"], "it does nothing meanwhile"
         story.later(min(FIRST_PAUSE.total_seconds() * 2**attempt, LONGEST_PAUSE.total_seconds()) - 1).settle()
         assert story.job("prepare")["status"], "not yet"
         story.later(1).settle()

@@ -1,4 +1,4 @@
-"""The operator's smaller parts: queue, schedule, conditions, names, gate, snapshot, what to change on the server."""
+"""The operator's smaller parts: queue, schedule, conditions, names, snapshot, what to change on the server."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,6 @@ from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.notes import notes_of
 from longtail_operator.scenario import schedule
-from longtail_operator.scenario.gate import WAITING_MESSAGE, is_admitted
 from longtail_operator.settings import SettingsInvalid, settings_from
 from tests.unit.operator_builders import NOON, a_serving_scenario
 
@@ -206,36 +205,6 @@ def test_names_of_children_fit_whatever_their_owner_is_called(name: str):
 def test_names_that_had_to_be_changed_stay_apart():
     assert child_base("a.b") != child_base("a-b")
     assert identity(a=1, b=2) == identity(b=2, a=1) != identity(a=1, b=3)
-
-
-def scenario(name: str, step: str | None = None, started: str = "2026-06-01T12:00:00Z", waits: bool = False) -> Json:
-    run: Json = {"number": 1, "started": started} | ({"step": step} if step else {})
-    conditions = [{"type": "Adapted", "message": WAITING_MESSAGE}] if waits else []
-    return {
-        "kind": "Scenario",
-        "metadata": {"name": name, "namespace": "shop"},
-        "status": {"run": run, "conditions": conditions},
-    }
-
-
-def admitted(names: str, scenarios: list[Json], limit: int) -> list[str]:
-    return [name for name in names if is_admitted(Key("Scenario", "shop", name), scenarios, limit)]
-
-
-def test_places_go_to_those_who_came_first():
-    waiting = [scenario(name, started=f"2026-06-01T12:00:0{n}Z", waits=True) for n, name in enumerate("cba")]
-    assert admitted("abc", waiting, 2) == ["b", "c"]
-
-
-def test_who_has_a_place_keeps_it_and_counts():
-    scenarios = [scenario("a", "adapt"), scenario("b", waits=True), scenario("c", waits=True)]
-    assert admitted("abc", scenarios, 2) == ["a", "b"]
-    assert admitted("abc", scenarios, 1) == ["a"]
-
-
-def test_who_waits_for_the_model_takes_no_place():
-    scenarios = [scenario("a"), scenario("b", waits=True)]
-    assert admitted("b", scenarios, 1) == ["b"]
 
 
 def item(version: int, uid: str = "u", owner: str | None = None) -> Json:

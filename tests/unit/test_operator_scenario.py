@@ -291,14 +291,43 @@ def test_another_namespace_has_to_be_allowed():
 
 def test_a_scenario_that_is_not_admitted_waits_without_a_job():
     story = a_serving_scenario()
-    story.admitted = False
+    story.admitted, story.holders = False, "held by autumn and 3 other Scenarios"
     story.settle()
     assert not story.names("Job")
     assert "step" not in story.status["run"]
-    assert story.condition("Ready") == ("False", "Waiting")
+    assert story.condition("Ready") == ("False", "WaitingForPlace")
+    assert "maxConcurrentRuns of HeavyModel shared is 4; held by autumn and 3 other" in story.message("Ready")
     story.admitted = True
     story.settle()
     assert story.status["run"]["step"] == "prepare"
+
+
+def test_one_that_was_suspended_gets_its_job_going_when_there_is_a_place_again():
+    story = a_serving_scenario()
+    story.settle()
+    story.change(suspend=True).settle()
+    assert story.job("prepare")["spec"]["suspend"]
+    story.admitted = False
+    story.change(suspend=False).settle()
+    assert story.job("prepare")["spec"]["suspend"], "its place is another's meanwhile"
+    assert story.condition("DataPrepared") == ("False", "WaitingForPlace")
+    story.admitted = True
+    story.settle()
+    assert not story.job("prepare")["spec"]["suspend"]
+    assert story.condition("DataPrepared") == ("False", "Running")
+
+
+def test_a_search_that_was_suspended_waits_for_a_place_as_well():
+    story = a_serving_scenario()
+    story.settle()
+    for step in ("prepare", "adapt"):
+        story.succeeds(step).settle()
+    story.change(suspend=True).settle()
+    story.admitted = False
+    story.change(suspend=False).settle()
+    [search] = [item for key, item in story.children.items() if key.kind == "LightModelSearch"]
+    assert search["spec"]["suspend"]
+    assert story.condition("Searched") == ("False", "WaitingForPlace")
 
 
 def test_the_schedulers_words_stand_in_the_conditions():

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from longtail_api.conditions import ConditionType, Reason
+from longtail_api.conditions import ConditionType
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.methods import METHODS
 from longtail_api.shared_specs import TrainerOverrides
@@ -11,17 +11,19 @@ from longtail_operator.kubernetes.conditions import shortened
 from longtail_operator.kubernetes.jobs import Workplace
 from longtail_operator.kubernetes.objects import Json, key_of, labels_of
 from longtail_operator.kubernetes.observed import Observed
-from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld, current_manifest, schema_hash
+from longtail_operator.scenario.world import (
+    NEEDS_A_PERSON,
+    HeavyModelView,
+    ScenarioWorld,
+    current_manifest,
+    schema_hash,
+)
 from longtail_operator.stores.view import StoreView
 
 POOL_LIMIT = 64
 """How many names of the pool the status shows."""
 WORDS_OF_ONE = 200
 """So many characters of what a Scenario says of itself stand in its HeavyModel's conditions."""
-NEEDS_A_PERSON = frozenset(
-    {Reason.INVALID_SPEC, Reason.MODEL_NOT_FOUND, Reason.NAMESPACE_NOT_ALLOWED, Reason.STORE_TAKEN}
-)
-"""Reasons of a Scenario's Ready for which nothing of it goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)

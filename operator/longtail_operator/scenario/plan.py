@@ -12,8 +12,8 @@ from longtail_api.shared_specs import GPU
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.conditions import Conditions
-from longtail_operator.kubernetes.jobs import JobState
-from longtail_operator.kubernetes.objects import key_of, labels_of
+from longtail_operator.kubernetes.jobs import JobState, is_finished
+from longtail_operator.kubernetes.objects import Json, key_of, labels_of, section
 from longtail_operator.kubernetes.outputs import unusable
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.ranks import gpus
@@ -21,7 +21,6 @@ from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.rules import may_start
 from longtail_operator.methods import method_of
-from longtail_operator.scenario.gate import WAITING_MESSAGE
 from longtail_operator.scenario.run import decide_run
 from longtail_operator.scenario.schedule import ScheduleInvalid
 from longtail_operator.scenario.step import RunContext, Step
@@ -239,22 +238,28 @@ def _carry_on(
     conditions: Conditions, draft: Draft,
 ) -> None:  # fmt: skip
     run, world = context.run, context.world
+    objects = step.objects(context, digest)
+    turned_away = bool(objects) and not world.admitted and not world.spec.suspend
     if state.state == "Absent":
         if world.spec.suspend:
             conditions.set(step.condition, False, Reason.SUSPENDED, "suspended before this step started")
             return
-        if not world.admitted:
+        if turned_away:
             run.step = None
-            conditions.set(step.condition, False, Reason.WAITING, WAITING_MESSAGE)
+            conditions.set(step.condition, False, Reason.WAITING_FOR_PLACE, _no_place(world, context.heavy_model))
             return
-        draft.children.extend(step.objects(context, digest))
+        draft.children.extend(objects)
     if state.state == "Held":
         run.step = None  # what waits for its surroundings needs no place among maxConcurrentRuns
     elif state.state == "Absent" or state.is_under_way:
         # Nor does what others do for it.
-        run.step = step.name if step.objects(context, digest) else None
+        run.step = step.name if objects else None
     if recorded is None and state.state != "Held":
         run.steps.append(StepStatus(name=step.name, identity=digest))
+    if turned_away and any(_stands_still(world.find(item["kind"], key_of(item).name)) for item in objects):
+        # It was suspended, and gave its place away.
+        conditions.set(step.condition, False, Reason.WAITING_FOR_PLACE, _no_place(world, context.heavy_model))
+        return
     conditions.set(step.condition, False, state.reason or Reason.PENDING, state.message or f"{step.name} starts")
 
 
@@ -264,6 +269,17 @@ def _fail(context: RunContext, step: Step, why: Trouble, conditions: Conditions)
     run.step, run.outcome, run.finished = step.name, "Failed", written(context.now)
     conditions.set(step.condition, False, why.reason, why.message)
     conditions.set(FAILED, True, why.reason, f"{step.name}: {why.message}")
+
+
+def _stands_still(found: Json | None) -> bool:
+    return found is not None and not is_finished(found) and bool(section(found, "spec").get("suspend"))
+
+
+def _no_place(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
+    limit = heavy_model.spec.trainer.max_concurrent_runs
+    return f"waiting for a place: trainer.maxConcurrentRuns of HeavyModel {heavy_model.key.name} is {limit}" + (
+        f"; {world.holders}" if world.holders else ""
+    )
 
 
 def _record(

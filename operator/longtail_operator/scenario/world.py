@@ -22,6 +22,16 @@ from longtail_operator.stores.view import Membership
 
 STORE_RETRY_SECONDS = 15.0
 """How often a store is asked again that did not answer."""
+NEEDS_A_PERSON = frozenset(
+    {
+        Reason.INVALID_SPEC,
+        Reason.MODEL_NOT_FOUND,
+        Reason.TARGET_NOT_FOUND,
+        Reason.NAMESPACE_NOT_ALLOWED,
+        Reason.STORE_TAKEN,
+    }
+)
+"""Reasons of Ready for which nothing of a Scenario, or of a search, goes on."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +59,9 @@ class ScenarioWorld(Observed):
     status: ScenarioStatus
     heavy_model: HeavyModelView | None
     admitted: bool = True
-    """Whether maxConcurrentRuns leaves room for this Scenario to start a Job."""
+    """Whether maxConcurrentRuns leaves room for this Scenario to have a Job."""
+    holders: str = ""
+    """Who has the places where there is none for it."""
     pinned_card: ModelCard | Trouble | None = None
     """The store's record of spec.serving.pinnedVersion; None where it has none; or why it can't be told."""
     memberships: Mapping[str, Membership] = field(default_factory=dict[str, Membership])
@@ -65,6 +77,11 @@ class ScenarioWorld(Observed):
     def base(self) -> str:
         """What the names of its children begin with."""
         return child_base(self.key.name)
+
+    @property
+    def paused(self) -> bool:
+        """Whether what carries out its run is to stand still."""
+        return self.spec.suspend or not self.admitted
 
     @property
     def run_annotation(self) -> str | None:
@@ -157,6 +174,6 @@ def workplace(world: ScenarioWorld, heavy_model: HeavyModelView) -> Workplace:
         secret=secret_name(world, heavy_model),
         trainer=heavy_model.spec.trainer,
         overrides=world.spec.trainer,
-        suspended=world.spec.suspend,
+        suspended=world.paused,
         distributed=METHODS[heavy_model.spec.method].distributed,
     )

@@ -161,12 +161,12 @@ class Search:
                 max_flops=world.spec.budget.max_flops,
                 active_deadline_seconds=context.heavy_model.spec.trainer.deadline_seconds,
             ),
-            suspend=world.spec.suspend,
+            suspend=world.paused,
         ).to_json_dict()
         found = world.find(SEARCH, name)
         if found is not None:
             # Immutable but for suspend; later defaults of ours must not be written over it.
-            spec = {**section(found, "spec"), "suspend": world.spec.suspend}
+            spec = {**section(found, "spec"), "suspend": world.paused}
         annotations = {IDENTITY_ANNOTATION: digest}
         return [child(SEARCH, name, world.raw, self.name, {"spec": spec}, context.run_label, annotations)]
 
