@@ -82,6 +82,8 @@ class Reason(StrEnum):
     STORE_FAILED = "StoreFailed"
     STORE_NOT_ATOMIC = "StoreNotAtomic"
     STORE_TAKEN = "StoreTaken"
+    IDENTITY_NOT_ALLOWED = "IdentityNotAllowed"
+    """The store would be opened as the operator itself, which the installation does not allow for this address."""
     CREDENTIALS_MISSING = "CredentialsMissing"
     CREDENTIALS_INVALID = "CredentialsInvalid"
     ACCESS_DENIED = "AccessDenied"

@@ -39,7 +39,7 @@ class ControlPlane:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.observer = Observer(self.snapshot, self.queue)
         self.applier = Applier(api, self.snapshot, self.observer)
-        self.hub = StoreHub(api, self.queue.add)
+        self.hub = StoreHub(api, self.queue.add, settings.allowed_stores)
         self._now = now
         self._notes: set[asyncio.Task[None]] = set()
         self.folding = Folding(self.hub, self.queue, self.report)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from longtail_api.addresses import StoreUri
+
 
 class SettingsInvalid(Exception):
     """The installer must act: a setting is missing or has no meaning."""
@@ -27,6 +29,20 @@ class Settings:
     job_ttl_seconds: int = 86_400
     """How long a finished Job stays for a person to look at."""
     log_level: str = "INFO"
+    allowed_stores: tuple[str, ...] = ()
+    """Places (s3://bucket/prefix, file:///folder) that the operator may open as itself, without a HeavyModel's keys.
+
+    What lies below one is allowed with it."""
+
+
+def _addresses(text: str, variable: str) -> tuple[str, ...]:
+    found = tuple(one.strip() for one in text.split(",") if one.strip())
+    for one in found:
+        try:
+            StoreUri.parse(one)
+        except ValueError as error:
+            raise SettingsInvalid(f"{variable}: {one!r} {error}") from None
+    return found
 
 
 def settings_from(environment: Mapping[str, str]) -> Settings:
@@ -59,4 +75,5 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         drain_seconds=number("DRAIN_SECONDS", 15.0, 0.0),
         job_ttl_seconds=int(number("JOB_TTL_SECONDS", 86_400, 60)),
         log_level=text("LOG_LEVEL", "INFO"),
+        allowed_stores=_addresses(text("ALLOWED_STORES", ","), "LONGTAIL_ALLOWED_STORES"),
     )

@@ -172,6 +172,17 @@ def test_every_variable_that_the_chart_sets_is_named_where_the_values_repeat_it(
             rendered(operator(env=[{"name": variable["name"], "value": "x"}]))
 
 
+def test_the_operator_is_told_which_stores_it_may_open_as_itself():
+    def told(**values: Any) -> str:
+        (container,) = pod(operator(**values))["containers"]
+        return next(one["value"] for one in container["env"] if one["name"] == "LONGTAIL_ALLOWED_STORES")
+
+    assert told() == ""
+    assert told(allowedStores=["s3://models/ads", "file:///mnt/store"]) == "s3://models/ads,file:///mnt/store"
+    with pytest.raises(Refused, match="operator/allowedStores/0"):
+        rendered(operator(allowedStores=["models/ads"]))
+
+
 def test_what_the_values_say_of_annotations_and_labels_wins():
     values = operator(podAnnotations={"prometheus.io/scrape": "false"}, podLabels={"app.kubernetes.io/version": "mine"})
     metadata = deployment(values)["spec"]["template"]["metadata"]

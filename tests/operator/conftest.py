@@ -99,6 +99,7 @@ class Place:
             "LONGTAIL_TRAINER_IMAGE": "registry.example/trainer:1",
             "LONGTAIL_SERVING_IMAGE": "registry.example/serving:1",
             "LONGTAIL_HTTP_PORT": "0",
+            "LONGTAIL_ALLOWED_STORES": self.folder.as_uri(),
             "LONGTAIL_DRAIN_SECONDS": "0.1",
             "LONGTAIL_RESYNC_SECONDS": "2",
             **{f"LONGTAIL_{name}": value for name, value in settings.items()},

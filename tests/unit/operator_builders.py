@@ -1,6 +1,8 @@
 """Worlds for the operator's decisions, named by what is special about them."""
 
+import tempfile
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from longtail_api.conditions import Condition
@@ -20,6 +22,8 @@ from longtail_operator.stores.view import Membership
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
 SETTINGS = Settings(trainer_image="trainer:1", serving_image="serving:1", drain_seconds=15)
+TEMPORARY = Path(tempfile.gettempdir()).as_uri()
+"""Where the stores of tests are."""
 SHA = "a" * 64
 SCHEMA = {"labels": [{"name": "click"}], "context": {"numeric": ["price"]}}
 MODEL_KEY = Key("HeavyModel", "shop", "shared")

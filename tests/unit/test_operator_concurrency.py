@@ -22,7 +22,7 @@ from longtail_operator.observer import Observer
 from longtail_operator.stores import hub as store_hub
 from longtail_operator.stores.hub import HeavyModelStore, StoreHub
 from longtail_store import Credentials, Store, open_store
-from tests.unit.operator_builders import MODEL_KEY, NOON, SETTINGS, Story, a_heavy_model
+from tests.unit.operator_builders import MODEL_KEY, NOON, SETTINGS, TEMPORARY, Story, a_heavy_model
 
 
 def a_job(uid: str, version: int) -> Json:
@@ -81,7 +81,7 @@ def test_many_who_open_a_store_at_once_get_the_same_one(tmp_path: Path, monkeypa
     spec = a_heavy_model(storage={"uri": f"file://{tmp_path / 'store'}"})
 
     async def story() -> list[Store]:
-        hub = StoreHub(cast(KubeApi, None))
+        hub = StoreHub(cast(KubeApi, None), allowed_stores=(TEMPORARY,))
         try:
             return await asyncio.gather(*(hub.store(MODEL_KEY, spec) for _ in range(8)))
         finally:

@@ -33,7 +33,17 @@ from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.view import Membership, StoreView
 from longtail_store import open_store, write_object_if_absent
 from tests.methods.alone.plan import Alone
-from tests.unit.operator_builders import MODEL_KEY, NOON, SETTINGS, SHA, Story, a_heavy_model, a_pod, initialized
+from tests.unit.operator_builders import (
+    MODEL_KEY,
+    NOON,
+    SETTINGS,
+    SHA,
+    TEMPORARY,
+    Story,
+    a_heavy_model,
+    a_pod,
+    initialized,
+)
 
 OWN = "shop.spring.01234567"
 MANIFEST = f"data/{OWN}/d1/manifest.json"
@@ -147,7 +157,7 @@ def test_the_groups_job_is_started_once_and_its_end_is_recorded():
 
 def membership(folder: Path, group: GroupStepStatus, scenario: str) -> Membership | Trouble | None:
     spec = a_heavy_model(storage={"uri": folder.as_uri()})
-    hub = StoreHub(cast(KubeApi, None), grace_seconds=60)
+    hub = StoreHub(cast(KubeApi, None), allowed_stores=(TEMPORARY,), grace_seconds=60)
     try:
         return asyncio.run(hub.membership(MODEL_KEY, spec, group, scenario, MODEL_KEY))
     finally:

@@ -22,7 +22,7 @@ from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.removal import Removal
 from longtail_store import CredentialsMissing, Store, StoreUnreachable, open_store
 from longtail_store.ownership import claim
-from tests.unit.operator_builders import NOON, SCHEMA
+from tests.unit.operator_builders import NOON, SCHEMA, TEMPORARY
 
 FINALIZER = "longtail.dev/store-cleanup"
 
@@ -73,7 +73,7 @@ class Place:
     def __init__(self, after: timedelta = timedelta()) -> None:
         self.api = Patches()
         self.notes: list[Note] = []
-        self.hub = StoreHub(cast(KubeApi, self.api))
+        self.hub = StoreHub(cast(KubeApi, self.api), allowed_stores=(TEMPORARY, "file:///nowhere", "file:///x"))
         self.snapshot = Snapshot()
         observer = Observer(self.snapshot, WorkQueue[Key]())
         self.removal = Removal(

@@ -12,7 +12,7 @@ from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.run_numbers import last_in_store, read_last_in_store
 from longtail_store.file_store import FileStore
 from tests.store.small_model import commit_generation, parameters
-from tests.unit.operator_builders import MODEL_KEY, Story, a_heavy_model, a_serving_scenario
+from tests.unit.operator_builders import MODEL_KEY, TEMPORARY, Story, a_heavy_model, a_serving_scenario
 
 SPRING = "shop.spring.01234567"
 
@@ -88,7 +88,7 @@ class NoSecrets:
 
 def test_a_store_that_cannot_be_asked_is_a_trouble_and_no_number(tmp_path: Path):
     async def story() -> tuple[object, object]:
-        hub = StoreHub(NoSecrets(), grace_seconds=60)  # pyright: ignore[reportArgumentType]
+        hub = StoreHub(NoSecrets(), allowed_stores=(TEMPORARY,), grace_seconds=60)  # pyright: ignore[reportArgumentType]
         uri = f"file://{tmp_path / 'store'}"
         (tmp_path / "store").mkdir()
         open_to_all = a_heavy_model(storage={"uri": uri})

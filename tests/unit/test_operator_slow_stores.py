@@ -6,6 +6,7 @@ import threading
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from longtail_operator.control_plane import ControlPlane
 from longtail_operator.kubernetes.kube import KubeApi
 from longtail_operator.kubernetes.objects import Json, Key, key_of
 from longtail_operator.stores.questions import THREADS, NotYet, Questions
-from tests.unit.operator_builders import SCHEMA, SETTINGS
+from tests.unit.operator_builders import SCHEMA, SETTINGS, TEMPORARY
 
 
 class Accepting:
@@ -116,7 +117,7 @@ async def until(holds: Callable[[], bool], what: str) -> None:
 def with_workers(story: Callable[[ControlPlane, Statuses], Awaitable[None]], **hub: float) -> None:
     async def run() -> None:
         api = Statuses()
-        plane = ControlPlane(cast(KubeApi, api), SETTINGS)
+        plane = ControlPlane(cast(KubeApi, api), replace(SETTINGS, allowed_stores=(TEMPORARY,)))
         for name, value in hub.items():
             setattr(plane.hub, f"_{name}", value)
         workers = [asyncio.create_task(plane.reconciler.work()) for _ in range(SETTINGS.workers)]

@@ -20,7 +20,7 @@ from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.view import StoreView
 from longtail_store import StoreRefused, StoreUnreachable, errors
 from tests.store.scripted_s3 import Answering, Reply, ScriptedS3, echo, error, page, scripted_s3
-from tests.unit.operator_builders import a_heavy_model
+from tests.unit.operator_builders import TEMPORARY, a_heavy_model
 
 KEY = Key("HeavyModel", "shop", "shared")
 OWNER = StoreOwner(namespace="shop", name="shared", uid="m1")
@@ -167,7 +167,7 @@ def views(tmp_path: Path, *asked: tuple[str, str | None]) -> list[StoreView]:
     """What HeavyModels of these uids see of one store, one after the other; each with what its annotation adopts."""
 
     async def story() -> list[StoreView]:
-        hub = StoreHub(Secrets(None), grace_seconds=60)  # pyright: ignore[reportArgumentType]
+        hub = StoreHub(Secrets(None), allowed_stores=(TEMPORARY,), grace_seconds=60)  # pyright: ignore[reportArgumentType]
         found: list[StoreView] = []
         for uid, adopted in asked:
             hub.forget(Key("HeavyModel", "shop", f"model-{uid}"))

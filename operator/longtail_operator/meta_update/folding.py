@@ -193,13 +193,15 @@ def _config(spec: HeavyModelSpec, state: HeavyModelStore, keys: list[str]) -> Me
 
 
 def _environment(state: HeavyModelStore) -> dict[str, str]:
-    environment = dict(os.environ)
-    if state.credentials is not None:
-        environment["AWS_ACCESS_KEY_ID"] = state.credentials.access_key_id
-        environment["AWS_SECRET_ACCESS_KEY"] = state.credentials.secret_access_key
-        environment.pop("AWS_SESSION_TOKEN", None)
-        if state.credentials.session_token:
-            environment["AWS_SESSION_TOKEN"] = state.credentials.session_token
+    """The operator's own, without anything that opens a store unless the operator may open this one as itself."""
+    if state.credentials is None:
+        return dict(os.environ)
+    # None of a file's, of the web identity's or of the machine's either: the pair below stands alone.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment["AWS_ACCESS_KEY_ID"] = state.credentials.access_key_id
+    environment["AWS_SECRET_ACCESS_KEY"] = state.credentials.secret_access_key
+    if state.credentials.session_token:
+        environment["AWS_SESSION_TOKEN"] = state.credentials.session_token
     return environment
 
 

@@ -1,13 +1,11 @@
 """The stores of all HeavyModels: what the operator knows of each, read apart from its workers and kept in memory."""
 
 import asyncio
-import binascii
 import hashlib
 import logging
 import tempfile
 import traceback
-from base64 import b64decode
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -19,11 +17,12 @@ from longtail_api.run_config import StoreAddress
 from longtail_api.shared_specs import Storage
 from longtail_api.store_layout import AGNOSTIC, model_card_key, result_key
 from longtail_api.store_objects import Member, ModelCard, StepResult, StoreOwner, Termination, Version
-from longtail_operator.kubernetes.kube import KubeApi, KubeError
-from longtail_operator.kubernetes.objects import HEAVY_MODEL, Key, section
+from longtail_operator.kubernetes.kube import KubeApi
+from longtail_operator.kubernetes.objects import HEAVY_MODEL, Key
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.ledger import handed_in
 from longtail_operator.meta_update.rules import PendingFeedback
+from longtail_operator.stores.access import credentials_for
 from longtail_operator.stores.questions import (
     GRACE_SECONDS,
     PATIENCE_SECONDS,
@@ -37,17 +36,13 @@ from longtail_store import (
     Chain,
     Corrupt,
     Credentials,
-    CredentialsInvalid,
-    CredentialsMissing,
     ObjectMissing,
     Store,
     StoreError,
-    credentials_of,
     open_store,
     parse_object,
     read_object,
 )
-from longtail_store.credentials import NAMES
 from longtail_store.ownership import claim, owner_of
 from longtail_store.probe import race_conditional_puts
 from longtail_store.settled_log import NOTHING, SettledLog, SettledRuns, read_head
@@ -112,11 +107,13 @@ class StoreHub:
         self,
         api: KubeApi,
         wake: Callable[[Key], None] = lambda key: None,
+        allowed_stores: Sequence[str] = (),
         grace_seconds: float = GRACE_SECONDS,
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         self._api = api
         self._wake = wake
+        self._allowed = allowed_stores
         self._grace = grace_seconds
         self._patience = patience_seconds
         self._stores: dict[Key, HeavyModelStore] = {}
@@ -254,7 +251,7 @@ class StoreHub:
         return _not_yet(state, found) if isinstance(found, NotYet) else found
 
     async def _open(self, key: Key, storage: Storage) -> HeavyModelStore:
-        credentials = await self._credentials(key, storage)
+        credentials = await credentials_for(self._api, key, storage, self._allowed)
         address = StoreAddress(
             uri=storage.uri,
             endpoint=storage.endpoint,
@@ -270,21 +267,6 @@ class StoreHub:
                 questions = Questions(self._wake, self._grace, self._patience)
                 state = self._stores[key] = HeavyModelStore(store, address, credentials, questions=questions)
         return state
-
-    async def _credentials(self, key: Key, storage: Storage) -> Credentials | None:
-        reference = storage.credentials_secret_ref
-        if reference is None:
-            return None
-        where = f"Secret {reference.name} in namespace {key.namespace}"
-        try:
-            secret = await self._api.get(Key("Secret", key.namespace, reference.name))
-        except KubeError as error:
-            if error.status != 403:
-                raise
-            raise CredentialsMissing(f"{where} may not be read: {error.message}; let the operator read it") from error
-        if secret is None:
-            raise CredentialsMissing(f"there is no {where}; create it")
-        return credentials_of(_entries(section(secret, "data"), where), where)
 
     def _trust(self, key: Key, storage: Storage) -> str | None:
         if storage.ca_bundle is None:
@@ -371,18 +353,6 @@ def _unforeseen(error: Exception) -> Trouble:
         Reason.STORE_FAILED,
         f"asking the store ended in a way nobody foresaw ({type(error).__name__}); the operator's log says where",
     )
-
-
-def _entries(data: Mapping[str, object], where: str) -> dict[str, bytes]:
-    """The entries that count, decoded; whatever bytes the others hold, they are somebody else's."""
-    found: dict[str, bytes] = {}
-    for name in NAMES:
-        if name in data:
-            try:
-                found[name] = b64decode(str(data[name]), validate=True)
-            except (binascii.Error, ValueError):
-                raise CredentialsInvalid(f"{where}: {name} is no base64; write the Secret anew") from None
-    return found
 
 
 def _content(store: Store, key: str) -> bytes:
