@@ -42,7 +42,7 @@ class ControlPlane:
         self.hub = StoreHub(api, self.queue.add, settings.allowed_stores)
         self._now = now
         self._notes: set[asyncio.Task[None]] = set()
-        self.folding = Folding(self.hub, self.queue, self.report)
+        self.folding = Folding(self.hub, self.queue, self.report, settings.concurrent_folds)
         self.retention = Retention()
         removal = Removal(api, self.snapshot, self.applier, self.observer, self.hub, self.report, now)
         self.reconciler = Reconciler(

@@ -29,6 +29,8 @@ class Settings:
     job_ttl_seconds: int = 86_400
     """How long a finished Job stays for a person to look at."""
     log_level: str = "INFO"
+    concurrent_folds: int = 2
+    """Processes that fold feedback at the same time, whatever the number of HeavyModels that are due."""
     allowed_stores: tuple[str, ...] = ()
     """Places (s3://bucket/prefix, file:///folder) that the operator may open as itself, without a HeavyModel's keys.
 
@@ -75,5 +77,6 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         drain_seconds=number("DRAIN_SECONDS", 15.0, 0.0),
         job_ttl_seconds=int(number("JOB_TTL_SECONDS", 86_400, 60)),
         log_level=text("LOG_LEVEL", "INFO"),
+        concurrent_folds=int(number("CONCURRENT_FOLDS", 2, 1)),
         allowed_stores=_addresses(text("ALLOWED_STORES", ","), "LONGTAIL_ALLOWED_STORES"),
     )

@@ -69,7 +69,8 @@ helm.sh/chart: {{ include "longtail.labelValue" (printf "%s-%s" .Chart.Name .Cha
   "LONGTAIL_TRAINER_IMAGE" "image.trainer" "LONGTAIL_SERVING_IMAGE" "image.serving"
   "LONGTAIL_IMAGE_PULL_POLICY" "image.pullPolicy" "LONGTAIL_LOG_LEVEL" "operator.logLevel"
   "LONGTAIL_WORKERS" "operator.workers" "LONGTAIL_RESYNC_SECONDS" "operator.resyncSeconds"
-  "LONGTAIL_DRAIN_SECONDS" "operator.drainSeconds" "LONGTAIL_ALLOWED_STORES" "operator.allowedStores" -}}
+  "LONGTAIL_DRAIN_SECONDS" "operator.drainSeconds" "LONGTAIL_ALLOWED_STORES" "operator.allowedStores"
+  "LONGTAIL_CONCURRENT_FOLDS" "operator.concurrentFolds" -}}
 {{- $seen := dict -}}
 {{- range .Values.operator.env -}}
 {{- if hasKey $setBy .name -}}

@@ -5,6 +5,7 @@ the config or the credentials are wrong, 75 where a retry may help.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -55,6 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m longtail_operator.meta_update", description=__doc__)
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="a MetaUpdateConfig, as JSON")
     path: Path = parser.parse_args(arguments).config
+    # Else the process ends on the spot, and its files stay.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     try:
         config = MetaUpdateConfig.model_validate_json(path.read_bytes())
     except (ValidationError, OSError) as error:

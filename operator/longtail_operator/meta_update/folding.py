@@ -30,6 +30,10 @@ _AGAIN_SECONDS = 5.0
 """After a failure; after each further one, twice as long."""
 _LONGEST_DELAY = 300.0
 _KILL_SECONDS = 10.0
+CONCURRENT_FOLDS = 2
+"""Each is a process with a tensor of its heavy model in memory, inside the operator's own limit."""
+ROUND_LIMIT = 64
+"""So much feedback of a synchronous round is folded at once: all of it lies on the disk beside two checkpoints."""
 
 
 def has_handed_in(scenario: Json, step: str | None) -> bool:
@@ -68,10 +72,18 @@ def runs_ahead_of_feedback(scenarios: list[Json], step: str | None, namespaces: 
 
 
 class Folding:
-    """The meta-update processes under way."""
+    """The meta-update processes under way: `concurrent` of them at most, whoever is due; the others wait in line."""
 
-    def __init__(self, hub: StoreHub, queue: WorkQueue[Key], report: Callable[[Json, Note], None]) -> None:
+    def __init__(
+        self,
+        hub: StoreHub,
+        queue: WorkQueue[Key],
+        report: Callable[[Json, Note], None],
+        concurrent: int = CONCURRENT_FOLDS,
+    ) -> None:
         self._hub = hub
+        self._concurrent = concurrent
+        self._line: dict[Key, None] = {}
         self._queue = queue
         self._report = report
         self._tasks: dict[Key, asyncio.Task[None]] = {}
@@ -97,10 +109,16 @@ class Folding:
             now=now,
         )
         rest = self._not_before.get(key, 0.0) - asyncio.get_running_loop().time()
+        if not decision.batch or rest > 0:
+            self._line.pop(key, None)
+            self._call_next()
         if decision.batch and rest > 0:
             self._queue.add_after(key, rest)
+        elif decision.batch and len(self._tasks) >= self._concurrent:
+            self._line.setdefault(key)
         elif decision.batch:
-            config = _config(spec, state, [item.key for item in decision.batch])
+            self._line.pop(key, None)
+            config = _config(spec, state, [item.key for item in decision.batch[:ROUND_LIMIT]])
             task = asyncio.create_task(self._run(heavy_model, state, config), name=f"fold {key}")
             self._tasks[key] = task
             task.add_done_callback(lambda _: self._ended(key))
@@ -112,6 +130,7 @@ class Folding:
 
     async def end(self, heavy_model: Key) -> None:
         """End the HeavyModel's process: it must not write into a store that is about to be emptied."""
+        self._line.pop(heavy_model, None)
         task = self._tasks.get(heavy_model)
         if task is not None:
             task.cancel()
@@ -128,6 +147,14 @@ class Folding:
         self._tasks.pop(key, None)
         self._hub.mark_stale(key)
         self._queue.add(key)
+        self._call_next()
+
+    def _call_next(self) -> None:
+        """Have who is next in line looked at, where a place is free."""
+        if self._line and len(self._tasks) < self._concurrent:
+            waiting = next(iter(self._line))
+            del self._line[waiting]
+            self._queue.add(waiting)
 
     async def _run(self, heavy_model: Json, state: HeavyModelStore, config: MetaUpdateConfig) -> None:
         key = key_of(heavy_model)
@@ -209,7 +236,8 @@ async def run_process(config: MetaUpdateConfig, environment: dict[str, str]) -> 
     """Run the meta-update to its end: exit code, standard output and error. Cancelled, it ends the process."""
     with tempfile.TemporaryDirectory(prefix="longtail-fold-") as folder:
         path = Path(folder, "config.json")
-        path.write_text(json.dumps(config.to_json_dict()))
+        # What it writes goes with the folder, however it ends.
+        path.write_text(json.dumps(config.model_copy(update={"workspace": folder}).to_json_dict()))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "longtail_operator.meta_update", "--config", str(path),
             stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
