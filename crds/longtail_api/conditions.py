@@ -82,6 +82,8 @@ class Reason(StrEnum):
     STORE_FAILED = "StoreFailed"
     STORE_NOT_ATOMIC = "StoreNotAtomic"
     STORE_TAKEN = "StoreTaken"
+    STORE_EMPTIED = "StoreEmptied"
+    """The store had versions of this HeavyModel, and has none any more."""
     IDENTITY_NOT_ALLOWED = "IdentityNotAllowed"
     """The store would be opened as the operator itself, which the installation does not allow for this address."""
     CREDENTIALS_MISSING = "CredentialsMissing"

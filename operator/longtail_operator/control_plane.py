@@ -128,6 +128,7 @@ async def run(api: KubeApi, settings: Settings, stop: asyncio.Event) -> None:
             ),
             asyncio.create_task(plane.resync_for_ever(), name="resync"),
             asyncio.create_task(stop.wait(), name="stop"),
+            asyncio.create_task(plane.hub.watch_for_ever(), name="stores"),
             *(asyncio.create_task(plane.reconciler.work(), name=f"worker {n}") for n in range(settings.workers)),
         ]
         try:

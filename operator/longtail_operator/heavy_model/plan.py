@@ -5,11 +5,12 @@ from datetime import datetime
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import CommittedVersion, FeedbackCounts, HeavyModelStatus
 from longtail_api.initialization_search import InitializationOutcome, InitializationSearchStatus
+from longtail_api.labels import RUN_ANNOTATION
 from longtail_api.store_objects import Version
 from longtail_operator.heavy_model.world import POOL_LIMIT, HeavyModelWorld, pool_of
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.jobs import is_finished
-from longtail_operator.kubernetes.objects import key_of
+from longtail_operator.kubernetes.objects import annotations_of, key_of
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.ranks import too_many
 from longtail_operator.kubernetes.trouble import Trouble
@@ -25,8 +26,9 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
     conditions = Conditions(world.status.conditions, world.generation, now)
     draft = Draft()
     store = world.store
-    if store is None or store.trouble is not None:
-        trouble = (store.trouble if store else None) or Trouble(Reason.PENDING, "the store is not looked at yet")
+    trouble = _store_trouble(world)
+    if store is None or trouble is not None:
+        trouble = trouble or Trouble(Reason.PENDING, "the store is not looked at yet")
         for condition in world.status.conditions:
             conditions.keep(ConditionType(condition.type))
         pending = trouble.reason == Reason.PENDING
@@ -42,6 +44,8 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
     head, method = store.head, method_of(world.spec)
     if head is not None:
         _show(status, head, store)
+    else:
+        status.version = None
     unshared = too_many(world.spec)
     if unshared is not None:
         for condition in world.status.conditions:
@@ -56,6 +60,24 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
         method.begin(world, head, status, conditions, draft, now)
     status.conditions = conditions.ordered()
     return draft.finished(status.to_json_dict(), world.children)
+
+
+def _store_trouble(world: HeavyModelWorld) -> Trouble | None:
+    """Why nothing is decided by what is in the store: it can't be used, or it has lost what was there.
+
+    What it has lost is made anew only where a person says so, by another value of the annotation.
+    """
+    store, known = world.store, world.status
+    if store is None or store.trouble is not None or store.head is not None or known.version is None:
+        return store.trouble if store is not None else None
+    if annotations_of(world.raw).get(RUN_ANNOTATION) != (known.initialization and known.initialization.annotation):
+        return None
+    return Trouble(
+        Reason.STORE_EMPTIED,
+        f"{world.spec.storage.uri} had version {known.version.number} of this model, and has none now; bring its "
+        f"objects back, or have all of it made anew: kubectl annotate heavymodel {world.key.name} --namespace "
+        f'{world.key.namespace} --overwrite {RUN_ANNOTATION}="$(date +%s)", and the same for its Scenarios',
+    )
 
 
 def _show(status: HeavyModelStatus, head: Version, store: StoreView) -> None:

@@ -197,8 +197,9 @@ class Folding:
         metrics.FEEDBACK.labels("folded").inc(result.folded)
         metrics.FEEDBACK.labels("rejected").inc(len(result.rejected))
         for name in result.missing:
-            # Told of by a finished run, yet not in the store: a LIST would bring it back if it ever came.
+            # Told of by a finished run, yet not in the store: told once, and a LIST brings it back if it ever comes.
             state.pending.pop(name, None)
+            state.lost.add(name)
             self._report(heavy_model, Note("Warning", "FeedbackMissing", f"{name} is not in the store"))
         for item in result.rejected:
             words = f"feedback of {item.scenario}, run {item.run}, is rejected: {item.message}"

@@ -6,6 +6,7 @@ import logging
 import tempfile
 import traceback
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -15,7 +16,7 @@ from longtail_api.heavy_model import GroupStepStatus, HeavyModelSpec
 from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.run_config import StoreAddress
 from longtail_api.shared_specs import Storage
-from longtail_api.store_layout import AGNOSTIC, model_card_key, result_key
+from longtail_api.store_layout import AGNOSTIC, model_card_key, result_key, version_key
 from longtail_api.store_objects import Member, ModelCard, StepResult, StoreOwner, Termination, Version
 from longtail_operator.kubernetes.kube import KubeApi
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, Key
@@ -55,8 +56,13 @@ FRESH_SECONDS = 3600.0
 """A listing this old is made anew: it finds feedback that no finished Job told of."""
 RETRY_SECONDS = 15.0
 """A store that could not be used is asked again after this time."""
-VIEW = "view"
-"""The question for all that a HeavyModel's decisions need."""
+NOT_ATOMIC_SECONDS = 600.0
+"""Racing writers are let race again after this time, where more than one won: the store may have been mended."""
+PULSE_SECONDS = 120.0
+"""How often a store is asked whether the newest version still stands: one request, by which it is noticed that it is
+gone, or was emptied, before a run meets that. Else a store is read when something has changed in it."""
+VIEW, PULSE = "view", "pulse"
+"""The questions for all that a HeavyModel's decisions need, and for the newest version's being there."""
 
 
 @dataclass
@@ -77,6 +83,8 @@ class HeavyModelStore:
     settled: SettledRuns = NOTHING
     """What the chain had settled when it was last read."""
     log: SettledLog = field(init=False)
+    lost: set[str] = field(default_factory=set[str])
+    """Keys of feedback that runs told of, and that a fold did not find."""
     questions: Questions = field(default_factory=Questions)
 
     def __post_init__(self) -> None:
@@ -118,7 +126,8 @@ class StoreHub:
         self._patience = patience_seconds
         self._stores: dict[Key, HeavyModelStore] = {}
         self._opening: dict[Key, asyncio.Lock] = {}
-        self._probed: dict[str, str | None] = {}
+        self._probed: dict[str, tuple[str | None, float]] = {}
+        """By address: what was wrong with racing writers, and when that was seen."""
         self._cards: dict[tuple[Key, str, str], ModelCard] = {}
         self._groups: dict[tuple[Key, str], tuple[str | None, dict[str, Member]]] = {}
         """By HeavyModel and step: hash of the newest result that was read, and its members."""
@@ -156,6 +165,30 @@ class StoreHub:
             self._with_pending(state) if state.view else StoreView(Trouble(Reason.PENDING, "the store is being read"))
         )
 
+    async def watch_for_ever(self) -> None:
+        """Have it noticed within minutes when a store that nobody asks anything is gone, or was emptied."""
+        while True:
+            await asyncio.sleep(PULSE_SECONDS)
+            for key in list(self._stores):
+                await self.feel(key)
+
+    async def feel(self, key: Key) -> None:
+        """Ask whether the newest version still stands; where it does not, have the store read anew."""
+        state = self._stores.get(key)
+        if state is None or state.view is None or state.view.trouble is not None or state.is_behind:
+            return
+        head = state.view.head
+        place = version_key(head.number if head else 1)
+        stands: bool | None = None
+        with suppress(StoreError):
+            found = await state.questions.ask(PULSE, key, lambda: state.questions.call(state.store.exists, place))
+            if isinstance(found, NotYet) and found.seconds < self._patience:
+                return
+            stands = found if isinstance(found, bool) else None
+        if stands is not (head is not None):
+            state.stale = True
+            self._wake(key)
+
     def mark_stale(self, key: Key) -> None:
         state = self._stores.get(key)
         if state is not None:
@@ -164,7 +197,9 @@ class StoreHub:
     def add_feedback(self, key: Key, item: PendingFeedback) -> None:
         """A finished run has handed in feedback, unless a version has settled it."""
         state = self._stores.get(key)
-        if state is None or item.key in state.pending or state.view is None or state.view.head is None:
+        if state is None or state.view is None or state.view.head is None:
+            return
+        if item.key in state.pending or item.key in state.lost:
             return
         if not state.settled.holds(item.scenario, item.run):
             state.pending[item.key] = item
@@ -306,14 +341,18 @@ class StoreHub:
         head, state.settled, found, pool = await call(_read_chain, state)
         for item in found:
             state.pending.setdefault(item.key, item)
+            state.lost.discard(item.key)
         return StoreView(head=head, pool=pool)
 
     async def _probe(self, state: HeavyModelStore) -> str | None:
         name = f"{state.address.uri} {state.address.endpoint}"
-        if name not in self._probed:
+        now = asyncio.get_running_loop().time()
+        fault, seen = self._probed.get(name, (None, float("-inf")))
+        if name not in self._probed or (fault is not None and now - seen > NOT_ATOMIC_SECONDS):
             result = await state.questions.call(race_conditional_puts, state.store)
-            self._probed[name] = None if result.atomic else result.message
-        return self._probed[name]
+            fault = None if result.atomic else result.message
+            self._probed[name] = (fault, now)
+        return fault
 
     def _with_pending(self, state: HeavyModelStore) -> StoreView:
         view = state.view or StoreView()
