@@ -158,6 +158,22 @@ def test_a_store_that_does_not_answer_is_asked_again_and_given_up_after_a_while(
     assert [note.reason for note in late.notes] == ["StoreCleanupGivenUp"]
 
 
+def test_a_model_that_an_unreachable_store_keeps_says_so_and_until_when(monkeypatch: pytest.MonkeyPatch):
+    model = a_deleted_model("Delete", "file:///x", FINALIZER)
+    place = Place(timedelta(minutes=1))
+    monkeypatch.setattr(place.hub, "store", refuse)
+    with pytest.raises(StoreUnreachable):
+        asyncio.run(place.removal.advance(model))
+    (ready,) = place.api.statuses[-1]["conditions"]
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "Deleting")
+    assert "no answer" in ready["message"]
+    assert "until 2026-06-01T12:10:00Z" in ready["message"]
+    assert [note.reason for note in place.notes] == ["StoreCleanupDelayed"]
+    with pytest.raises(StoreUnreachable):
+        asyncio.run(place.removal.advance({**model, "status": place.api.statuses[-1]}))
+    assert len(place.notes) == 1, "one event for one thing"
+
+
 @pytest.mark.parametrize("error", [ValueError("no such thing"), RecursionError(), KubeError(403, "Forbidden", "no")])
 def test_whatever_keeps_the_objects_from_going_keeps_the_model_for_a_while_only(error: Exception):
     def fail(*_: Any) -> Any:

@@ -14,10 +14,10 @@ from longtail_api.labels import FINALIZER
 from longtail_api.store_layout import PREFIXES
 from longtail_api.store_objects import StoreOwner
 from longtail_operator.kubernetes.apply import Applier, Outdated
-from longtail_operator.kubernetes.clock import read
+from longtail_operator.kubernetes.clock import read, written
 from longtail_operator.kubernetes.conditions import not_ready
 from longtail_operator.kubernetes.kube import KubeApi, KubeError
-from longtail_operator.kubernetes.objects import Json, Key, is_deleting, key_of, section, uid_of
+from longtail_operator.kubernetes.objects import Json, Key, entries, is_deleting, key_of, section, uid_of
 from longtail_operator.kubernetes.observing import Observing
 from longtail_operator.kubernetes.own_status import without_foreign_conditions
 from longtail_operator.kubernetes.plan import Note
@@ -108,6 +108,17 @@ class Removal:
         if after != before:
             await self._applier.status(raw, after)
 
+    async def _say_kept(self, raw: Json, message: str, until: datetime) -> None:
+        """Say in a condition, and once by an event, what keeps a deleted HeavyModel from going, and for how long."""
+        told = f"{message}; tried again until {written(until)}, then they stay; or set deletionPolicy to Retain"
+        if all(one.get("message") != told for one in entries(raw, "status", "conditions")):
+            self._report(raw, Note("Warning", "StoreCleanupDelayed", told))
+        try:
+            await self._say(raw, told)
+        except (KubeError, Outdated) as error:
+            # What is in the way of the objects is what counts, and is raised.
+            log.warning("%s", error, extra={"key": str(key_of(raw))})
+
     async def _remove(self, raw: Json) -> None:
         """Remove the objects, or give it up after a while."""
         key, began = key_of(raw), read(str(raw["metadata"]["deletionTimestamp"]))
@@ -121,11 +132,12 @@ class Removal:
             count = await asyncio.to_thread(_remove_all, store)
             log.info("removed %d objects from %s", count, spec.storage.uri, extra={"key": str(key)})
         except Exception as error:
-            if self._now() - began < GIVE_UP_AFTER:
-                raise
             # What nobody foresaw is told by its type: its text may hold what was sent to the store.
             known = isinstance(error, StoreError | KubeError | ValidationError)
             words = str(error) if known else type(error).__name__
+            if self._now() - began < GIVE_UP_AFTER:
+                await self._say_kept(raw, f"its objects can't be removed: {words}", began + GIVE_UP_AFTER)
+                raise
             self._report(raw, Note("Warning", "StoreCleanupGivenUp", f"objects stay in the store: {words}"))
 
     async def _store(self, key: Key, spec: HeavyModelSpec) -> Store:
