@@ -341,6 +341,10 @@ class ServingStatus(ApiModel):
     """The last light version whose check failed."""
     refused_check: Annotated[str, Field(max_length=64)] | None = None
     """Hash of what it was checked against; other demands have it checked again."""
+    refused_until: Annotated[str, Field(max_length=32)] | None = None
+    """When it is checked again (RFC 3339), because its check measured nothing; null where a figure refused it."""
+    unmeasured_checks: Annotated[int, Field(ge=0)] = 0
+    """How many checks of it in a row have measured nothing."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Endpoint inside the cluster."""
 

@@ -4,6 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from longtail_api.store_objects import AltLight, ModelCard
+from longtail_operator.kubernetes.clock import read
 from longtail_operator.kubernetes.objects import Key
 from longtail_operator.kubernetes.trouble import Trouble
 from tests.unit.operator_builders import SHA, Story, a_serving_scenario
@@ -57,6 +58,79 @@ def test_inconclusive_is_never_a_pass():
     story.reports("Inconclusive", "Succeeded", "no requests").settle()
     assert story.condition("RolledOut") == ("False", "CheckInconclusive")
     assert story.traffic_goes_to == "v1"
+
+
+def test_a_check_that_measured_nothing_is_made_again_after_a_while():
+    story = with_a_candidate()
+    story.settle()
+    plan = story.reports("Inconclusive", "CheckInconclusive", "the node is busy").settle()
+    assert plan.requeue_after is not None
+    assert 0 < plan.requeue_after <= 60
+    assert "checked again at 2026-06-01T" in story.message("RolledOut")
+    story.later(59).settle()
+    assert story.names("Deployment") == ["spring-v1"], "the candidate's pods are not kept waiting"
+    story.later(1).settle()
+    story.answers().settle()
+    assert story.condition("RolledOut") == ("False", "CheckingCandidate")
+    story.reports("Passed").settle()
+    assert story.traffic_goes_to == "v2"
+
+
+def test_a_check_whose_job_ended_without_a_verdict_is_made_again():
+    story = with_a_candidate()
+    story.settle()
+    story.fails("check", "DeadlineExceeded", "Job was active longer than specified deadline").settle()
+    assert story.condition("RolledOut") == ("False", "CheckInconclusive")
+    assert "longer than specified deadline" in story.message("RolledOut")
+    story.later(60).settle()
+    story.answers().settle()
+    story.reports("Passed").settle()
+    assert story.traffic_goes_to == "v2"
+
+
+def test_however_often_a_check_measured_nothing_the_next_one_is_at_most_an_hour_away():
+    story = with_a_candidate()
+    story.settle()
+    waits: list[float] = []
+    for _ in range(9):
+        story.reports("Inconclusive").settle()
+        waits.append((read(story.status["serving"]["refusedUntil"]) - story.now).total_seconds())
+        story.later(waits[-1]).settle()
+        story.answers().settle()
+    assert waits == sorted(waits)
+    assert waits[0] == 60
+    assert waits[-1] == 3600
+    story.reports("Passed").settle()
+    assert story.traffic_goes_to == "v2"
+
+
+def test_other_demands_are_checked_at_once_though_the_last_check_measured_nothing():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Inconclusive").settle()
+    story.change(serving={"slo": {"p99Milliseconds": 50}}).settle()
+    story.answers().settle()
+    assert story.condition("RolledOut") == ("False", "CheckingCandidate")
+
+
+def test_an_inconclusive_check_that_an_earlier_operator_took_for_a_refusal_is_made_again():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Inconclusive").settle()
+    for field in ("refusedUntil", "unmeasuredChecks"):
+        del story.status["serving"][field]
+    story.settle()
+    story.answers().settle()
+    assert story.condition("RolledOut") == ("False", "CheckingCandidate")
+
+
+def test_what_a_figure_refused_stays_refused():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Failed", "SLOCheckFailed", "p99 41 ms > 20 ms").settle()
+    story.later(30 * 86400).settle()
+    assert story.condition("RolledOut") == ("False", "SLOCheckFailed")
+    assert story.names("Deployment") == ["spring-v1"]
 
 
 def test_a_first_candidate_that_is_refused_leaves_nothing_serving():

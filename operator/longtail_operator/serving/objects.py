@@ -222,6 +222,10 @@ def check_job(
         "activeDeadlineSeconds": 4 * serving.rollout.check_seconds + 600,
         "ttlSecondsAfterFinished": place.settings.job_ttl_seconds,
         "suspend": False,
+        # An eviction or a preemption is none of the check's own failures.
+        "podFailurePolicy": {
+            "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
+        },
         "template": {
             "metadata": {"labels": labels(place.owner, CHECK), "annotations": owner_annotation(place.owner)},
             "spec": pod,

@@ -16,7 +16,7 @@ from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, conditions_of,
 from longtail_operator.kubernetes.objects import Json, annotations_of, is_deleting, key_of, labels_of, section
 from longtail_operator.kubernetes.plan import Draft
 from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld, secret_name
-from longtail_operator.serving import objects
+from longtail_operator.serving import objects, refusal
 from longtail_operator.stores.run_numbers import light_version
 
 
@@ -58,6 +58,7 @@ def plan_rollout(
     )
     rollout = Rollout(world, heavy_model, serving, place, run, status, conditions, draft, now)
     _adopt(rollout)
+    refusal.put_off_what_was_refused(status.serving, conditions.before(ConditionType.ROLLED_OUT), now)
     wanted = _wanted(rollout)
     if wanted is not None:
         _advance(rollout, *wanted)
@@ -107,8 +108,11 @@ def _wanted(rollout: Rollout) -> tuple[str, str] | None:
             rollout.rolled_out(False, Reason.WAITING, "no light model yet")
         status.candidate = None
         return None
-    if status.refused == newest[0] and status.refused_check == _check_digest(rollout, *newest):
+    refused = refusal.refused_for(status, newest[0], _check_digest(rollout, *newest), rollout.now)
+    if refused is not None:
         status.candidate = None
+        if refused != timedelta.max:
+            rollout.draft.requeue_in(refused.total_seconds())
         rollout.conditions.keep(ConditionType.ROLLED_OUT)
         return None
     return newest[0], str(newest[1])
@@ -164,7 +168,10 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
     status, world = rollout.status.serving, rollout.world
     digest = _check_digest(rollout, version, sha256)
     # Who is asked is part of the name: a Job that asks under an older name of the candidate ends.
-    asked = identity(check=digest, service=rollout.place.candidate_service_name)
+    # So is how many measured nothing before it: their reports are not its own.
+    unmeasured = refusal.unmeasured_checks(status, version, digest)
+    again = {"again": unmeasured} if unmeasured else {}
+    asked = identity(check=digest, service=rollout.place.candidate_service_name, **again)
     name = f"{rollout.place.service_name}-check-{asked[:8]}"
     data_version = (rollout.run.data_version if rollout.run else None) or ""
     job = objects.check_job(
@@ -185,14 +192,16 @@ def _check(rollout: Rollout, version: str, sha256: str) -> None:
     elif "Complete" in holding and report is not None and report.verdict == "Passed":
         _promote(rollout, version, sha256, report.message, report.p99_milliseconds)
     elif "Complete" in holding and report is not None:
-        reason = Reason.CHECK_INCONCLUSIVE if report.verdict == "Inconclusive" else report.reason
-        _refuse(rollout, version, digest, reason or Reason.CHECK_FAILED, report.message)
+        if report.verdict == "Inconclusive":
+            _put_off(rollout, version, digest, report.message)
+        else:
+            _refuse(rollout, version, digest, report.reason or Reason.CHECK_FAILED, report.message)
     elif "Failed" in holding and may_still_say_why(holding["Failed"], own_pods, rollout.now):
         _await_report(rollout, job, holding["Failed"])
     elif "Failed" in holding:
         words = pod_words.last_words(own_pods)
         said = words.message if words else str(holding["Failed"].get("message") or "no word of why")
-        _refuse(rollout, version, digest, Reason.CHECK_INCONCLUSIVE, f"the check itself failed: {said}")
+        _put_off(rollout, version, digest, f"the check itself failed: {said}")
     else:
         rollout.draft.children.append(job)
         state = world.job_state(name, rollout.now)
@@ -235,12 +244,23 @@ def _promote(rollout: Rollout, version: str, sha256: str, message: str, p99: flo
         )
 
 
+def _put_off(rollout: Rollout, version: str, digest: str, message: str) -> None:
+    status, now = rollout.status.serving, rollout.now
+    again = refusal.put_off(status, version, digest, now)
+    rollout.draft.requeue_in((again - now).total_seconds())
+    why = f"check {status.unmeasured_checks} of {version} measured nothing: {message}"
+    _take_down(rollout, version, Reason.CHECK_INCONCLUSIVE, f"{why}; it is checked again at {written(again)}")
+
+
 def _refuse(rollout: Rollout, version: str, digest: str, reason: str, message: str) -> None:
-    status = rollout.status.serving
-    status.candidate, status.refused, status.refused_check = None, version, digest
-    stays = f"; {status.stable} goes on serving" if status.stable else ""
-    rollout.rolled_out(False, reason, f"{version} was refused: {message}{stays}")
-    # Wanted again only with other demands.
+    refusal.refuse(rollout.status.serving, version, digest)
+    _take_down(rollout, version, reason, f"{version} was refused: {message}")
+
+
+def _take_down(rollout: Rollout, version: str, reason: str, message: str) -> None:
+    """The candidate goes, until it is to be checked again."""
+    stable = rollout.status.serving.stable
+    rollout.rolled_out(False, reason, message + (f"; {stable} goes on serving" if stable else ""))
     for item in (rollout.place.deployment_name(version), rollout.place.candidate_service_name):
         rollout.draft.children[:] = [child for child in rollout.draft.children if child["metadata"]["name"] != item]
 

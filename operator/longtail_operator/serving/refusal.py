@@ -1,0 +1,47 @@
+"""Which candidate is not to be checked now: one that a figure refused, or one whose check measured nothing just now."""
+
+from datetime import datetime, timedelta
+
+from longtail_api.conditions import Condition, Reason
+from longtail_api.scenario import ServingStatus
+from longtail_operator.kubernetes.clock import read, written
+
+FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
+"""After a check that measured nothing. Each further one waits twice as long, up to the longest."""
+
+
+def refuse(status: ServingStatus, version: str, digest: str) -> None:
+    """A figure is against this version: it is checked again only under other demands. digest: hash of those."""
+    status.candidate, status.refused, status.refused_check = None, version, digest
+    status.refused_until, status.unmeasured_checks = None, 0
+
+
+def put_off(status: ServingStatus, version: str, digest: str, now: datetime) -> datetime:
+    """A check that measured nothing says nothing of the version: when it is checked again."""
+    unmeasured = unmeasured_checks(status, version, digest) + 1
+    again = now + min(FIRST_WAIT * 2 ** min(unmeasured - 1, 10), LONGEST_WAIT)
+    refuse(status, version, digest)
+    status.refused_until, status.unmeasured_checks = written(again), unmeasured
+    return again
+
+
+def unmeasured_checks(status: ServingStatus, version: str, digest: str) -> int:
+    """How many checks of this version against these demands have measured nothing, one after the other."""
+    return status.unmeasured_checks if (status.refused, status.refused_check) == (version, digest) else 0
+
+
+def refused_for(status: ServingStatus, version: str, digest: str, now: datetime) -> timedelta | None:
+    """For how long this version is not to be checked; None where it may be now, `timedelta.max` for good."""
+    if (status.refused, status.refused_check) != (version, digest):
+        return None
+    if status.refused_until is None:
+        return timedelta.max
+    wait = read(status.refused_until) - now
+    return wait if wait > timedelta() else None
+
+
+def put_off_what_was_refused(status: ServingStatus, rolled_out: Condition | None, now: datetime) -> None:
+    """An earlier operator took a check that measured nothing for a refusal; its words tell. It is due at once."""
+    told = rolled_out is not None and rolled_out.reason == Reason.CHECK_INCONCLUSIVE
+    if told and status.refused is not None and status.refused_until is None:
+        status.refused_until, status.unmeasured_checks = written(now), 1
