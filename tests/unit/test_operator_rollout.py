@@ -124,6 +124,43 @@ def test_an_inconclusive_check_that_an_earlier_operator_took_for_a_refusal_is_ma
     assert story.condition("RolledOut") == ("False", "CheckingCandidate")
 
 
+def test_a_suspended_scenario_brings_up_no_candidate_and_goes_on_from_there():
+    story = a_serving_scenario().trained()
+    story.change(suspend=True).settle()
+    assert story.names("Deployment") == []
+    story.answers().settle()
+    assert not [name for name in story.names("Job") if "check" in name]
+    assert story.condition("RolledOut") == ("False", "Suspended")
+    story.change(suspend=False).settle()
+    story.answers().settle()
+    story.reports("Passed").settle()
+    assert story.traffic_goes_to == "v1"
+
+
+def test_what_serves_goes_on_while_a_check_is_suspended():
+    story = with_a_candidate()
+    story.settle()
+    story.change(suspend=True).settle()
+    assert story.traffic_goes_to == "v1"
+    assert story.names("Deployment") == ["spring-v1"]
+    assert story.message("RolledOut") == "v2 is checked once spec.suspend is false; v1 goes on serving"
+
+
+def test_a_version_that_is_pinned_while_suspended_serves():
+    """A person takes back a version in an emergency."""
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Passed").settle()
+    story.card = ModelCard(
+        scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
+        agnostic_version=1, model=AltLight(width=1, layers=[]), flops=1, heavy_flops=1,
+        requests_key="r",
+    )  # fmt: skip
+    story.change(suspend=True, serving={"pinnedVersion": "v1"}).settle()
+    story.answers().settle()
+    assert story.traffic_goes_to == "v1"
+
+
 def test_what_a_figure_refused_stays_refused():
     story = with_a_candidate()
     story.settle()

@@ -108,6 +108,12 @@ def _wanted(rollout: Rollout) -> tuple[str, str] | None:
             rollout.rolled_out(False, Reason.WAITING, "no light model yet")
         status.candidate = None
         return None
+    if rollout.world.spec.suspend:
+        status.candidate = None
+        serves = f"{status.stable} goes on serving" if status.stable else "nothing serves yet"
+        words = f"{newest[0]} is checked once spec.suspend is false; {serves}"
+        rollout.rolled_out(False, Reason.SUSPENDED, words)
+        return None
     refused = refusal.refused_for(status, newest[0], _check_digest(rollout, *newest), rollout.now)
     if refused is not None:
         status.candidate = None
