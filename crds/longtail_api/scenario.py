@@ -66,7 +66,8 @@ class Budget(ApiModel):
     and batch 1, such as 250k. Where no architecture of the search space is that cheap, the search ends with
     BudgetUnreachable."""
     max_latency_milliseconds: Milliseconds | None = None
-    """99th percentile of the time of one prediction, with the resources of spec.serving, such as 5."""
+    """99th percentile of the time of one prediction, such as 5, as the search measures it in its own container: on one
+    thread, one row of the greatest length. What serves has other resources and a network before it: see serving.slo."""
 
 
 class Light(ApiModel):
@@ -333,6 +334,8 @@ class ServingStatus(ApiModel):
     """Hash of its model file."""
     candidate: Annotated[str, Field(max_length=63)] | None = None
     """Light version under check."""
+    candidate_since: Annotated[str, Field(max_length=32)] | None = None
+    """When the candidate, or the last one, was brought up (RFC 3339)."""
     promoted: Annotated[str, Field(max_length=32)] | None = None
     """When the stable version took the traffic (RFC 3339)."""
     p99_milliseconds: Annotated[str, Field(max_length=24)] | None = None

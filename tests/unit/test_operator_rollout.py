@@ -161,6 +161,48 @@ def test_a_version_that_is_pinned_while_suspended_serves():
     assert story.traffic_goes_to == "v1"
 
 
+def test_a_candidate_that_does_not_come_up_goes_after_half_an_hour_and_comes_again():
+    story = a_serving_scenario().serves()
+    story.annotate("again").trained()
+    story.later(30 * 60).settle()
+    assert story.names("Deployment") == ["spring-v1"]
+    assert story.message("RolledOut") == (
+        "v2 did not come up in 30 minutes: waiting for the pods of v2; it is brought up again at "
+        f"{story.status['serving']['refusedUntil']}, or a newer one; v1 goes on serving"
+    )
+    story.later(60).settle()
+    assert story.names("Deployment") == ["spring-v1", "spring-v2"]
+    story.answers().settle()
+    story.reports("Passed").settle()
+    assert story.traffic_goes_to == "v2"
+
+
+def test_a_candidate_that_does_not_come_up_stops_no_schedule():
+    story = a_serving_scenario()
+    story.change(refresh={"model": "0 * * * *", "jitterSeconds": 0})
+    story.serves()
+    story.annotate("again").trained()
+    for _ in range(40):
+        story.later(120).settle()
+    assert story.status["run"]["number"] == 3
+    assert story.status["run"]["trigger"] == "Schedule"
+
+
+def test_a_pinned_version_that_does_not_come_up_is_not_given_up():
+    story = with_a_candidate()
+    story.settle()
+    story.reports("Passed").settle()
+    story.later(60).settle()
+    story.card = ModelCard(
+        scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
+        agnostic_version=1, model=AltLight(width=1, layers=[]), flops=1, heavy_flops=1,
+        requests_key="r",
+    )  # fmt: skip
+    story.change(serving={"pinnedVersion": "v1"}).settle()
+    story.later(86400).settle()
+    assert "spring-v1" in story.names("Deployment")
+
+
 def test_what_a_figure_refused_stays_refused():
     story = with_a_candidate()
     story.settle()

@@ -9,6 +9,9 @@ from longtail_operator.kubernetes.clock import read, written
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
 """After a check that measured nothing. Each further one waits twice as long, up to the longest."""
 
+COMES_UP_WITHIN = timedelta(minutes=30)
+"""A candidate whose pods do not answer for longer makes room for a newer run, and is then brought up again."""
+
 
 def refuse(status: ServingStatus, version: str, digest: str) -> None:
     """A figure is against this version: it is checked again only under other demands. digest: hash of those."""
@@ -20,6 +23,15 @@ def put_off(status: ServingStatus, version: str, digest: str, now: datetime) -> 
     """A check that measured nothing says nothing of the version: when it is checked again."""
     unmeasured = unmeasured_checks(status, version, digest) + 1
     again = now + min(FIRST_WAIT * 2 ** min(unmeasured - 1, 10), LONGEST_WAIT)
+    refuse(status, version, digest)
+    status.refused_until, status.unmeasured_checks = written(again), unmeasured
+    return again
+
+
+def give_up(status: ServingStatus, version: str, digest: str, now: datetime) -> datetime:
+    """A candidate that did not come up goes for a moment, in which a newer run may start: when it comes again."""
+    unmeasured = unmeasured_checks(status, version, digest)
+    again = now + FIRST_WAIT
     refuse(status, version, digest)
     status.refused_until, status.unmeasured_checks = written(again), unmeasured
     return again

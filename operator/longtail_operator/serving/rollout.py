@@ -15,6 +15,7 @@ from longtail_operator.kubernetes.identity import identity
 from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, conditions_of, may_still_say_why
 from longtail_operator.kubernetes.objects import Json, annotations_of, is_deleting, key_of, labels_of, section
 from longtail_operator.kubernetes.plan import Draft
+from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld, secret_name
 from longtail_operator.serving import objects, refusal
 from longtail_operator.stores.run_numbers import light_version
@@ -127,6 +128,8 @@ def _wanted(rollout: Rollout) -> tuple[str, str] | None:
 def _advance(rollout: Rollout, version: str, sha256: str) -> None:
     """Bring a version up beside the stable one and, once it may, put it in its place."""
     status = rollout.status.serving
+    if status.candidate != version or status.candidate_since is None:
+        status.candidate_since = written(rollout.now)
     status.candidate = version
     rollout.draft.children.append(objects.deployment(rollout.place, version, sha256))
     rollout.draft.children.append(objects.service(rollout.place, rollout.place.candidate_service_name, version))
@@ -136,11 +139,10 @@ def _advance(rollout: Rollout, version: str, sha256: str) -> None:
         trouble = rollout.world.refused(rollout.place.deployment_name(version)) or objects.not_answering(
             found, own_pods, rollout.now, rollout.world.said.heard
         )
-        rollout.rolled_out(
-            False,
-            trouble.reason if trouble else Reason.PENDING,
-            trouble.message if trouble else f"waiting for the pods of {version}",
-        )
+        words = trouble or Trouble(Reason.PENDING, f"waiting for the pods of {version}")
+        rollout.rolled_out(False, words.reason, words.message)
+        if rollout.serving.pinned_version is None:
+            _wait_for(rollout, version, sha256, words)
         return
     candidate = rollout.place.candidate_service_name
     refused = rollout.world.refused(candidate)
@@ -154,6 +156,20 @@ def _advance(rollout: Rollout, version: str, sha256: str) -> None:
         _promote(rollout, version, sha256, "pinned")
         return
     _check(rollout, version, sha256)
+
+
+def _wait_for(rollout: Rollout, version: str, sha256: str, why: Trouble) -> None:
+    """Keep a candidate whose pods do not answer, but not for so long that no newer run could start."""
+    status, now = rollout.status.serving, rollout.now
+    left = read(str(status.candidate_since)) + refusal.COMES_UP_WITHIN - now
+    if left > timedelta():
+        rollout.draft.requeue_in(left.total_seconds())
+        return
+    again = refusal.give_up(status, version, _check_digest(rollout, version, sha256), now)
+    rollout.draft.requeue_in((again - now).total_seconds())
+    minutes = int(refusal.COMES_UP_WITHIN.total_seconds() // 60)
+    said = f"{version} did not come up in {minutes} minutes: {why.message}"
+    _take_down(rollout, version, why.reason, f"{said}; it is brought up again at {written(again)}, or a newer one")
 
 
 def _check_digest(rollout: Rollout, version: str, sha256: str | None) -> str:
