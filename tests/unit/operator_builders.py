@@ -119,10 +119,12 @@ class Story:
                 key = key_of(child)
                 if key.kind == "Job" and key not in self.children:
                     self.jobs_ever.append(key.name)
-                # A Job and a LightModelSearch keep what happened to them since.
+                # A Job and a LightModelSearch keep what happened to them since, and a Job what it was made of.
                 known = self.children.get(key, {})
                 given = {k: v for k, v in known.get("metadata", {}).items() if k in ("uid", "creationTimestamp")}
                 metadata = {**child["metadata"], **given}
+                if known and key.kind == "Job":
+                    child = {**child, "spec": {**child["spec"], "template": known["spec"]["template"]}}
                 self.children[key] = {**child, "metadata": metadata, "status": known.get("status", {})}
             for key in plan.deletions:
                 self.children.pop(key, None)

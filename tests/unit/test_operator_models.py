@@ -99,7 +99,9 @@ class Model:
             before = (self.status, dict(self.children))
             self.status = plan.status
             for child in plan.children:
-                self.children.setdefault(key_of(child), {**child, "status": {}})
+                known = self.children.get(key_of(child), {**child, "status": {}})
+                # What is applied to an object that is there changes its metadata: a Job's template can't change.
+                self.children[key_of(child)] = {**known, "metadata": child["metadata"]}
             for key in plan.deletions:
                 self.children.pop(key, None)
             if (self.status, self.children) == before:

@@ -20,7 +20,9 @@ NO_REASON = frozenset({"Warning", "Normal"})
 """The kinds of an event."""
 NEVER_SAID = frozenset({"StoreRefused", "InvalidKey"})
 """A root of errors, and a bug that no person meets as a reason."""
-STATES = frozenset({"Absent", "Awaiting", "Deleting", "Failed", "Lost", "Running", "Succeeded", "Suspended"})
+STATES = frozenset(
+    {"Absent", "Awaiting", "AwaitingWords", "Held", "Deleting", "Failed", "Lost", "Running", "Succeeded", "Suspended"}
+)
 """States of a Job, which a JobState is made of beside its reason."""
 
 

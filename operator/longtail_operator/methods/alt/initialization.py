@@ -44,6 +44,9 @@ def plan_initialization(
     generation = head.generation + 1 if head else 1
     waits = Reason.NEW_GENERATION if head else Reason.PENDING
     known = status.initialization
+    if known is not None and known.failed and _is_mended(world, known, conditions):
+        # Followed again: the Job that failed has to go before one of the same name is made.
+        known = known.model_copy(update={"failed": False})
     if known is not None and known.generation == generation and not known.failed:
         name = child_name(world.key.name, STEP, known.identity[:8])
         found = world.find("Job", name)
@@ -80,7 +83,7 @@ def plan_initialization(
         **({"search": search.to_json_dict()} if search is not None else {}),
         again=again,
     )
-    if known is not None and known.failed and known.identity == digest and not _is_mended(world, known, conditions):
+    if known is not None and known.failed and known.identity == digest:
         for type_ in (ConditionType.POOL_PREPARED, ConditionType.INITIALIZED, ConditionType.READY):
             conditions.keep(type_)
         return
