@@ -231,6 +231,8 @@ class MetaTrainingStatus(ApiModel):
     """Version that stood at its end: its own, or the one it started from where it was no better."""
     attempt: Annotated[int, Field(ge=0)] = 0
     """How often its Job was made anew because the store, a node or the like had failed it."""
+    made_of: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of what its Job was made of: image, resources and the like."""
 
 
 class GroupStepStatus(ApiModel):

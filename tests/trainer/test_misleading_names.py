@@ -189,7 +189,7 @@ def s3(server: ToldS3, monkeypatch: pytest.MonkeyPatch, without_pauses: None) ->
 ANSWERS: dict[str, tuple[tuple[int, str] | Cut, ExitCode, str]] = {
     "403": ((403, "AccessDenied"), CONFIG, "AccessDenied"),
     "401": ((401, "InvalidAccessKeyId"), CONFIG, "AccessDenied"),
-    "no bucket": ((404, "NoSuchBucket"), CONFIG, "BucketMissing"),
+    "no bucket": ((404, "NoSuchBucket"), DATA, "BucketMissing"),
     "503": ((503, "SlowDown"), RETRY, "StoreUnreachable"),
     "500": ((500, "InternalError"), RETRY, "StoreUnreachable"),
     "answers that break off": ("cut", RETRY, "StoreUnreachable"),

@@ -83,7 +83,7 @@ def test_a_table_that_s3_does_not_have_is_named(tables: Path, address: StoreAddr
 
 def test_a_bucket_that_s3_does_not_have_is_named(tables: Path, address: StoreAddress, tmp_path: Path):
     samples = "s3://nowhere/samples.parquet"
-    with pytest.raises(ConfigInvalid, match="there is no bucket 'nowhere'") as raised:
+    with pytest.raises(DataInvalid, match="there is no bucket 'nowhere'") as raised:
         prepare(in_s3(tables, address, samples=samples, run=92, data_version="none"), tmp_path / "work")
     assert samples in raised.value.message
     assert raised.value.reason == "BucketMissing"

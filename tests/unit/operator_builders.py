@@ -193,10 +193,10 @@ class Story:
         folder = step_prefix("a", self.status["run"]["number"], step)
         return {name: picture_key(folder, name) for name in self.pictures.get(step, [])}
 
-    def fails(self, step: str, reason: str, message: str) -> "Story":
+    def fails(self, step: str, reason: str, message: str, code: int = 65) -> "Story":
         said = Termination(status="Failed", reason=reason, message=message)
         self._ends(
-            self.job(step), {"type": "Failed", "reason": "PodFailurePolicy"}, said.model_dump_json(by_alias=True), 65
+            self.job(step), {"type": "Failed", "reason": "PodFailurePolicy"}, said.model_dump_json(by_alias=True), code
         )
         return self
 

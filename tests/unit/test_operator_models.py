@@ -116,7 +116,7 @@ class Model:
         config = self.children[Key("ConfigMap", "shop", self.jobs()[0]["metadata"]["name"])]
         return [key.split(".")[1] for key in json.loads(config["data"]["config.json"])["pool"]]
 
-    def ends(self, **said: Any) -> None:
+    def ends(self, code: int = 65, **said: Any) -> None:
         job = self.jobs()[-1]
         failed = said.get("status") == "Failed"
         condition = {
@@ -126,7 +126,7 @@ class Model:
         }
         job["status"] = {"conditions": [condition]}
         message = Termination.model_validate(said).model_dump_json(by_alias=True)
-        self.pods.append(a_pod(job, {"terminated": {"exitCode": 65 if failed else 0, "message": message}}))
+        self.pods.append(a_pod(job, {"terminated": {"exitCode": code if failed else 0, "message": message}}))
 
     def condition(self, type_: str) -> tuple[str, str]:
         return next((c["status"], c["reason"]) for c in self.status["conditions"] if c["type"] == type_)

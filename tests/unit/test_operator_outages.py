@@ -1,5 +1,6 @@
 """What lies around a step holds it and does not fail it; what its pod is made of takes effect once it is mended."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,7 +15,10 @@ from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.job_follower import FIRST_PAUSE, LONGEST_PAUSE
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.kubernetes.plan import Draft
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.methods.alt.meta_training import pauses_folding
+from longtail_operator.observer import Observer
 from tests.unit import test_operator_group_step as together
 from tests.unit.operator_builders import NOON, Story, a_heavy_model, a_pod, store_ready
 from tests.unit.search_story import SearchStory
@@ -55,7 +59,7 @@ def jobs(story: Story) -> list[str]:
 def test_a_step_that_its_surroundings_ended_is_tried_again_as_often_as_it_takes(reason: str):
     story = preparing()
     for attempt in range(12):
-        story.fails("prepare", reason, "no answer").settle()
+        story.fails("prepare", reason, "no answer", 75).settle()
         assert story.condition("Failed")[0] == "False"
         assert story.condition("DataPrepared") == ("False", reason)
         assert "no answer; it is tried again at 2026-06-01T" in story.message("Ready")
@@ -108,7 +112,7 @@ def test_what_a_person_has_to_change_ends_the_run(reason: str):
 
 def test_what_was_told_of_a_job_outlives_its_pod():
     story = preparing()
-    story.fails("prepare", "AccessDenied", "not yours").settle()
+    story.fails("prepare", "AccessDenied", "not yours", 64).settle()
     story.pods.clear()  # as the garbage collector does, or a node that is removed
     story.settle()
     assert story.condition("DataPrepared") == ("False", "AccessDenied")
@@ -116,9 +120,40 @@ def test_what_was_told_of_a_job_outlives_its_pod():
     assert len(story.jobs_ever) == 2
 
 
+def test_a_bucket_that_a_table_names_and_there_is_not_ends_the_run():
+    story = preparing()
+    story.fails("prepare", "BucketMissing", "samples (s3://nowhere/x): there is no bucket 'nowhere'", 65).settle()
+    assert story.condition("Failed") == ("True", "BucketMissing")
+
+
+def test_the_scenarios_of_a_store_that_comes_back_are_looked_at_at_once():
+    spring = Key("Scenario", "shop", "spring")
+
+    def named(name: str, version: int) -> Json:
+        return {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)}
+
+    async def story() -> list[bool]:
+        snapshot, queue = Snapshot(), WorkQueue[Key]()
+        observer = Observer(snapshot, queue)
+        scenario = {"kind": "Scenario", "metadata": named("spring", 1), "spec": {"heavyModelRef": {"name": "shared"}}}
+        looked_at: list[bool] = []
+        observer.observe(scenario)
+        for version, holds in enumerate([True, False, False, True], start=2):
+            known = store_ready(holds).model_dump(mode="json", by_alias=True)
+            status: Json = {"conditions": [known]}
+            observer.observe({"kind": "HeavyModel", "metadata": named("shared", version), "status": status})
+            taken = [await queue.get() for _ in range(len(queue))]
+            looked_at.append(spring in taken)
+            for key in taken:
+                queue.done(key)
+        return looked_at
+
+    assert asyncio.run(story()) == [True, True, False, True]
+
+
 def test_while_the_store_is_away_nothing_is_tried_and_the_condition_says_what_is_waited_for():
     story = preparing()
-    story.fails("prepare", "StoreUnreachable", "runs/x: no answer")
+    story.fails("prepare", "StoreUnreachable", "runs/x: no answer", 75)
     store(story, holds=False).settle()
     story.later(86_400).settle()
     assert len(story.jobs_ever) == 1
@@ -156,7 +191,7 @@ def test_once_the_world_is_well_every_run_goes_on(blows: list[tuple[str, bool]])
     story = preparing()
     for reason, outage in blows:
         if not story.job("prepare")["status"]:
-            story.fails("prepare", reason, "why")
+            story.fails("prepare", reason, "why", 75)
         store(story, holds=not outage).settle()
         story.later(60).settle()
     store(story, holds=True)
@@ -292,13 +327,26 @@ def with_memory(model: Model, memory: str) -> Model:
 def test_an_initialization_goes_on_with_its_frozen_pool_once_its_store_does():
     model = initializing()
     pool, job = model.pool(), model.jobs()[0]["metadata"]["name"]
-    model.ends(status="Failed", reason="StoreUnreachable", message="no answer")
+    model.ends(75, status="Failed", reason="StoreUnreachable", message="no answer")
     model.settle()
     assert model.condition("Initialized") == ("False", "StoreUnreachable")
     model.members.append(member("c"))
     later(model, 15)
     assert not model.jobs()[0]["status"], "a new one"
     assert (model.pool(), model.jobs()[0]["metadata"]["name"]) == (pool, job)
+
+
+@pytest.mark.parametrize("reason", ["OutOfMemory", "DataInvalid"])
+def test_a_meta_training_that_failed_goes_on_at_once_with_what_was_mended(reason: str):
+    model = at_night()
+    model.ends(status="Failed", reason=reason, message="why")
+    model.settle()
+    later(model, 60)
+    assert model.status["metaTraining"]["outcome"] == "Failed"
+    with_memory(model, "3Gi")
+    mended = reason == "OutOfMemory"
+    assert model.status["metaTraining"].get("outcome") == (None if mended else "Failed")
+    assert limits(model.jobs()[-1]) == {"memory": "3Gi"} if mended else model.jobs()[-1]["status"]
 
 
 @pytest.mark.parametrize("removed", [False, True])
@@ -320,7 +368,7 @@ def test_an_initialization_that_ran_out_of_memory_goes_on_with_more(removed: boo
 def test_a_meta_training_that_its_surroundings_hold_up_goes_on_and_lets_feedback_be_folded():
     model = at_night()
     assert pauses_folding(model.status)
-    model.ends(status="Failed", reason="AccessDenied", message="not yours")
+    model.ends(64, status="Failed", reason="AccessDenied", message="not yours")
     model.jobs()[-1]["status"]["conditions"][0]["lastTransitionTime"] = written(model.now)
     model.settle()
     assert model.condition("MetaTrained") == ("False", "AccessDenied")

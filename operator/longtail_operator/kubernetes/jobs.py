@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 from longtail_api.conditions import MESSAGE_LIMIT, Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import IDENTITY_ANNOTATION, MADE_OF_ANNOTATION
-from longtail_api.run_config import PERMANENT_EXIT_CODES, StepConfig
+from longtail_api.run_config import PERMANENT_EXIT_CODES, ExitCode, StepConfig
 from longtail_api.shared_specs import Resources, Storage, Trainer, TrainerOverrides
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes import pods as pod_words
@@ -38,6 +38,8 @@ LOST_MESSAGE_AFTER = timedelta(seconds=30)
 """A Job and its pod are watched apart: the pod's last message may arrive after the Job's end."""
 NO_POD_AFTER = timedelta(seconds=30)
 """How long a Job may be without a pod before its condition says so."""
+_OF_THE_DATA = frozenset({ExitCode.DATA_INVALID, ExitCode.UNREACHABLE_GOAL})
+"""What ended so was told of the tables or of the goal, whatever reason it gives: nothing around it mends that."""
 AWAITING_WORDS = "waiting for the termination message"
 
 
@@ -320,5 +322,6 @@ def _failed(found: Json, condition: Json, pods: list[Json]) -> JobState:
     if words is None:
         known = Reason.BACKOFF_LIMIT_EXCEEDED if reason == "BackoffLimitExceeded" else Reason.STEP_FAILED
         return JobState("Failed", known, f"Job {name} failed: {said or reason}", ended=ended, is_wordless=True)
-    state = "Held" if is_around(words.reason) or pod_words.ended_by_the_cluster(pods) else "Failed"
+    around = is_around(words.reason) and pod_words.exit_code(pods[-1:]) not in _OF_THE_DATA
+    state = "Held" if around or pod_words.ended_by_the_cluster(pods) else "Failed"
     return JobState(state, words.reason, words.message, ended=ended)

@@ -112,6 +112,12 @@ def _newest(pods: list[Json], model: type[Message]) -> Message | None:
     return None
 
 
+def exit_code(pods: list[Json]) -> int | None:
+    """Exit code of the step's own container in the newest pod; None where it has not ended."""
+    ends = _ended(pods[-1]) if pods else []
+    return int(ends[-1].get("exitCode") or 0) if ends else None
+
+
 def last_words(pods: list[Json]) -> Trouble | None:
     """Why the newest pod that ended did, in its own words or, where it left none, in those of who ended it.
 

@@ -18,7 +18,7 @@ from longtail_operator.heavy_model.world import HeavyModelWorld
 from longtail_operator.kubernetes.clock import read, written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_name, identity
-from longtail_operator.kubernetes.job_follower import Desired, follow
+from longtail_operator.kubernetes.job_follower import Desired, follow, made_of
 from longtail_operator.kubernetes.jobs import (
     LOST_MESSAGE_AFTER,
     config_base,
@@ -28,6 +28,7 @@ from longtail_operator.kubernetes.jobs import (
 from longtail_operator.kubernetes.objects import Json, Key, section
 from longtail_operator.kubernetes.outputs import Outputs, outputs_of, unusable
 from longtail_operator.kubernetes.plan import Draft, Note
+from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.meta_update.config import parameters_of
 from longtail_operator.scenario import schedule
 from longtail_operator.scenario.world import current_manifest
@@ -61,6 +62,8 @@ def plan_meta_training(
     if status.meta_training is None:
         status.meta_training = MetaTrainingStatus(handled=written(now))
     known = status.meta_training
+    if _is_mended(world, head, known, conditions):
+        known.outcome = None
     if known.identity is not None and known.outcome is None:
         _follow(world, head, known, known.identity, conditions, draft, now)
     else:
@@ -110,7 +113,8 @@ def _await(
         conditions.set(META_TRAINED, False, Reason.NO_DATA, "no Scenario has prepared data of this schema")
         return
     known.identity = identity(step=STEP, generation=head.generation, scheduled=known.handled)
-    known.outcome, known.version, known.base_version, known.attempt = None, None, head.number, 0
+    known.outcome, known.version, known.base_version = None, None, head.number
+    known.attempt, known.made_of = 0, None
     draft.children.extend(_objects(world, head, known, known.identity, manifests))
     conditions.set(META_TRAINED, False, Reason.RUNNING, "meta-train starts")
     said = f"from version {head.number}, on the data of {len(manifests)} Scenarios; folding is paused"
@@ -131,7 +135,7 @@ def _follow(
         told=before.reason if before is not None else None,
     )
     followed = follow(desired, world, draft, now)
-    state, known.attempt = followed.state, followed.attempt
+    state, known.attempt, known.made_of = followed.state, followed.attempt, followed.made_of or known.made_of
     if state.state == "Absent":
         # The operator ended between status and Job; or the Job's time to live did while there was no operator, and
         # run again it finds its result in the store; or it is made anew.
@@ -158,6 +162,15 @@ def _follow(
     else:
         draft.requeue_in(LOST_MESSAGE_AFTER.total_seconds())
         conditions.set(META_TRAINED, False, state.reason, state.message)
+
+
+def _is_mended(world: HeavyModelWorld, head: Version, known: MetaTrainingStatus, conditions: Conditions) -> bool:
+    """It has failed: might it succeed with what its pod would be made of now?"""
+    failed = conditions.before(META_TRAINED)
+    if known.outcome != "Failed" or known.identity is None or known.made_of is None or failed is None:
+        return False
+    now = made_of(_working(world, head, known, child_name(world.key.name, STEP, known.identity[:8]), known.identity))
+    return now is not None and known.made_of != now and is_mended_by_its_pod(failed.reason)
 
 
 def _working(world: HeavyModelWorld, head: Version, known: MetaTrainingStatus, name: str, digest: str) -> list[Json]:

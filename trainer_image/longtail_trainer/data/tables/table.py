@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from longtail_api.run_config import StoreAddress
-from longtail_store import ObjectMissing, Place, StoreError, open_place
+from longtail_store import BucketMissing, ObjectMissing, Place, StoreError, open_place
 from longtail_trainer.data.tables.agreement import Inspected, TableFile, Wanted, check_agreement
 from longtail_trainer.data.tables.ahead import one_ahead, places
 from longtail_trainer.data.tables.kinds import Kind, constant
@@ -166,6 +166,9 @@ def reaching(where: str) -> Generator[None]:
         yield
     except ObjectMissing as error:
         raise Retryable(f"{where}: a file went while the table was read ({error})", reason="TableChanged") from error
+    except BucketMissing as error:
+        # Where a table lies is the spec's word, unlike where the store does: nothing around it will mend that.
+        raise DataInvalid(f"{where}: {error}; write the table or correct the URI", reason="BucketMissing") from error
     except StoreError as error:
         known = trainer_error(error)
         raise type(known)(f"{where}: {known.message}", reason=known.reason) from error
