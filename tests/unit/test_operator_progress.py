@@ -85,3 +85,23 @@ def test_what_was_prepared_from_tables_that_were_replaced_meanwhile_is_not_taken
     story.change(suspend=False).settle()
     story.succeeds("prepare").settle()
     assert story.status["data"]["sourceHash"] != before
+
+
+def test_ready_says_that_the_newest_run_failed_although_the_old_model_serves():
+    story = a_serving_scenario(refresh={"model": "0 * * * *"}).serves()
+    story.later(3600).settle()
+    story.fails("prepare", "DataInvalid", "samples: column 'price' is missing").settle()
+    assert story.condition("Ready") == ("True", "Serving")
+    assert "v1 serves" in story.message("Ready")
+    assert story.message("Ready").endswith("; run 2 failed, prepare: samples: column 'price' is missing")
+    story.annotate("again").serves()
+    assert story.message("Ready").endswith("/v2/models/spring"), "a run that succeeds takes it away"
+
+
+def test_ready_says_that_the_newest_model_was_refused_although_the_old_one_serves():
+    story = a_serving_scenario(refresh={"model": "0 * * * *"}).serves()
+    story.later(3600).settle()
+    story.trained().answers().settle()
+    story.reports("Failed", "SLOCheckFailed", "p99 is 41.0 ms").settle()
+    assert story.condition("Ready") == ("True", "Serving")
+    assert "; v2 was refused: p99 is 41.0 ms" in story.message("Ready")

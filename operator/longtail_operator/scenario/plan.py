@@ -318,6 +318,16 @@ def _pin(context: RunContext) -> Trouble | None:
     return None
 
 
+def _failing_renewal(run: RunStatus, status: ScenarioStatus, conditions: Conditions) -> str:
+    """What a person should know although the model of an earlier run serves: that the newest one came to nothing."""
+    failed, rolled_out = conditions.current(FAILED), conditions.current(ConditionType.ROLLED_OUT)
+    if run.outcome == "Failed" and failed is not None:
+        return f"; run {run.number} failed, {failed.message}"
+    if status.serving.refused == light_version(run.number) and rolled_out is not None and rolled_out.status == "False":
+        return f"; {rolled_out.message}"
+    return ""
+
+
 def _judge_readiness(
     world: ScenarioWorld, heavy_model: HeavyModelView, status: ScenarioStatus, conditions: Conditions, now: datetime
 ) -> None:
@@ -345,7 +355,8 @@ def _judge_readiness(
             return
         current = run.outcome == "Succeeded" and serving.stable == light_version(run.number)
         if current or refresh or world.spec.serving.pinned_version == serving.stable:
-            conditions.set(READY, True, Reason.SERVING, f"{serving.stable} serves at {serving.url}")
+            renewal = _failing_renewal(run, status, conditions)
+            conditions.set(READY, True, Reason.SERVING, f"{serving.stable} serves at {serving.url}{renewal}")
             return
     if failed is not None and failed.status == "True":
         stays = f"; {serving.stable} goes on serving" if serving.stable else ""
