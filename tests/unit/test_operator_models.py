@@ -278,6 +278,18 @@ def test_a_finished_initialization_has_the_store_read_and_is_then_ready():
     assert model.status["feedback"] == {"folded": 3, "pending": 2, "rejected": 1}
 
 
+def test_the_auc_shown_is_of_the_version_shown_and_none_where_a_fold_was_not_measured():
+    model = Model(member("a"), member("b"))
+    measured = a_version().model_copy(update={"metrics": {"auc": 0.71}})
+    model.store = StoreView(head=measured)
+    model.settle()
+    assert model.status["auc"] == "0.7100"
+    model.store = StoreView(head=measured.model_copy(update={"number": 2, "kind": "fold", "metrics": {}}))
+    model.settle()
+    assert model.status["version"]["number"] == 2
+    assert "auc" not in model.status
+
+
 def test_a_failed_initialization_says_why_and_is_tried_again_for_a_person():
     model = Model(member("a"), member("b"))
     model.settle()

@@ -87,8 +87,7 @@ def _show(status: HeavyModelStatus, head: Version, store: StoreView) -> None:
     if head.flops is not None:
         status.flops = head.flops
     auc = head.metrics.get("auc")
-    if auc is not None:
-        status.auc = f"{auc:.4f}"
+    status.auc = None if auc is None else f"{auc:.4f}"
     status.search = _search_status(head.initialization)
 
 
