@@ -74,7 +74,8 @@ class ControlPlane:
             log.warning("event %s was not recorded: %s", note.reason, error)
 
     async def resync(self) -> None:
-        """List everything, and have every resource looked at. Raises `KubeError`."""
+        """List everything, and have every resource looked at: at the first time at once, later at its own moment of the
+        time until the next resync, so that no change waits behind all of them. Raises `KubeError`."""
         for kind in WATCHED_KINDS:
             selector = None if kind in OWN_KINDS else _SELECTOR
             for namespace in self.settings.namespaces or (None,):
@@ -82,10 +83,11 @@ class ControlPlane:
                 items = await self.api.list(kind, namespace, selector)
                 if self.observer.replace(items, before) and self.listed:
                     self.liveness.listed_first(kind, namespace)
-        self.listed = True
         metrics.OBJECTS.set(len(self.snapshot))
-        for key in self.snapshot.keys(OWN_KINDS):
-            self.queue.add(key)
+        keys = self.snapshot.keys(OWN_KINDS)
+        for number, key in enumerate(keys):
+            self.queue.add_after(key, self.settings.resync_seconds * number / len(keys) if self.listed else 0)
+        self.listed = True
 
     async def resync_for_ever(self) -> None:
         """One list of everything from time to time, for what a watch missed."""

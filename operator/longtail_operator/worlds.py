@@ -1,6 +1,7 @@
 """From the snapshot to what a decision may look at: parsed, and with the neighbours it needs."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import TypeVar
 
 from pydantic import ValidationError
@@ -38,9 +39,19 @@ def _parsed(model: type[Spec], raw: Json) -> Spec:
         raise SpecInvalid(f"spec.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-def family(snapshot: Snapshot | None, key: Key) -> tuple[list[Json], list[Json]]:
-    """The children of a resource, and apart from them the pods; none without `snapshot`."""
-    found = snapshot.children(key) if snapshot is not None else []
+def _no_hashes(_: Json) -> dict[str, tuple[HeavyModelSpec, str]]:
+    return {}
+
+
+_scenario_spec = partial(_parsed, ScenarioSpec)
+_scenario_status = partial(own_status, ScenarioStatus)
+_heavy_model_spec = partial(_parsed, HeavyModelSpec)
+_heavy_model_status = partial(own_status, HeavyModelStatus)
+
+
+def family(snapshot: Snapshot, key: Key) -> tuple[list[Json], list[Json]]:
+    """The children of a resource, and apart from them the pods."""
+    found = snapshot.children(key)
     return [item for item in found if item["kind"] != "Pod"], [item for item in found if item["kind"] == "Pod"]
 
 
@@ -50,8 +61,8 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
     if raw is None or is_deleting(raw):
         return None
     try:
-        spec = _parsed(HeavyModelSpec, raw)
-        status = own_status(HeavyModelStatus, raw)
+        spec = snapshot.read(raw, "spec", _heavy_model_spec)
+        status = snapshot.read(raw, "status", _heavy_model_status)
     except (SpecInvalid, StatusUnreadable) as error:
         raise SpecInvalid(f"HeavyModel {key.name}: {error}") from None
     read = store is not None and store.trouble is None and store.head is not None
@@ -59,17 +70,18 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 
 
 def scenario_world(
-    raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot | None, settings: Settings,
+    raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot, settings: Settings,
     card: ModelCard | Trouble | None = None, gate: Gate | None = None, last_run: int | Trouble = 0,
-    memberships: Mapping[str, Membership] | None = None, said: Said = SILENCE,
+    memberships: Mapping[str, Membership] | None = None, said: Said = SILENCE, alone: bool = False,
 ) -> ScenarioWorld:  # fmt: skip
-    """The world of a Scenario; without `snapshot` it has no children. Raises `SpecInvalid`.
+    """The world of a Scenario. Raises `SpecInvalid`.
 
+    alone: without its children.
     gate: says whether there is a place for it among maxConcurrentRuns; without it there is.
     """
     key = key_of(raw)
-    children, pods = family(snapshot, key)
-    spec = _parsed(ScenarioSpec, raw)
+    children, pods = ([], []) if alone else family(snapshot, key)
+    spec = snapshot.read(raw, "spec", _scenario_spec)
     admitted, holders = True, ""
     if gate is not None and heavy_model is not None:
         limit = heavy_model.spec.trainer.max_concurrent_runs
@@ -78,7 +90,7 @@ def scenario_world(
     return ScenarioWorld(
         raw=raw,
         spec=spec,
-        status=own_status(ScenarioStatus, raw),
+        status=snapshot.read(raw, "status", _scenario_status),
         heavy_model=heavy_model,
         children=children,
         pods=pods,
@@ -89,6 +101,7 @@ def scenario_world(
         pinned_card=card,
         last_run=last_run,
         memberships=memberships or {},
+        hashes=snapshot.read(raw, "spec", _no_hashes),
     )
 
 
@@ -98,7 +111,7 @@ def heavy_model_world(
 ) -> HeavyModelWorld:  # fmt: skip
     """The world of a HeavyModel. Raises `SpecInvalid`."""
     key = key_of(raw)
-    spec = _parsed(HeavyModelSpec, raw)
+    spec = snapshot.read(raw, "spec", _heavy_model_spec)
     allowed = {key.namespace, *spec.allowed_namespaces}
     scenarios: list[ScenarioWorld] = []
     unreadable: list[Json] = []
@@ -106,14 +119,14 @@ def heavy_model_world(
         if key_of(scenario).namespace not in allowed or is_deleting(scenario):
             continue
         try:
-            scenarios.append(scenario_world(scenario, None, None, settings))
+            scenarios.append(scenario_world(scenario, None, snapshot, settings, alone=True))
         except (SpecInvalid, StatusUnreadable):
             unreadable.append(scenario)  # it says so itself
     children, pods = family(snapshot, key)
     return HeavyModelWorld(
         raw=raw,
         spec=spec,
-        status=own_status(HeavyModelStatus, raw),
+        status=snapshot.read(raw, "status", _heavy_model_status),
         scenarios=scenarios,
         unreadable=unreadable,
         children=children,
@@ -135,7 +148,9 @@ def search_world(
     target: ScenarioWorld | None = None
     if found is not None and not is_deleting(found):
         try:
-            target = scenario_world(found, heavy_model_view(snapshot, heavy_model_key(found), None), None, settings)
+            target = scenario_world(
+                found, heavy_model_view(snapshot, heavy_model_key(found), None), snapshot, settings, alone=True
+            )
         except (SpecInvalid, StatusUnreadable) as error:
             raise SpecInvalid(f"Scenario {spec.target_ref.name}: {error}") from None
     children, pods = family(snapshot, key)

@@ -207,3 +207,28 @@ def test_a_meta_update_that_fails_is_not_started_again_at_once(tmp_path: Path, m
 
     asyncio.run(story())
     assert {note.reason for note in told} == {"MetaUpdateFailed"}
+
+
+class Lists:
+    """An API server with a hundred Scenarios."""
+
+    async def list(self, kind: str, namespace: str | None, selector: str | None = None) -> list[Json]:
+        if kind != "Scenario":
+            return []
+        return [
+            {"kind": kind, "metadata": {"name": f"s{number}", "namespace": "shop", "uid": str(number)}, "spec": {}}
+            for number in range(100)
+        ]
+
+
+def test_a_resync_looks_at_all_over_its_whole_interval():
+    async def told() -> tuple[int, int]:
+        plane = ControlPlane(cast(KubeApi, Lists()), SETTINGS)
+        await plane.resync()
+        first = len(plane.queue)
+        while len(plane.queue):
+            plane.queue.done(await plane.queue.get())
+        await plane.resync()
+        return first, len(plane.queue)
+
+    assert asyncio.run(told()) == (100, 1)

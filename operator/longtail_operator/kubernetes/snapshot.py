@@ -1,7 +1,8 @@
 """What exists, as events and our own writes left it. Decisions read this and never the API server."""
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar, cast
 
 from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
 from longtail_operator.kubernetes.objects import (
@@ -18,6 +19,7 @@ from longtail_operator.kubernetes.objects import (
 )
 
 _REMEMBERED_DEATHS = 20_000
+Read = TypeVar("Read")
 
 
 def trimmed(item: Json) -> Json:
@@ -48,6 +50,7 @@ class Snapshot:
         self._children: dict[Key, set[Key]] = defaultdict(set)
         self._scenarios: dict[Key, set[Key]] = defaultdict(set)
         self._searches: dict[Key, set[Key]] = defaultdict(set)
+        self._read: dict[tuple[Key, str], tuple[object, dict[object, object]]] = {}
         # An answer to our own write may arrive after the event of the deletion; it must not bring the object back.
         self._dead: OrderedDict[str, None] = OrderedDict()
 
@@ -76,10 +79,27 @@ class Snapshot:
             return False
         self._unindex(known)
         del self._objects[key]
+        for part in ("spec", "status"):
+            self._read.pop((key, part), None)
         return True
 
     def get(self, key: Key) -> Json | None:
         return self._objects.get(key)
+
+    def read(self, item: Json, part: str, reader: Callable[[Json], Read]) -> Read:
+        """What `reader` makes of `item`, of which it reads that part alone (spec or status): once for each state.
+
+        Several share it, and nobody may change it.
+        """
+        key, section_read = key_of(item), item.get(part)
+        if self._objects.get(key) is not item:
+            return reader(item)
+        known = self._read.get((key, part))
+        if known is None or (known[0] is not section_read and known[0] != section_read):
+            known = self._read[key, part] = (section_read, {})
+        if reader not in known[1]:
+            known[1][reader] = reader(item)
+        return cast(Read, known[1][reader])
 
     def keys(self, kinds: Iterable[str]) -> list[Key]:
         wanted = frozenset(kinds)

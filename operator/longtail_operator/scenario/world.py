@@ -69,6 +69,10 @@ class ScenarioWorld(Observed):
     last_run: int | Trouble = 0
     """The highest run number that the store knows, or why it can't be told. Read where the status names no run."""
 
+    hashes: dict[str, tuple[HeavyModelSpec, str]] = field(default_factory=dict[str, tuple[HeavyModelSpec, str]])
+    """What was computed of its spec, each with the HeavyModel's spec that it was computed for. Shared by all worlds of
+    one spec."""
+
     @cached_property
     def store_key(self) -> str:
         return scenario_key(self.key.namespace, self.key.name, uid_of(self.raw))
@@ -107,11 +111,15 @@ def source_key(world: ScenarioWorld) -> str:
 
 def source_hash(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
     """Hash of what prepared data depends on."""
-    return identity(
-        tables=tables(world.spec, heavy_model.spec),
-        source_key=source_key(world),
-        schema=heavy_model.spec.data_schema.to_json_dict(),
-    )
+    known = world.hashes.get("source")
+    if known is None or known[0] is not heavy_model.spec:
+        digest = identity(
+            tables=tables(world.spec, heavy_model.spec),
+            source_key=source_key(world),
+            schema=heavy_model.spec.data_schema.to_json_dict(),
+        )
+        known = world.hashes["source"] = heavy_model.spec, digest
+    return known[1]
 
 
 def current_manifest(world: ScenarioWorld, heavy_model: HeavyModelView) -> str | None:

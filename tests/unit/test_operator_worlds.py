@@ -1,0 +1,108 @@
+"""What a decision sees: read once for each state of an object."""
+
+from typing import Any
+
+import pytest
+
+from longtail_api.scenario import ScenarioSpec
+from longtail_operator import worlds
+from longtail_operator.kubernetes.objects import HEAVY_MODEL, SCENARIO, Json, Key
+from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.scenario import world as scenario_world
+from longtail_operator.scenario.world import current_manifest
+from tests.unit.operator_builders import SETTINGS, a_heavy_model
+
+MODEL = Key(HEAVY_MODEL, "shop", "shared")
+
+
+def a_shop(count: int) -> Snapshot:
+    snapshot = Snapshot()
+    snapshot.observe(
+        {
+            "kind": HEAVY_MODEL,
+            "metadata": {"name": "shared", "namespace": "shop", "uid": "m", "resourceVersion": "1"},
+            "spec": a_heavy_model().to_json_dict(),
+        }
+    )
+    for number in range(count):
+        snapshot.observe(a_scenario(f"s{number}", 1))
+    return snapshot
+
+
+def a_scenario(name: str, version: int, **spec: Any) -> Json:
+    return {
+        "kind": SCENARIO,
+        "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)},
+        "spec": {"heavyModelRef": {"name": "shared"}, **spec},
+        "status": {"data": {"version": "d1", "run": 1, "sourceHash": "x"}},
+    }
+
+
+def look(snapshot: Snapshot) -> worlds.HeavyModelWorld:
+    raw = snapshot.get(MODEL)
+    assert raw is not None
+    world = worlds.heavy_model_world(raw, snapshot, SETTINGS, None)
+    for scenario in world.scenarios:
+        current_manifest(scenario, world.view)
+    return world
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is computed from here on."""
+    done: list[str] = []
+    identity = scenario_world.identity
+    validate = ScenarioSpec.model_validate
+
+    def counted_identity(**parts: object) -> str:
+        done.append("hash")
+        return identity(**parts)
+
+    def counted_validate(raw: Json) -> ScenarioSpec:
+        done.append("spec")
+        return validate(raw)
+
+    monkeypatch.setattr(scenario_world, "identity", counted_identity)
+    monkeypatch.setattr(ScenarioSpec, "model_validate", counted_validate)
+    return done
+
+
+def test_a_look_at_a_heavy_model_reads_only_the_scenarios_that_have_changed(counted: list[str]):
+    snapshot = a_shop(20)
+    look(snapshot)
+    counted.clear()
+    snapshot.observe(a_scenario("s3", 2, suspend=True))
+    assert [one.key.name for one in look(snapshot).scenarios if one.spec.suspend] == ["s3"]
+    assert counted == ["spec", "hash"]
+
+
+def test_a_status_that_moves_has_no_spec_read_anew(counted: list[str]):
+    snapshot = a_shop(2)
+    look(snapshot)
+    counted.clear()
+    moved = a_scenario("s1", 2)
+    moved["status"] = {}
+    snapshot.observe(moved)
+    assert [one.status.data is None for one in look(snapshot).scenarios] == [False, True]
+    assert counted == []
+
+
+def test_another_schema_has_every_hash_made_anew(counted: list[str]):
+    snapshot = a_shop(3)
+    look(snapshot)
+    counted.clear()
+    changed = {**(snapshot.get(MODEL) or {}), "spec": a_heavy_model(allowedNamespaces=["x"]).to_json_dict()}
+    changed["metadata"] = {**changed["metadata"], "resourceVersion": "2"}
+    snapshot.observe(changed)
+    look(snapshot)
+    assert counted == ["hash"] * 3
+
+
+def test_what_was_read_of_an_object_that_is_gone_is_not_the_next_ones():
+    snapshot = a_shop(1)
+    look(snapshot)
+    gone = snapshot.get(Key(SCENARIO, "shop", "s0"))
+    assert gone is not None
+    snapshot.forget(gone)
+    snapshot.observe({**a_scenario("s0", 9, suspend=True), "metadata": {**gone["metadata"], "uid": "new"}})
+    assert [one.spec.suspend for one in look(snapshot).scenarios] == [True]
