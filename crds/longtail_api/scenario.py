@@ -104,6 +104,9 @@ class Rollout(ApiModel):
     """Requests under way at the same time during the check."""
 
 
+MEASURED_BY = "busy is told by the CPU they request; give serving.resources.requests.cpu, or make the two the same"
+
+
 class Serving(ApiModel):
     """How the light model is served."""
 
@@ -113,14 +116,22 @@ class Serving(ApiModel):
             "is below minReplicas; raise maxReplicas or lower minReplicas",
             "maxReplicas",
         ),
+        Rule(
+            "self.maxReplicas == self.minReplicas || "
+            "'cpu' in self.resources.requests || 'cpu' in self.resources.limits",
+            f"is above minReplicas, so that there are more pods while they are busy: {MEASURED_BY}",
+            "maxReplicas",
+        ),
     )
 
     mode: Literal["Dedicated"] = "Dedicated"
     """Dedicated: a Deployment of its own."""
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Replicas that always run."""
+    """Replicas to begin with, and at least with an autoscaler. A Deployment that a person or another autoscaler has
+    scaled since is left as it is until this changes."""
     max_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Replicas at most."""
+    """Replicas at most. Above minReplicas, a HorizontalPodAutoscaler adds some while the pods use more than 80 % of the
+    CPU they request; it needs a metrics server in the cluster."""
     resources: Resources = Resources()
     """Resources of a serving container."""
     slo: Slo | None = None
@@ -137,6 +148,10 @@ class Serving(ApiModel):
     def _replicas_are_a_range(self) -> Self:
         if self.max_replicas < self.min_replicas:
             raise ValueError("maxReplicas is below minReplicas; raise maxReplicas or lower minReplicas")
+        if self.max_replicas > self.min_replicas and "cpu" not in {**self.resources.requests, **self.resources.limits}:
+            raise ValueError(
+                f"maxReplicas is above minReplicas, so that there are more pods while they are busy: {MEASURED_BY}"
+            )
         return self
 
 

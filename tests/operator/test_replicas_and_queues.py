@@ -1,13 +1,13 @@
-"""Fields of a child that others own, as a real API server has them: a queue's Jobs."""
+"""Fields of a child that others own, as a real API server has them: a queue's Jobs, the number of pods."""
 
 import asyncio
 
 import pytest
 
 from longtail_operator.kubernetes.kube import MERGE
-from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.objects import Json, Key, section
 from tests.operator.conftest import Place
-from tests.operator.test_main_job import play
+from tests.operator.test_main_job import SERVING, play
 
 pytestmark = pytest.mark.api
 SEVERAL_LOOKS = 5.0
@@ -60,5 +60,32 @@ def test_a_queued_job_runs_when_its_queue_admits_it_and_not_before(place: Place)
         admission = asyncio.create_task(queue.admits_all())
         await place.becomes("Scenario", "pooled", "Ready", "True", "Contributing")
         admission.cancel()
+
+    play(place, story)
+
+
+def test_the_number_of_pods_is_whoevers_who_set_it_until_the_spec_asks_for_another(place: Place) -> None:
+    async def story(place: Place) -> None:
+        apps = f"/apis/apps/v1/namespaces/{place.namespace}/deployments/spring-v1"
+
+        async def replicas() -> int:
+            return section(await place.get("Deployment", "spring-v1"), "spec")["replicas"]
+
+        place.start_operator()
+        await place.heavy_model()
+        await place.scenario("pooled", {"pool": "yes"})
+        await place.scenario("spring", **SERVING)
+        await place.becomes("Scenario", "spring", "Ready", "True", "Serving")
+        await place.api.request("PATCH", f"{apps}/scale", {}, {"spec": {"replicas": 3}}, MERGE)
+        await asyncio.sleep(SEVERAL_LOOKS)
+        assert await replicas() == 3
+        several = {"minReplicas": 4, "maxReplicas": 6, "resources": {"requests": {"cpu": "100m"}}}
+        await place.api.merge(Key("Scenario", place.namespace, "spring"), {"spec": {"serving": several}})
+
+        async def follows() -> bool:
+            return await replicas() == 4 and await place.names("HorizontalPodAutoscaler") == ["spring"]
+
+        await place.eventually(follows, "a new minimum is taken over, and an autoscaler comes", ("Scenario", "spring"))
+        await place.becomes("Scenario", "spring", "Ready", "True", "Serving")
 
     play(place, story)

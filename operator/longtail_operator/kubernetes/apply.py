@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import cast
 
 from longtail_api.conditions import Reason
+from longtail_api.labels import REPLICAS_ANNOTATION
 from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.identity import identity
 from longtail_operator.kubernetes.jobs import QUEUE_LABEL, is_finished, queue_of
@@ -206,7 +207,7 @@ def difference(known: Json, wanted: Json) -> Json | None:
     only the metadata is put right, and a Job is suspended or resumed: resumed by us only where no queue admits it.
     """
     if wanted["kind"] not in ("Job", "ConfigMap") or (wanted["kind"] == "ConfigMap" and not wanted.get("immutable")):
-        marked = _marked(wanted)
+        marked = _as_scaled(known, _marked(wanted))
         same = annotations_of(known).get(APPLIED_ANNOTATION) == annotations_of(marked)[APPLIED_ANNOTATION]
         return None if same and _has_owners(known, wanted) and covers(known, _ownerless(marked)) else marked
     patch: Json = {}
@@ -223,6 +224,24 @@ def difference(known: Json, wanted: Json) -> Json | None:
         if bool(section(known, "spec").get("suspend")) != suspend and (suspend or not queued):
             patch["spec"] = {"suspend": suspend}
     return patch or None
+
+
+def _as_scaled(known: Json, wanted: Json) -> Json:
+    """A Deployment with the number of pods that it has, where a person or an autoscaler gave it.
+
+    What we asked for ourselves follows what we ask for now; what others set is raised once, when we ask for more.
+    """
+    there, asked = section(known, "spec").get("replicas"), annotations_of(wanted).get(REPLICAS_ANNOTATION)
+    if asked is None or there is None:
+        return wanted
+    before = annotations_of(known).get(REPLICAS_ANNOTATION, str(there))
+    if asked == before:
+        return _with_replicas(wanted, int(there))
+    return _with_replicas(wanted, int(asked) if str(there) == before else max(int(there), int(asked)))
+
+
+def _with_replicas(wanted: Json, replicas: int) -> Json:
+    return {**wanted, "spec": {**wanted["spec"], "replicas": replicas}}
 
 
 def _labels_of_a_job(known: Json, wanted: Json) -> Json:

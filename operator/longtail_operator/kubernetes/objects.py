@@ -38,7 +38,7 @@ SCENARIO = "Scenario"
 SEARCH = "LightModelSearch"
 
 OWN_KINDS = (HEAVY_MODEL, SCENARIO, SEARCH)
-CHILD_KINDS = ("Job", "ConfigMap", "Deployment", "Service", "PodDisruptionBudget")
+CHILD_KINDS = ("Job", "ConfigMap", "Deployment", "Service", "PodDisruptionBudget", "HorizontalPodAutoscaler")
 RESOURCES = {
     HEAVY_MODEL: Resource(API_VERSION, "heavymodels"),
     SCENARIO: Resource(API_VERSION, "scenarios"),
@@ -48,6 +48,7 @@ RESOURCES = {
     "Deployment": Resource("apps/v1", "deployments"),
     "Service": Resource("v1", "services"),
     "PodDisruptionBudget": Resource("policy/v1", "poddisruptionbudgets"),
+    "HorizontalPodAutoscaler": Resource("autoscaling/v2", "horizontalpodautoscalers"),
     "Pod": Resource("v1", "pods"),
     "Secret": Resource("v1", "secrets"),
     "Event": Resource("v1", "events"),

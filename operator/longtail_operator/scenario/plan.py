@@ -347,7 +347,7 @@ def _judge_readiness(
         stable = world.find("Deployment", ServingPlace(
             world.raw, world.store_key, world.settings, heavy_model.spec.storage, None, world.spec.serving
         ).deployment_name(serving.stable))  # fmt: skip
-        if not answers(stable) and not is_available(stable, world.spec.serving.min_replicas):
+        if not answers(stable) and not is_available(stable):
             own = [pod for pod in world.pods if labels_of(pod).get(VERSION_LABEL) == serving.stable]
             why = not_answering(stable, own, now, world.said.heard)
             said = f"no pod of {serving.stable} answers" + (f": {why.message}" if why else "")

@@ -10,6 +10,7 @@ from longtail_api.labels import (
     IDENTITY_ANNOTATION,
     MANAGED_BY,
     MANAGED_BY_LABEL,
+    REPLICAS_ANNOTATION,
     ROLE_LABEL,
     SCENARIO_LABEL,
     VERSION_LABEL,
@@ -40,6 +41,8 @@ PORT = 8080
 CHECK_RESOURCES = Resources(requests={"cpu": "250m", "memory": "256Mi"})
 """Of a check: what it needs to measure a server and not its own waiting. No limit, which would throttle it."""
 SHA256_ANNOTATION = "longtail.dev/sha256"
+BUSY_PERCENT = 80
+"""Share of the requested CPU above which there should be more pods."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +107,11 @@ class ServingPlace:
         return f"{child_base(self.name)}-trust" if self.storage.ca_bundle else None
 
 
-def deployment(place: ServingPlace, version: str, sha256: str) -> Json:
-    """One light version, pinned by its hash. Its pods are ready once the model is verified and warmed up."""
+def deployment(place: ServingPlace, version: str, sha256: str, replicas: int = 0) -> Json:
+    """One light version, pinned by its hash. Its pods are ready once the model is verified and warmed up.
+
+    replicas: with how many pods it begins, where these are more than minReplicas.
+    """
     probe = {"path": "/v2/health/ready", "port": "http"}
     server = container(
         SERVER,
@@ -140,7 +146,7 @@ def deployment(place: ServingPlace, version: str, sha256: str) -> Json:
     pod["terminationGracePeriodSeconds"] = 30
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
     spec: Json = {
-        "replicas": place.serving.min_replicas,
+        "replicas": max(place.serving.min_replicas, replicas),
         "revisionHistoryLimit": 2,
         "progressDeadlineSeconds": 600,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
@@ -155,7 +161,8 @@ def deployment(place: ServingPlace, version: str, sha256: str) -> Json:
     }
     return child(
         "Deployment", place.deployment_name(version), place.owner, SERVING, {"spec": spec},
-        {VERSION_LABEL: version}, {SHA256_ANNOTATION: sha256},
+        {VERSION_LABEL: version},
+        {SHA256_ANNOTATION: sha256, REPLICAS_ANNOTATION: str(place.serving.min_replicas)},
     )  # fmt: skip
 
 
@@ -173,6 +180,21 @@ def disruption_budget(place: ServingPlace, version: str) -> Json:
     """A drained node takes one pod at a time."""
     spec: Json = {"maxUnavailable": 1, "selector": {"matchLabels": place.selector(version)}}
     return child("PodDisruptionBudget", place.service_name, place.owner, SERVING, {"spec": spec})
+
+
+def autoscaler(place: ServingPlace, version: str) -> Json | None:
+    """Adds pods of the version that serves while they are busy; None where there is one number of pods."""
+    serving = place.serving
+    if serving.max_replicas == serving.min_replicas:
+        return None
+    busy: Json = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": BUSY_PERCENT}}
+    spec: Json = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": place.deployment_name(version)},
+        "minReplicas": serving.min_replicas,
+        "maxReplicas": serving.max_replicas,
+        "metrics": [{"type": "Resource", "resource": busy}],
+    }
+    return child("HorizontalPodAutoscaler", place.service_name, place.owner, SERVING, {"spec": spec})
 
 
 def trust(place: ServingPlace) -> Json | None:
@@ -236,11 +258,16 @@ def check_job(
     )
 
 
-def is_available(item: Json | None, replicas: int) -> bool:
-    """Do all replicas of the newest revision of a Deployment answer?"""
+def replicas_of(item: Json | None) -> int:
+    """How many pods a Deployment is asked for, by whomever."""
+    return int(section(item or {}, "spec").get("replicas", 1))
+
+
+def is_available(item: Json | None) -> bool:
+    """Do all replicas of the newest revision of a Deployment answer? It has at least one."""
     if item is None:
         return False
-    status = section(item, "status")
+    status, replicas = section(item, "status"), max(replicas_of(item), 1)
     return (
         int(status.get("observedGeneration") or 0) >= int(section(item, "metadata").get("generation") or 0)
         and int(status.get("updatedReplicas") or 0) >= replicas
@@ -257,6 +284,10 @@ def not_answering(
         words = failure.get("message") or "no word of why"
         said = f"Deployment {item['metadata']['name']} can't make its pods ({failure.get('reason')}): {words}"
         return Trouble(Reason.REFUSED, said)
+    if item is not None and replicas_of(item) == 0:
+        name = item["metadata"]["name"]
+        said = f"Deployment {name} was scaled to no pod; kubectl scale deployment {name} --replicas=1, or more"
+        return Trouble(Reason.DEPLOYMENT_UNAVAILABLE, said)
     return held_up(pods, now, heard) or last_words([pod for pod in pods if not is_over(pod)])
 
 

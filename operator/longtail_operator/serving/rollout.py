@@ -131,11 +131,15 @@ def _advance(rollout: Rollout, version: str, sha256: str) -> None:
     if status.candidate != version or status.candidate_since is None:
         status.candidate_since = written(rollout.now)
     status.candidate = version
-    rollout.draft.children.append(objects.deployment(rollout.place, version, sha256))
-    rollout.draft.children.append(objects.service(rollout.place, rollout.place.candidate_service_name, version))
     found = rollout.deployment(version)
+    # It takes all of the stable version's traffic at once, so it begins with as many pods.
+    stable = rollout.deployment(status.stable) if found is None and status.stable is not None else None
+    rollout.draft.children.append(
+        objects.deployment(rollout.place, version, sha256, objects.replicas_of(stable) if stable else 0)
+    )
+    rollout.draft.children.append(objects.service(rollout.place, rollout.place.candidate_service_name, version))
     own_pods = rollout.pods(version)
-    if not objects.is_available(found, rollout.serving.min_replicas):
+    if not objects.is_available(found):
         trouble = rollout.world.refused(rollout.place.deployment_name(version)) or objects.not_answering(
             found, own_pods, rollout.now, rollout.world.said.heard
         )
@@ -302,6 +306,9 @@ def _stand(rollout: Rollout) -> None:
         draft.children.append(objects.deployment(place, status.stable, status.stable_sha256))
     draft.children.append(objects.service(place, place.service_name, status.stable))
     draft.children.append(objects.disruption_budget(place, status.stable))
+    autoscaler = objects.autoscaler(place, status.stable)
+    if autoscaler is not None:
+        draft.children.append(autoscaler)
     _drain(rollout)
 
 
