@@ -9,6 +9,7 @@ from longtail_api.base import ApiModel, ColumnName, Cron, TimeZone
 from longtail_api.conditions import Conditions
 from longtail_api.light_model_search import Algorithm, SearchSpace, Teacher
 from longtail_api.pictures import Pictures
+from longtail_api.pod_template import PodTemplate
 from longtail_api.rules import Rule, comparing, immutable
 from longtail_api.shared_specs import (
     DataLocation,
@@ -134,6 +135,8 @@ class Serving(ApiModel):
     CPU they request; it needs a metrics server in the cluster."""
     resources: Resources = Resources()
     """Resources of a serving container."""
+    pod_template: PodTemplate = PodTemplate()
+    """What is added to the pods that serve, and to those of the check."""
     slo: Slo | None = None
     """Service level objective, checked before a candidate takes traffic."""
     rollout: Rollout = Rollout()

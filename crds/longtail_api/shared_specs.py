@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from longtail_api.addresses import ENDPOINT, REGION
 from longtail_api.base import ApiModel, ColumnName, DataUri, NamespaceName, ObjectName
+from longtail_api.pod_template import PodTemplate
 from longtail_api.rules import Rule
 from longtail_api.values import QUANTITY_PATTERN, Number, Text, quantity_value
 
@@ -116,34 +117,6 @@ class Resources(ApiModel):
         return self
 
 
-class Toleration(ApiModel):
-    """A taint that pods tolerate, as in a pod."""
-
-    key: Annotated[str, Field(max_length=317)] | None = None
-    """Key of the taint; none matches every taint, with operator Exists."""
-    operator: Literal["Equal", "Exists"] = "Equal"
-    """How key and value are compared."""
-    value: Annotated[str, Field(max_length=63)] | None = None
-    """Value of the taint, for operator Equal."""
-    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
-    """Effect of the taint; none matches every effect."""
-    toleration_seconds: Annotated[int, Field(ge=0)] | None = None
-    """How long a NoExecute taint is tolerated; none is for ever."""
-
-
-class Scheduling(ApiModel):
-    """Where pods may run: passed on into the pod as it is."""
-
-    node_selector: Annotated[
-        dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]], Field(max_length=32)
-    ] = {}
-    """Labels that a node must have."""
-    tolerations: Annotated[list[Toleration], Field(max_length=32)] = []
-    """Taints that the pods tolerate."""
-    priority_class_name: ObjectName | None = None
-    """PriorityClass of the pods."""
-
-
 Device = Literal["Auto", "Cpu", "Cuda"]
 """What models are trained on."""
 
@@ -153,20 +126,13 @@ class TrainerOverrides(ApiModel):
 
     resources: Resources | None = None
     """Resources of a training container."""
-    priority: ObjectName | None = None
-    """PriorityClass of the training pods."""
+    pod_template: PodTemplate = PodTemplate()
+    """What is added to the training pods. Of labels, annotations and nodeSelector each entry counts beside the
+    HeavyModel's; everything else that is given here stands in place of what the HeavyModel says."""
 
 
 class Trainer(ApiModel):
     """The training pods of a HeavyModel and of its Scenarios."""
-
-    rules: ClassVar = (
-        Rule(
-            "!has(self.priority) || !has(self.scheduling.priorityClassName)",
-            "scheduling.priorityClassName says the same; keep one of the two",
-            "priority",
-        ),
-    )
 
     image: Annotated[str, Field(max_length=512, min_length=1)] | None = None
     """Trainer image; by default the one the operator was installed with."""
@@ -185,18 +151,9 @@ class Trainer(ApiModel):
     """Retries of a step that failed for a reason that may pass."""
     queue_name: ObjectName | None = None
     """Kueue LocalQueue that admits the Jobs: they are made suspended, and run when it admits them."""
-    priority: ObjectName | None = None
-    """PriorityClass of the training pods."""
-    scheduling: Scheduling = Scheduling()
-    """Node selector, tolerations, priority class."""
-    service_account_name: ObjectName | None = None
-    """Service account of the training pods."""
-
-    @model_validator(mode="after")
-    def _one_priority(self) -> Self:
-        if self.priority is not None and self.scheduling.priority_class_name is not None:
-            raise ValueError("priority and scheduling.priorityClassName say the same; keep one of the two")
-        return self
+    pod_template: PodTemplate = PodTemplate()
+    """What is added to the training pods, those of Scenarios included; there its names are of the Scenario's
+    namespace."""
 
 
 class HeavyModelReference(ApiModel):

@@ -16,6 +16,7 @@ _KEPT = (
     "type", "format", "enum", "default", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum",
     "minLength", "maxLength", "pattern", "minItems", "maxItems", "minProperties", "maxProperties", "required",
     "x-kubernetes-int-or-string", "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations",
+    "x-kubernetes-preserve-unknown-fields",
     WORDS,
 )  # fmt: skip
 _TRANSLATED = {
@@ -134,7 +135,9 @@ def _translate_properties(schema: JsonSchema, result: JsonSchema, path: str, def
         result["properties"] = {
             name: translate(value, f"{path}.{name}", definitions) for name, value in properties.items()
         }
-    elif schema.get("type") == "object":
+        if schema.get("additionalProperties") is True:
+            result["x-kubernetes-preserve-unknown-fields"] = True
+    elif schema.get("type") == "object" and "x-kubernetes-preserve-unknown-fields" not in schema:
         values = schema.get("additionalProperties")
         if not isinstance(values, dict):
             raise Untranslatable(f"{path}: a map needs the type of its values")

@@ -152,6 +152,16 @@ class Text:
 
 
 @dataclass(frozen=True)
+class Opaque:
+    """A mapping of Kubernetes' own that is passed on as it is: its rules are the API server's, when a pod is made."""
+
+    max_properties: int
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": "object", "x-kubernetes-preserve-unknown-fields": True, "maxProperties": self.max_properties}
+
+
+@dataclass(frozen=True)
 class Distinct:
     """A list whose items differ; the API server says which one is there twice."""
 

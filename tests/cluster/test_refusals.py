@@ -113,12 +113,12 @@ CASES = {
     ),
     "account": Case(
         'serviceaccount "nobody" not found',
-        trainer={**IDLE, "serviceAccountName": "nobody"},
+        trainer={**IDLE, "podTemplate": {"serviceAccountName": "nobody"}},
         shows=has_warning("FailedCreate"),
     ),
     "class": Case(
         "no PriorityClass with name never-made was found",
-        trainer={**IDLE, "priority": "never-made"},
+        trainer={**IDLE, "podTemplate": {"priorityClassName": "never-made"}},
         shows=has_warning("FailedCreate"),
     ),
     "policy": Case("every Job needs the label cost-center", a_policy, trainer=IDLE),

@@ -47,26 +47,21 @@ def test_permanent_exit_codes_fail_the_job_and_disruptions_are_not_counted():
 
 def test_the_spec_of_the_trainer_reaches_the_pod():
     job = prepared(
-        image="trainer:9", backoffLimit=7, deadlineSeconds=600, queueName="long", priority="low",
+        image="trainer:9", backoffLimit=7, deadlineSeconds=600, queueName="long",
         resources={"limits": {"nvidia.com/gpu": 1}, "requests": {"cpu": "500m"}},
-        scheduling={"nodeSelector": {"gpu": "yes"}, "tolerations": [{"operator": "Exists"}]},
     ).job("prepare")  # fmt: skip
     pod = pod_of(job)
     assert job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "long"
     assert (job["spec"]["backoffLimit"], job["spec"]["activeDeadlineSeconds"]) == (7, 600)
     assert pod["containers"][0]["image"] == "trainer:9"
     assert pod["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": "1"}, "requests": {"cpu": "500m"}}
-    assert pod["nodeSelector"] == {"gpu": "yes"}
-    assert pod["tolerations"] == [{"operator": "Exists"}]
-    assert pod["priorityClassName"] == "low"
 
 
-def test_a_scenario_overrides_resources_and_priority():
-    story = Story(trainer={"resources": {"limits": {"nvidia.com/gpu": 1}}, "priority": "high"})
+def test_a_scenario_overrides_resources():
+    story = Story(trainer={"resources": {"limits": {"nvidia.com/gpu": 1}}})
     story.settle()
     pod = pod_of(story.job("prepare"))
     assert pod["containers"][0]["resources"] == {"limits": {"nvidia.com/gpu": "1"}}
-    assert pod["priorityClassName"] == "high"
 
 
 def test_credentials_come_from_the_secret_and_are_in_no_config():

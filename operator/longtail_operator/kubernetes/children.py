@@ -1,6 +1,7 @@
 """The parts that all children of a resource have: metadata, pod security, the store's address and credentials."""
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 from longtail_api.base import API_VERSION
 from longtail_api.labels import (
@@ -12,8 +13,9 @@ from longtail_api.labels import (
     SCENARIO_LABEL,
     SEARCH_LABEL,
 )
+from longtail_api.pod_template import PodTemplate
 from longtail_api.run_config import StoreAddress
-from longtail_api.shared_specs import Resources, Scheduling, Storage
+from longtail_api.shared_specs import Resources, Storage
 from longtail_operator.kubernetes.identity import label_value
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, RESOURCES, SCENARIO, SEARCH, Json, key_of, uid_of
 
@@ -123,35 +125,51 @@ def container(
     return spec
 
 
-def pod_spec(
-    containers: list[Json], scheduling: Scheduling, priority: str | None, service_account: str | None,
-    config_map: str | None,
-) -> Json:  # fmt: skip
-    """A pod of the restricted pod security standard."""
+def pod_spec(work: Json, template: PodTemplate, secret: str | None, config_map: str | None) -> Json:
+    """A pod of the restricted pod security standard around the container that does the work, with what its owner's
+    podTemplate adds."""
     volumes: list[Json] = [{"name": "tmp", "emptyDir": {}}]
     if config_map is not None:
         volumes.append({"name": "config", "configMap": {"name": config_map}})
+    given = template.to_json_dict()
+    ids = {"runAsUser": USER_ID, "runAsGroup": USER_ID, "fsGroup": USER_ID}
     spec: Json = {
-        "containers": containers,
-        "volumes": volumes,
-        "automountServiceAccountToken": False,
+        "containers": [{**work, "volumeMounts": [*work["volumeMounts"], *_without_false(given["volumeMounts"])]}],
+        "volumes": [*volumes, *_without_false(given["volumes"])],
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
-            "runAsUser": USER_ID,
-            "runAsGroup": USER_ID,
-            "fsGroup": USER_ID,
             "seccompProfile": {"type": "RuntimeDefault"},
+            **given.get("securityContext", ids),
         },
+        **{field: given[field] for field in _PASSED_ON if given.get(field)},
     }
-    if scheduling.node_selector:
-        spec["nodeSelector"] = dict(scheduling.node_selector)
-    if scheduling.tolerations:
-        spec["tolerations"] = [toleration.to_json_dict() for toleration in scheduling.tolerations]
-    if priority or scheduling.priority_class_name:
-        spec["priorityClassName"] = priority or scheduling.priority_class_name
-    if service_account:
-        spec["serviceAccountName"] = service_account
-        # A pod's own identity (IRSA and its like) may come by the service account's token.
-        del spec["automountServiceAccountToken"]
+    if secret is not None and template.service_account_name is None:
+        # The pod's own identity is asked for nothing.
+        spec["automountServiceAccountToken"] = False
     return spec
+
+
+def _without_false(value: Any) -> Any:
+    """The API server leaves out what is false, and a Deployment that seems to lack it would be put right for ever."""
+    if isinstance(value, list):
+        return [_without_false(one) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {name: _without_false(one) for name, one in cast("Json", value).items() if one is not False}
+    return value
+
+
+_PASSED_ON = (
+    "nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName", "serviceAccountName",
+    "imagePullSecrets",
+)  # fmt: skip
+
+
+def pod_metadata(
+    owner: Json, template: PodTemplate, own_labels: Mapping[str, str], own_annotations: Mapping[str, str] | None = None
+) -> Json:
+    """Labels and annotations of a pod: what we know it by stands above what its podTemplate adds."""
+    return {
+        "labels": {**template.labels, **own_labels},
+        "annotations": {**(own_annotations or {}), **template.annotations, **owner_annotation(owner)},
+    }

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from longtail_api.conditions import MESSAGE_LIMIT, Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import IDENTITY_ANNOTATION, MADE_OF_ANNOTATION
+from longtail_api.pod_template import PodTemplate
 from longtail_api.run_config import PERMANENT_EXIT_CODES, ExitCode, StepConfig
 from longtail_api.shared_specs import Resources, Storage, Trainer, TrainerOverrides
 from longtail_api.store_objects import Termination
@@ -19,7 +20,7 @@ from longtail_operator.kubernetes.children import (
     child,
     container,
     labels,
-    owner_annotation,
+    pod_metadata,
     pod_spec,
     store_address,
 )
@@ -60,6 +61,10 @@ class Workplace:
     @property
     def resources(self) -> Resources:
         return self.overrides.resources or self.trainer.resources
+
+    @property
+    def pod_template(self) -> PodTemplate:
+        return self.trainer.pod_template.under(self.overrides.pod_template)
 
     def ranks(self, step: str) -> Ranks:
         """The processes of a step."""
@@ -119,7 +124,6 @@ def job(
     more = dict(more_labels or {})
     if trainer.queue_name:
         more[QUEUE_LABEL] = trainer.queue_name
-    pod_labels = labels(place.owner, step, more_labels)
     ranks = place.ranks(step)
     work = container(
         TRAINER,
@@ -130,9 +134,7 @@ def job(
         place.secret,
     )
     work["env"] += environment(name, key_of(place.owner).namespace, ranks)
-    pod = pod_spec(
-        [work], trainer.scheduling, place.overrides.priority or trainer.priority, trainer.service_account_name, name
-    )
+    pod = pod_spec(work, place.pod_template, place.secret, name)
     pod["restartPolicy"] = "Never"
     if ranks.nodes > 1:
         pod["subdomain"] = name
@@ -161,7 +163,7 @@ def job(
             ]
         },
         "template": {
-            "metadata": {"labels": pod_labels, "annotations": owner_annotation(place.owner)},
+            "metadata": pod_metadata(place.owner, place.pod_template, labels(place.owner, step, more_labels)),
             "spec": pod,
         },
     }

@@ -16,7 +16,7 @@ from longtail_api.labels import (
     VERSION_LABEL,
 )
 from longtail_api.scenario import Serving
-from longtail_api.shared_specs import Resources, Scheduling, Storage
+from longtail_api.shared_specs import Resources, Storage
 from longtail_operator.kubernetes.children import (
     CA_FILE,
     CHECKER,
@@ -24,7 +24,7 @@ from longtail_operator.kubernetes.children import (
     child,
     container,
     labels,
-    owner_annotation,
+    pod_metadata,
     pod_spec,
 )
 from longtail_operator.kubernetes.held_up import held_up
@@ -142,7 +142,7 @@ def deployment(place: ServingPlace, version: str, sha256: str, replicas: int = 0
         },
         config_map=place.trust_name is not None,
     )
-    pod = pod_spec([server], Scheduling(), None, None, place.trust_name)
+    pod = pod_spec(server, place.serving.pod_template, place.secret, place.trust_name)
     pod["terminationGracePeriodSeconds"] = 30
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
     spec: Json = {
@@ -152,10 +152,12 @@ def deployment(place: ServingPlace, version: str, sha256: str, replicas: int = 0
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
         "selector": {"matchLabels": place.selector(version)},
         "template": {
-            "metadata": {
-                "labels": {**labels(place.owner, SERVING), VERSION_LABEL: version},
-                "annotations": {**owner_annotation(place.owner), **scrape},
-            },
+            "metadata": pod_metadata(
+                place.owner,
+                place.serving.pod_template,
+                {**labels(place.owner, SERVING), VERSION_LABEL: version},
+                scrape,
+            ),
             "spec": pod,
         },
     }
@@ -237,7 +239,7 @@ def check_job(
         CHECKER, place.settings.serving_image, place.settings.image_pull_policy, flags, CHECK_RESOURCES, place.secret,
         config_map=place.trust_name is not None,
     )  # fmt: skip
-    pod = pod_spec([checker], Scheduling(), None, None, place.trust_name)
+    pod = pod_spec(checker, place.serving.pod_template, place.secret, place.trust_name)
     pod["restartPolicy"] = "Never"
     spec: Json = {
         "backoffLimit": 3,
@@ -249,7 +251,7 @@ def check_job(
             "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
         },
         "template": {
-            "metadata": {"labels": labels(place.owner, CHECK), "annotations": owner_annotation(place.owner)},
+            "metadata": pod_metadata(place.owner, place.serving.pod_template, labels(place.owner, CHECK)),
             "spec": pod,
         },
     }
