@@ -109,7 +109,7 @@ MEASURED_BY = "busy is told by the CPU they request; give serving.resources.requ
 
 
 class Serving(ApiModel):
-    """How the light model is served."""
+    """How the light model is served: by a Deployment of its own."""
 
     rules: ClassVar = (
         Rule(
@@ -125,8 +125,6 @@ class Serving(ApiModel):
         ),
     )
 
-    mode: Literal["Dedicated"] = "Dedicated"
-    """Dedicated: a Deployment of its own."""
     min_replicas: Annotated[int, Field(ge=1, le=1000)] = 1
     """Replicas to begin with, and at least with an autoscaler. A Deployment that a person or another autoscaler has
     scaled since is left as it is until this changes."""
