@@ -18,8 +18,8 @@ SAID_BY = frozenset({"Trouble", "Note", "in_words", "JobState"})
 """What takes a reason by place: (reason, message), or (kind, reason, message)."""
 NO_REASON = frozenset({"Warning", "Normal"})
 """The kinds of an event."""
-NEVER_SAID = frozenset({"StoreRefused", "InvalidKey"})
-"""A root of errors, and a bug that no person meets as a reason."""
+NEVER_SAID = frozenset({"StoreRefused", "InvalidKey", "Outdated"})
+"""A root of errors, a bug, and what is read again: no person meets them as a reason."""
 STATES = frozenset(
     {"Absent", "Awaiting", "AwaitingWords", "Held", "Deleting", "Failed", "Lost", "Running", "Succeeded", "Suspended"}
 )
