@@ -210,6 +210,8 @@ class Cluster:
             return
         if role in self.held or (self.store.away and role != "check"):
             return  # a step waits for its store
+        if role != "check" and self._config_of(job) is None:
+            return  # as a kubelet does: the pod starts once what it mounts is there
         ending = self.next_end.pop(role, "well")
         code, message = self._words(job, role, ending)
         state = {"terminated": {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "message": message}}
@@ -231,9 +233,8 @@ class Cluster:
         if ending == "fails":
             said = Termination(status="Failed", reason="DataInvalid", message="column 'price' is missing; add it")
             return 65, said.model_dump_json(by_alias=True)
-        name = job["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"]
-        found = self.server.objects.get(Key("ConfigMap", job["metadata"]["namespace"], name))
-        assert found is not None, f"the Job of {name} has no config"
+        found = self._config_of(job)
+        assert found is not None
         config = json.loads(found["data"]["config.json"])
         outputs, metrics, flops = STEPS[role](self.store, config)
         said = Termination(
@@ -241,6 +242,11 @@ class Cluster:
             metrics=metrics, flops=flops,
         )  # fmt: skip
         return 0, said.model_dump_json(by_alias=True)
+
+    def _config_of(self, job: Json) -> Json | None:
+        volumes = job["spec"]["template"]["spec"]["volumes"]
+        (name,) = (volume["configMap"]["name"] for volume in volumes if "configMap" in volume)
+        return self.server.objects.get(Key("ConfigMap", job["metadata"]["namespace"], name))
 
     def _roll_out(self, key: Key, deployment: Json) -> None:
         replicas, generation = deployment["spec"].get("replicas", 1), deployment["metadata"]["generation"]

@@ -44,7 +44,7 @@ def test_a_scenario_with_a_status_that_others_write_to_goes_on(blocked: bool):
     story = Story()
     story.settle()
     raw = {**story.raw, "status": foreign(story.status)}
-    plan = plan_scenario(scenario_world(raw, None if blocked else story.heavy_model, None, SETTINGS), NOON)
+    plan = plan_scenario(scenario_world(raw, None if blocked else story.heavy_model, Snapshot(), SETTINGS), NOON)
     assert "Approved" not in [condition["type"] for condition in plan.status["conditions"]], "it is not ours to write"
     assert blocked or plan.children
 
