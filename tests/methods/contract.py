@@ -153,8 +153,8 @@ def of_the_disk() -> None:
 MISHAPS: dict[str, tuple[Callable[[], object], ExitCode, str]] = {
     "an exception": (lambda: 1 // 0, ExitCode.BUG, "Bug"),
     "a panic": (of_a_library, ExitCode.DATA_INVALID, "LibraryPanicked"),
-    "no memory for numpy": (lambda: np.empty(1 << 46, np.uint8), ExitCode.RETRYABLE, "OutOfMemory"),
-    "no memory for torch": (lambda: torch.empty(1 << 46, dtype=torch.uint8), ExitCode.RETRYABLE, "OutOfMemory"),
+    "no memory for numpy": (lambda: np.empty(1 << 50, np.uint8), ExitCode.RETRYABLE, "OutOfMemory"),
+    "no memory for torch": (lambda: torch.empty(1 << 50, dtype=torch.uint8), ExitCode.RETRYABLE, "OutOfMemory"),
     "a full disk": (of_the_disk, ExitCode.RETRYABLE, "DiskFull"),
     "the keyboard": (lambda: signal.raise_signal(signal.SIGINT), ExitCode.TERMINATED, "Terminated"),
     "a library's own exit": (lambda: sys.exit(0), ExitCode.BUG, "Bug"),
