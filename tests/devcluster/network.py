@@ -65,8 +65,7 @@ def write_cni_configuration(folder: Path, data: Path) -> None:
 def take_down(state: layout.State) -> None:
     """Remove interfaces, chains, cached results, and restore the settings that were changed."""
     for name in [*_ports(POD_BRIDGE), POD_BRIDGE, NODE_INTERFACE]:
-        if _exists(name):
-            _ip("link", "delete", name)
+        _remove_interface(name)
     for program in ("iptables", "ip6tables"):
         for table in _TABLES:
             _remove_chains(program, table)
@@ -110,6 +109,16 @@ def _rules(program: str, table: str) -> list[str]:
 
 def _cni_results() -> list[Path]:
     return sorted(_CNI_RESULTS.glob(f"{CNI_NAME}-*"))
+
+
+def _remove_interface(name: str) -> None:
+    """One that is not there is removed: a pod's goes with its network namespace, at a moment of the kernel's own."""
+    try:
+        if _exists(name):
+            _ip("link", "delete", name)
+    except ClusterError:
+        if _exists(name):
+            raise
 
 
 def _exists(interface: str) -> bool:
