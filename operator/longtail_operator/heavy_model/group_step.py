@@ -88,8 +88,9 @@ def plan_group(
     def objects() -> list[Json]:
         return step_objects(world.workplace, name, step, config)
 
-    if known.outcome == "Failed" and known.made_of not in (None, made_of(objects())):
-        known.outcome = None if is_mended_by_its_pod(known.reason or "") else known.outcome
+    mendable = known.outcome == "Failed" and is_mended_by_its_pod(known.reason or "")
+    if mendable and known.made_of not in (None, made_of(objects())):
+        known.outcome = None
     if known.outcome is not None:
         return known
     followed = follow(Desired(name, objects, known.attempt, told=known.reason), world, draft, now)

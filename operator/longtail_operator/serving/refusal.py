@@ -22,16 +22,16 @@ def refuse(status: ServingStatus, version: str, digest: str) -> None:
 def put_off(status: ServingStatus, version: str, digest: str, now: datetime) -> datetime:
     """A check that measured nothing says nothing of the version: when it is checked again."""
     unmeasured = unmeasured_checks(status, version, digest) + 1
-    again = now + min(FIRST_WAIT * 2 ** min(unmeasured - 1, 10), LONGEST_WAIT)
-    refuse(status, version, digest)
-    status.refused_until, status.unmeasured_checks = written(again), unmeasured
-    return again
+    wait = min(FIRST_WAIT * 2 ** min(unmeasured - 1, 10), LONGEST_WAIT)
+    return _refuse_until(status, version, digest, now + wait, unmeasured)
 
 
 def give_up(status: ServingStatus, version: str, digest: str, now: datetime) -> datetime:
     """A candidate that did not come up goes for a moment, in which a newer run may start: when it comes again."""
-    unmeasured = unmeasured_checks(status, version, digest)
-    again = now + FIRST_WAIT
+    return _refuse_until(status, version, digest, now + FIRST_WAIT, unmeasured_checks(status, version, digest))
+
+
+def _refuse_until(status: ServingStatus, version: str, digest: str, again: datetime, unmeasured: int) -> datetime:
     refuse(status, version, digest)
     status.refused_until, status.unmeasured_checks = written(again), unmeasured
     return again
