@@ -19,8 +19,8 @@ from longtail_operator.stores.view import StoreView
 from longtail_store import Store, StoreUnreachable, open_store
 from longtail_store.probe import ProbeResult
 from tests.store.small_model import commit_generation, parameters
+from tests.unit.heavy_model_story import Model, a_version, member
 from tests.unit.operator_builders import MODEL_KEY, NOON, TEMPORARY, a_heavy_model
-from tests.unit.test_operator_models import Model, a_version, member
 
 OWNER = StoreOwner(namespace=MODEL_KEY.namespace, name=MODEL_KEY.name, uid="m1")
 AGAIN = "longtail.dev/run"

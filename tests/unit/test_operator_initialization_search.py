@@ -6,7 +6,7 @@ from longtail_api.heavy_model import HeavyModelSpec, Initialization
 from longtail_api.initialization_search import InitializationOutcome, InitializationSearch, WayOutcome
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.stores.view import StoreView
-from tests.unit.test_operator_models import SPEC, Model, a_version, member
+from tests.unit.heavy_model_story import SPEC, Model, a_version, member
 
 
 def a_model(search: InitializationSearch | None = None, **fields: object) -> Model:

@@ -12,8 +12,8 @@ from longtail_api.methods.alt import MetaTrainConfig
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.methods.alt.meta_training import LONGEST_JITTER_SECONDS, pauses_folding
 from longtail_operator.stores.view import StoreView
+from tests.unit.heavy_model_story import Model, a_version, member
 from tests.unit.operator_builders import NOON, SHA, a_heavy_model
-from tests.unit.test_operator_models import Model, a_version, member
 
 DAILY = {"schedule": "0 3 * * *", "timeZone": "UTC"}
 NEXT_NIGHT = datetime(2026, 6, 2, 3, 0, tzinfo=UTC)

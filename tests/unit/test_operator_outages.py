@@ -20,10 +20,10 @@ from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.methods.alt.meta_training import pauses_folding
 from longtail_operator.observer import Observer
 from tests.unit import test_operator_group_step as together
+from tests.unit.heavy_model_story import Model, member
 from tests.unit.operator_builders import NOON, Story, a_heavy_model, a_pod, store_ready
 from tests.unit.search_story import SearchStory
 from tests.unit.test_operator_meta_training import at_night, trained
-from tests.unit.test_operator_models import Model, member
 
 AROUND = ["StoreUnreachable", "ConnectionRefused", "AccessDenied", "CredentialsInvalid", "QuotaExceeded", "Terminated"]
 ENDING = ["DataInvalid", "BudgetUnreachable", "ConfigInvalid", "Corrupt", "InvalidAddress"]

@@ -10,8 +10,8 @@ from longtail_api.methods import METHODS, MethodApi
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.objects import Json
 from longtail_operator.kubernetes.pods import last_words
+from tests.unit.heavy_model_story import Model, member
 from tests.unit.operator_builders import Story, a_heavy_model, a_pod, initialized
-from tests.unit.test_operator_models import Model, member
 
 GPUS = "nvidia.com/gpu"
 

@@ -8,7 +8,7 @@ import pytest
 from longtail_api.methods.alt import TrainLightConfig
 from longtail_operator.search.plan import plan_search
 from tests.unit.operator_builders import NOON, SHA, Story, a_heavy_model, a_serving_scenario, initialized
-from tests.unit.test_operator_models import a_search, adapted, search_config
+from tests.unit.test_operator_searches import a_search, adapted, search_config
 
 TEACHER = {"temperature": 2, "weight": "0.5", "transferRows": 10}
 
