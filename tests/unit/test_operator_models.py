@@ -1,4 +1,4 @@
-"""Plans of HeavyModels: what exists before and after each event."""
+"""Decisions about a HeavyModel: its store, its pool, its first version, its generations."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Plans of LightModelSearches: what exists before and after each event."""
+"""Decisions about a LightModelSearch, and which runs have feedback to hand in."""
 
 import json
 from collections.abc import Callable
