@@ -82,6 +82,8 @@ class Reason(StrEnum):
     STORE_FAILED = "StoreFailed"
     STORE_NOT_ATOMIC = "StoreNotAtomic"
     STORE_TAKEN = "StoreTaken"
+    STORE_OVERLAPS = "StoreOverlaps"
+    """The store can be used, and lies inside another HeavyModel's, or that one inside it."""
     STORE_EMPTIED = "StoreEmptied"
     """The store had versions of this HeavyModel, and has none any more."""
     IDENTITY_NOT_ALLOWED = "IdentityNotAllowed"

@@ -10,6 +10,8 @@ _ORDINARY_WAITING = frozenset(
     {Reason.MODEL_NOT_READY, Reason.NEW_GENERATION, Reason.POOL_TOO_SMALL, Reason.SUSPENDED, Reason.DELETING}
 )
 """Nothing is wrong: it goes on by itself, or as the person who asked for it wants."""
+_WARNED_OF = frozenset({Reason.STORE_OVERLAPS})
+"""What the condition asks for holds, and yet somebody should act."""
 _GOOD_WHEN_FALSE = frozenset({ConditionType.FAILED, ConditionType.SUSPENDED})
 
 
@@ -32,7 +34,7 @@ def notes_of(before: Json, after: Json) -> list[Note]:
     bad: dict[str, Json] = {}
     for condition in sorted((item for item in changed if _is_bad(item)), key=lambda item: _says_most(item["type"])):
         bad.setdefault(condition["reason"], condition)
-    notes = [_note("Normal", condition) for condition in good]
+    notes = [_note("Warning" if condition["reason"] in _WARNED_OF else "Normal", condition) for condition in good]
     notes.extend(
         _note("Normal" if reason in _ORDINARY_WAITING else "Warning", condition) for reason, condition in bad.items()
     )

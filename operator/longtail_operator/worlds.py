@@ -1,6 +1,7 @@
 """From the snapshot to what a decision may look at: parsed, and with the neighbours it needs."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from longtail_api.base import ApiModel
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
+from longtail_api.shared_specs import Storage
 from longtail_api.store_objects import ModelCard
 from longtail_operator.heavy_model.world import HeavyModelWorld
 from longtail_operator.kubernetes.objects import SCENARIO, Json, Key, is_deleting, key_of, section
@@ -135,7 +137,17 @@ def heavy_model_world(
         said=said,
         store=store,
         folding=folding,
+        other_stores=_stores_of_others(snapshot, key),
     )
+
+
+def _stores_of_others(snapshot: Snapshot, key: Key) -> list[tuple[Key, Storage]]:
+    found: list[tuple[Key, Storage]] = []
+    for raw in snapshot.heavy_models():
+        if key_of(raw) != key and not is_deleting(raw):
+            with suppress(SpecInvalid):  # it says so itself, and has opened no store
+                found.append((key_of(raw), snapshot.read(raw, "spec", _heavy_model_spec).storage))
+    return found
 
 
 def search_world(

@@ -15,6 +15,7 @@ from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.ranks import too_many
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.methods import method_of
+from longtail_operator.stores.overlap import stands
 from longtail_operator.stores.view import StoreView
 
 
@@ -40,7 +41,7 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
         status.conditions = conditions.ordered()
         return draft.finished(status.to_json_dict(), world.children)
 
-    conditions.set(ConditionType.STORE_READY, True, Reason.SUCCEEDED, "one of several racing writers wins")
+    conditions.set(ConditionType.STORE_READY, True, *stands(world.spec.storage, world.other_stores))
     head, method = store.head, method_of(world.spec)
     if head is not None:
         _show(status, head, store)
@@ -49,8 +50,8 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
     unshared = too_many(world.spec)
     if unshared is not None:
         for condition in world.status.conditions:
-            conditions.keep(ConditionType(condition.type))
-        conditions.set(ConditionType.STORE_READY, True, Reason.SUCCEEDED, "one of several racing writers wins")
+            if condition.type != ConditionType.STORE_READY:
+                conditions.keep(ConditionType(condition.type))
         conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, unshared)
         draft.kept.update(key_of(item) for item in world.children)
     elif head is not None and head.schema_hash == world.schema_hash:

@@ -6,10 +6,10 @@ from functools import cached_property
 from longtail_api.conditions import ConditionType
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.methods import METHODS
-from longtail_api.shared_specs import TrainerOverrides
+from longtail_api.shared_specs import Storage, TrainerOverrides
 from longtail_operator.kubernetes.conditions import shortened
 from longtail_operator.kubernetes.jobs import Workplace
-from longtail_operator.kubernetes.objects import Json, key_of, labels_of
+from longtail_operator.kubernetes.objects import Json, Key, key_of, labels_of
 from longtail_operator.kubernetes.observed import Observed
 from longtail_operator.scenario.world import (
     NEEDS_A_PERSON,
@@ -40,6 +40,8 @@ class HeavyModelWorld(Observed):
     """None: not looked at yet."""
     folding: bool = False
     """Whether a fold is under way."""
+    other_stores: list[tuple[Key, Storage]] = field(default_factory=list[tuple[Key, Storage]])
+    """Those of the other HeavyModels."""
 
     @cached_property
     def schema_hash(self) -> str:

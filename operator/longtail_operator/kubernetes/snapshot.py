@@ -50,6 +50,7 @@ class Snapshot:
         self._children: dict[Key, set[Key]] = defaultdict(set)
         self._scenarios: dict[Key, set[Key]] = defaultdict(set)
         self._searches: dict[Key, set[Key]] = defaultdict(set)
+        self._heavy_models: set[Key] = set()
         self._read: dict[tuple[Key, str], tuple[object, dict[object, object]]] = {}
         # An answer to our own write may arrive after the event of the deletion; it must not bring the object back.
         self._dead: OrderedDict[str, None] = OrderedDict()
@@ -66,6 +67,8 @@ class Snapshot:
             self._unindex(known)
         self._objects[key] = trimmed(item)
         self._index(item)
+        if key.kind == HEAVY_MODEL:
+            self._heavy_models.add(key)
         return True
 
     def forget(self, item: Json) -> bool:
@@ -78,6 +81,7 @@ class Snapshot:
         if known is None or uid_of(known) != uid_of(item):
             return False
         self._unindex(known)
+        self._heavy_models.discard(key)
         del self._objects[key]
         for part in ("spec", "status"):
             self._read.pop((key, part), None)
@@ -116,6 +120,10 @@ class Snapshot:
     def children(self, owner: Key) -> list[Json]:
         """Everything that names `owner` as its owner, pods too, in the order of their keys."""
         return [self._objects[key] for key in sorted(self._children.get(owner, ()))]
+
+    def heavy_models(self) -> list[Json]:
+        """All of them, in the order of their keys."""
+        return [self._objects[key] for key in sorted(self._heavy_models)]
 
     def scenarios(self, heavy_model: Key) -> list[Json]:
         """Scenarios that refer to a HeavyModel, existing or not."""
