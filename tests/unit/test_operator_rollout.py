@@ -11,14 +11,33 @@ from tests.unit.operator_builders import SHA, Story, a_serving_scenario
 
 
 def with_a_candidate() -> Story:
-    """v1 serves, v2 is trained and its pods answer."""
+    """v1 serves, v2 is trained, its pods answer, and it is checked."""
     story = a_serving_scenario().serves()
-    return story.annotate("again").trained().answers()
+    story.annotate("again").trained().answers().settle()
+    return story
+
+
+def with_a_refused_candidate() -> Story:
+    """v1 serves, and v2 is too slow."""
+    story = with_a_candidate()
+    story.reports("Failed", "SLOCheckFailed", "p99 41 ms > 20 ms").settle()
+    return story
+
+
+def replaced() -> Story:
+    """v2 serves in place of v1, of which the store has the card."""
+    story = with_a_candidate()
+    story.reports("Passed").settle()
+    story.card = ModelCard(
+        scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
+        agnostic_version=1, model=AltLight(width=1, layers=[]), flops=1, heavy_flops=1,
+        requests_key="r",
+    )  # fmt: skip
+    return story
 
 
 def test_a_candidate_takes_no_traffic_before_its_check():
     story = with_a_candidate()
-    story.settle()
     assert story.condition("RolledOut") == ("False", "CheckingCandidate")
     assert story.traffic_goes_to == "v1"
     assert story.names("Deployment") == ["spring-v1", "spring-v2"]
@@ -26,14 +45,12 @@ def test_a_candidate_takes_no_traffic_before_its_check():
 
 def test_a_check_has_cpu_of_its_own_and_no_limit_that_throttles_it():
     story = with_a_candidate()
-    story.settle()
     (checker,) = story.job("check")["spec"]["template"]["spec"]["containers"]
     assert checker["resources"] == {"requests": {"cpu": "250m", "memory": "256Mi"}}
 
 
 def test_a_passed_check_promotes_and_the_old_version_drains_first():
     story = with_a_candidate()
-    story.settle()
     story.reports("Passed").settle()
     assert story.traffic_goes_to == "v2"
     assert story.names("Deployment") == ["spring-v1", "spring-v2"]
@@ -43,9 +60,7 @@ def test_a_passed_check_promotes_and_the_old_version_drains_first():
 
 
 def test_a_failed_check_keeps_the_stable_version():
-    story = with_a_candidate()
-    story.settle()
-    story.reports("Failed", "SLOCheckFailed", "p99 41 ms > 20 ms").settle()
+    story = with_a_refused_candidate()
     assert story.condition("RolledOut") == ("False", "SLOCheckFailed")
     assert story.traffic_goes_to == "v1"
     assert story.names("Deployment") == ["spring-v1"]
@@ -54,7 +69,6 @@ def test_a_failed_check_keeps_the_stable_version():
 
 def test_inconclusive_is_never_a_pass():
     story = with_a_candidate()
-    story.settle()
     story.reports("Inconclusive", "Succeeded", "no requests").settle()
     assert story.condition("RolledOut") == ("False", "CheckInconclusive")
     assert story.traffic_goes_to == "v1"
@@ -62,7 +76,6 @@ def test_inconclusive_is_never_a_pass():
 
 def test_a_check_that_measured_nothing_is_made_again_after_a_while():
     story = with_a_candidate()
-    story.settle()
     plan = story.reports("Inconclusive", "CheckInconclusive", "the node is busy").settle()
     assert plan.requeue_after is not None
     assert 0 < plan.requeue_after <= 60
@@ -78,7 +91,6 @@ def test_a_check_that_measured_nothing_is_made_again_after_a_while():
 
 def test_a_check_whose_job_ended_without_a_verdict_is_made_again():
     story = with_a_candidate()
-    story.settle()
     story.fails("check", "DeadlineExceeded", "Job was active longer than specified deadline").settle()
     assert story.condition("RolledOut") == ("False", "CheckInconclusive")
     assert "longer than specified deadline" in story.message("RolledOut")
@@ -90,7 +102,6 @@ def test_a_check_whose_job_ended_without_a_verdict_is_made_again():
 
 def test_however_often_a_check_measured_nothing_the_next_one_is_at_most_an_hour_away():
     story = with_a_candidate()
-    story.settle()
     waits: list[float] = []
     for _ in range(9):
         story.reports("Inconclusive").settle()
@@ -106,7 +117,6 @@ def test_however_often_a_check_measured_nothing_the_next_one_is_at_most_an_hour_
 
 def test_other_demands_are_checked_at_once_though_the_last_check_measured_nothing():
     story = with_a_candidate()
-    story.settle()
     story.reports("Inconclusive").settle()
     story.change(serving={"slo": {"p99Milliseconds": 50}}).settle()
     story.answers().settle()
@@ -115,7 +125,6 @@ def test_other_demands_are_checked_at_once_though_the_last_check_measured_nothin
 
 def test_an_inconclusive_check_that_an_earlier_operator_took_for_a_refusal_is_made_again():
     story = with_a_candidate()
-    story.settle()
     story.reports("Inconclusive").settle()
     for field in ("refusedUntil", "unmeasuredChecks"):
         del story.status["serving"][field]
@@ -139,7 +148,6 @@ def test_a_suspended_scenario_brings_up_no_candidate_and_goes_on_from_there():
 
 def test_what_serves_goes_on_while_a_check_is_suspended():
     story = with_a_candidate()
-    story.settle()
     story.change(suspend=True).settle()
     assert story.traffic_goes_to == "v1"
     assert story.names("Deployment") == ["spring-v1"]
@@ -148,14 +156,7 @@ def test_what_serves_goes_on_while_a_check_is_suspended():
 
 def test_a_version_that_is_pinned_while_suspended_serves():
     """A person takes back a version in an emergency."""
-    story = with_a_candidate()
-    story.settle()
-    story.reports("Passed").settle()
-    story.card = ModelCard(
-        scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
-        agnostic_version=1, model=AltLight(width=1, layers=[]), flops=1, heavy_flops=1,
-        requests_key="r",
-    )  # fmt: skip
+    story = replaced()
     story.change(suspend=True, serving={"pinnedVersion": "v1"}).settle()
     story.answers().settle()
     assert story.traffic_goes_to == "v1"
@@ -189,24 +190,15 @@ def test_a_candidate_that_does_not_come_up_stops_no_schedule():
 
 
 def test_a_pinned_version_that_does_not_come_up_is_not_given_up():
-    story = with_a_candidate()
-    story.settle()
-    story.reports("Passed").settle()
+    story = replaced()
     story.later(60).settle()
-    story.card = ModelCard(
-        scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
-        agnostic_version=1, model=AltLight(width=1, layers=[]), flops=1, heavy_flops=1,
-        requests_key="r",
-    )  # fmt: skip
     story.change(serving={"pinnedVersion": "v1"}).settle()
     story.later(86400).settle()
     assert "spring-v1" in story.names("Deployment")
 
 
 def test_what_a_figure_refused_stays_refused():
-    story = with_a_candidate()
-    story.settle()
-    story.reports("Failed", "SLOCheckFailed", "p99 41 ms > 20 ms").settle()
+    story = with_a_refused_candidate()
     story.later(30 * 86400).settle()
     assert story.condition("RolledOut") == ("False", "SLOCheckFailed")
     assert story.names("Deployment") == ["spring-v1"]
@@ -233,15 +225,8 @@ def test_a_refused_version_is_checked_again_under_other_demands():
 
 
 def test_a_pinned_version_serves_whatever_is_newer():
-    story = with_a_candidate()
-    story.settle()
-    story.reports("Passed").settle()
+    story = replaced()
     story.later(60).settle()
-    story.card = ModelCard(
-        scenario="s", version="v1", sha256=SHA, bytes=1, inputs=[], outputs=[], labels=["click"], data_version="d1",
-        agnostic_version=1, model=AltLight(width=1, layers=[]), flops=1, heavy_flops=1,
-        requests_key="r",
-    )  # fmt: skip
     story.change(serving={"pinnedVersion": "v1"}).settle()
     story.answers().settle()
     assert story.traffic_goes_to == "v1"

@@ -17,7 +17,7 @@ from longtail_operator.kubernetes.jobs import is_finished, queue_of
 from longtail_operator.kubernetes.objects import SEARCH, Json, Key, entries, key_of, labels_of, section
 from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key
 from longtail_operator.scenario.world import NEEDS_A_PERSON
-from longtail_operator.serving.objects import CHECK
+from longtail_operator.serving.check import CHECK
 
 NAMED_HOLDERS = 3
 """So many of those who hold a place are named to who waits for one."""

@@ -1,13 +1,11 @@
 """The Kubernetes objects of serving: a Deployment per light version, the Services, the disruption budget, the check."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from longtail_api.conditions import Reason
-from longtail_api.data_schema import LabelColumn
 from longtail_api.labels import (
-    IDENTITY_ANNOTATION,
     MANAGED_BY,
     MANAGED_BY_LABEL,
     REPLICAS_ANNOTATION,
@@ -16,10 +14,9 @@ from longtail_api.labels import (
     VERSION_LABEL,
 )
 from longtail_api.scenario import Serving
-from longtail_api.shared_specs import Resources, Storage
+from longtail_api.shared_specs import Storage
 from longtail_operator.kubernetes.children import (
     CA_FILE,
-    CHECKER,
     SERVER,
     child,
     container,
@@ -36,10 +33,7 @@ from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.settings import Settings
 
 SERVING = "serving"
-CHECK = "check"
 PORT = 8080
-CHECK_RESOURCES = Resources(requests={"cpu": "250m", "memory": "256Mi"})
-"""Of a check: what it needs to measure a server and not its own waiting. No limit, which would throttle it."""
 SHA256_ANNOTATION = "longtail.dev/sha256"
 BUSY_PERCENT = 80
 """Share of the requested CPU above which there should be more pods."""
@@ -204,60 +198,6 @@ def trust(place: ServingPlace) -> Json | None:
     if place.trust_name is None:
         return None
     return child("ConfigMap", place.trust_name, place.owner, SERVING, {"data": {"ca.crt": place.storage.ca_bundle}})
-
-
-def check_job(
-    place: ServingPlace,
-    name: str,
-    digest: str,
-    candidate: str,
-    stable: str | None,
-    requests_key: str,
-    labels_compared: Sequence[LabelColumn],
-) -> Json:
-    """Answers recorded requests against the candidate, and against the stable version where there is one."""
-    serving = place.serving
-    flags = [
-        "check",
-        *place.store_flags(),
-        f"--candidate-url={place.address(place.candidate_service_name)}",
-        f"--candidate={candidate}",
-        f"--model-name={place.name}",
-        f"--scenario={place.store_key}",
-        f"--requests-key={requests_key}",
-        f"--labels={','.join(f'{label.name}={label.type}' for label in labels_compared)}",
-        f"--seconds={serving.rollout.check_seconds}",
-        f"--concurrency={serving.rollout.check_concurrency}",
-        f"--max-regression={serving.max_regression:f}",
-    ]
-    if serving.slo is not None:
-        flags.append(f"--p99-milliseconds={serving.slo.p99_milliseconds:f}")
-        flags.append(f"--max-error-rate={serving.slo.max_error_rate:f}")
-    if stable is not None:
-        flags += [f"--stable-url={place.address(place.service_name)}", f"--stable={stable}"]
-    checker = container(
-        CHECKER, place.settings.serving_image, place.settings.image_pull_policy, flags, CHECK_RESOURCES, place.secret,
-        config_map=place.trust_name is not None,
-    )  # fmt: skip
-    pod = pod_spec(checker, place.serving.pod_template, place.secret, place.trust_name)
-    pod["restartPolicy"] = "Never"
-    spec: Json = {
-        "backoffLimit": 3,
-        "activeDeadlineSeconds": 4 * serving.rollout.check_seconds + 600,
-        "ttlSecondsAfterFinished": place.settings.job_ttl_seconds,
-        "suspend": False,
-        # An eviction or a preemption is none of the check's own failures.
-        "podFailurePolicy": {
-            "rules": [{"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]}]
-        },
-        "template": {
-            "metadata": pod_metadata(place.owner, place.serving.pod_template, labels(place.owner, CHECK)),
-            "spec": pod,
-        },
-    }
-    return child(
-        "Job", name, place.owner, CHECK, {"spec": spec}, {VERSION_LABEL: candidate}, {IDENTITY_ANNOTATION: digest}
-    )
 
 
 def replicas_of(item: Json | None) -> int:

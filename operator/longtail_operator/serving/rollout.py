@@ -8,16 +8,14 @@ from longtail_api.labels import VERSION_LABEL
 from longtail_api.scenario import Lineage, RunStatus, ScenarioStatus, Serving, ServingStatus
 from longtail_api.store_layout import requests_key
 from longtail_api.store_objects import ModelCard
-from longtail_operator.kubernetes import pods as pod_words
 from longtail_operator.kubernetes.clock import read, written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import identity
-from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, conditions_of, may_still_say_why
 from longtail_operator.kubernetes.objects import Json, annotations_of, is_deleting, key_of, labels_of, section
 from longtail_operator.kubernetes.plan import Draft
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld, secret_name
-from longtail_operator.serving import objects, refusal
+from longtail_operator.serving import check, objects, refusal
 from longtail_operator.stores.run_numbers import light_version
 
 
@@ -97,7 +95,7 @@ def _wanted(rollout: Rollout) -> tuple[str, str] | None:
                 f"serving.pinnedVersion: the store has no light version {serving.pinned_version}; name one it has",
             )  # fmt: skip
             return None
-        if isinstance(card, pod_words.Trouble):
+        if isinstance(card, Trouble):
             rollout.rolled_out(False, card.reason, card.message)
             rollout.draft.requeue_in(STORE_RETRY_SECONDS)
             return None
@@ -152,7 +150,7 @@ def _advance(rollout: Rollout, version: str, sha256: str) -> None:
     refused = rollout.world.refused(candidate)
     if refused is not None or rollout.world.find("Service", candidate) is None:
         # Whoever answers under another's name must not be asked in the candidate's place.
-        words = refused or pod_words.Trouble(Reason.PENDING, f"waiting for Service {candidate}")
+        words = refused or Trouble(Reason.PENDING, f"waiting for Service {candidate}")
         rollout.rolled_out(False, words.reason, words.message)
         return
     if rollout.serving.pinned_version == version:
@@ -191,64 +189,22 @@ def _check_digest(rollout: Rollout, version: str, sha256: str | None) -> str:
 
 
 def _check(rollout: Rollout, version: str, sha256: str) -> None:
-    status, world = rollout.status.serving, rollout.world
-    digest = _check_digest(rollout, version, sha256)
-    # Who is asked is part of the name: a Job that asks under an older name of the candidate ends.
-    # So is how many measured nothing before it: their reports are not its own.
-    unmeasured = refusal.unmeasured_checks(status, version, digest)
-    again = {"again": unmeasured} if unmeasured else {}
-    asked = identity(check=digest, service=rollout.place.candidate_service_name, **again)
-    name = f"{rollout.place.service_name}-check-{asked[:8]}"
+    status, digest = rollout.status.serving, _check_digest(rollout, version, sha256)
     data_version = (rollout.run.data_version if rollout.run else None) or ""
-    job = objects.check_job(
-        rollout.place, name, digest, version, status.stable, requests_key(world.store_key, data_version),
-        rollout.heavy_model.spec.data_schema.labels,
+    asked = check.Check(
+        rollout.place, version, status.stable, digest, refusal.unmeasured_checks(status, version, digest),
+        requests_key(rollout.world.store_key, data_version), rollout.heavy_model.spec.data_schema.labels,
     )  # fmt: skip
-    found = world.find("Job", name)
-    own_pods = pod_words.of_job(world.pods, name)
-    holding = conditions_of(found) if found else {}
-    report = pod_words.check_report(own_pods)
-    if found is not None and not holding and pod_words.outlived(own_pods, rollout.now) is not None:
-        # Another container keeps the pod, and so the Job, from ending.
-        holding = dict[str, Json]({"Complete" if report is not None else "Failed": {}})
-    if found is not None and is_deleting(found):
-        rollout.rolled_out(False, Reason.CHECKING, "waiting until the check's Job that was deleted is gone")
-    elif "Complete" in holding and report is None:
-        _await_report(rollout, job, holding["Complete"])
-    elif "Complete" in holding and report is not None and report.verdict == "Passed":
-        _promote(rollout, version, sha256, report.message, report.p99_milliseconds)
-    elif "Complete" in holding and report is not None:
-        if report.verdict == "Inconclusive":
-            _put_off(rollout, version, digest, report.message)
-        else:
-            _refuse(rollout, version, digest, report.reason or Reason.CHECK_FAILED, report.message)
-    elif "Failed" in holding and may_still_say_why(holding["Failed"], own_pods, rollout.now):
-        _await_report(rollout, job, holding["Failed"])
-    elif "Failed" in holding:
-        words = pod_words.last_words(own_pods)
-        said = words.message if words else str(holding["Failed"].get("message") or "no word of why")
-        _put_off(rollout, version, digest, f"the check itself failed: {said}")
-    else:
-        rollout.draft.children.append(job)
-        state = world.job_state(name, rollout.now)
-        troubled = state.reason not in ("", Reason.RUNNING)
-        trouble = pod_words.Trouble(state.reason, state.message) if troubled else None
-        rollout.rolled_out(
-            False,
-            trouble.reason if trouble else Reason.CHECKING,
-            trouble.message if trouble else f"{version} answers recorded requests before it takes any traffic",
-        )
-
-
-def _await_report(rollout: Rollout, job: Json, end: Json) -> None:
-    """The check is over but its report is not here: it may still arrive, or its pod is gone and it has to run again."""
-    rollout.rolled_out(False, Reason.CHECKING, "waiting for the report of the check")
-    age = rollout.now - read(str(end["lastTransitionTime"]))
-    if age < LOST_MESSAGE_AFTER:
-        rollout.draft.requeue_in((LOST_MESSAGE_AFTER - age).total_seconds())
-        rollout.draft.kept.add(key_of(job))
-    else:
-        rollout.draft.deletions.append(key_of(job))
+    checked = check.follow(asked, rollout.world, rollout.draft, rollout.now)
+    match checked.state:
+        case "Passed":
+            _promote(rollout, version, sha256, checked.message, checked.p99_milliseconds)
+        case "Refused":
+            _refuse(rollout, version, digest, checked.reason, checked.message)
+        case "Unmeasured":
+            _put_off(rollout, version, digest, checked.message)
+        case "UnderWay":
+            rollout.rolled_out(False, checked.reason, checked.message)
 
 
 def _promote(rollout: Rollout, version: str, sha256: str, message: str, p99: float | None = None) -> None:
