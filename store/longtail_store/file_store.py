@@ -81,9 +81,10 @@ class FileStore:
                     continue
                 yield ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
-    def delete(self, key: str) -> None:
-        with self._errors(key):
-            self._path(key).unlink(missing_ok=True)
+    def delete(self, *keys: str) -> None:
+        for key in keys:
+            with self._errors(key):
+                self._path(key).unlink(missing_ok=True)
 
     def now(self) -> datetime:
         """The date the folder's file system gives a new file (a file server has its own clock)."""

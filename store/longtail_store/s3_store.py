@@ -3,7 +3,7 @@
 import random
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -29,6 +29,7 @@ from longtail_store.errors import (
     BucketMissing,
     InvalidAddress,
     ObjectMissing,
+    RequestRefused,
     StoreError,
     StoreUnreachable,
 )
@@ -38,7 +39,7 @@ from longtail_store.store import ObjectInfo, checked_key
 
 if TYPE_CHECKING:
     from types_boto3_s3 import S3Client
-    from types_boto3_s3.type_defs import GetObjectOutputTypeDef
+    from types_boto3_s3.type_defs import GetObjectOutputTypeDef, ObjectIdentifierTypeDef
 
 # One call takes at most some 265 s (4 × 65 and back-off), and a put that meets 409s another 30: below half of the
 # shortest retention of orphans (600 s), so that no attempt's last write arrives after its checkpoint was removed.
@@ -57,6 +58,8 @@ _READS = 3
 """Attempts at an object whose body breaks off, which botocore does not try again. Nothing is written meanwhile."""
 _BROKEN_OFF = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
 _CHUNK = 1 << 20
+_DELETED_AT_ONCE = 1000
+"""What a DeleteObjects request takes at most (Amazon S3 API reference)."""
 _CONTENT_TYPES = {".svg": "image/svg+xml", ".json": "application/json"}
 
 Read = TypeVar("Read")
@@ -190,9 +193,11 @@ class S3Store:
                             found["LastModified"].astimezone(UTC),
                         )
 
-    def delete(self, key: str) -> None:
-        with self._errors(key):
-            self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
+    def delete(self, *keys: str) -> None:
+        for start in range(0, len(keys), _DELETED_AT_ONCE):
+            for key in self._left_over(keys[start : start + _DELETED_AT_ONCE]):
+                with self._errors(key):
+                    self._client.delete_object(Bucket=self.bucket, Key=self._key(key))
 
     def size(self, key: str) -> int:
         """Bytes of an object, under whatever key. Raises `ObjectMissing`."""
@@ -219,6 +224,18 @@ class S3Store:
 
     def _key(self, key: str) -> str:
         return self.prefix + checked_key(key)
+
+    def _left_over(self, keys: Sequence[str]) -> Sequence[str]:
+        """Delete the objects by one request. Those that it left: deleted by itself, each says what is wrong with it."""
+        if len(keys) == 1:
+            return keys
+        objects: list[ObjectIdentifierTypeDef] = [{"Key": self._key(key)} for key in keys]
+        try:
+            with self._errors(keys[0]):
+                answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": objects, "Quiet": True})
+        except RequestRefused:  # not every server knows this request
+            return keys
+        return [failed["Key"].removeprefix(self.prefix) for failed in answer.get("Errors", []) if "Key" in failed]
 
     def _read(
         self, key: str, take: Callable[["GetObjectOutputTypeDef"], Read], name: str | None = None, **part: str

@@ -57,8 +57,8 @@ class Store(Protocol):
         """Every object whose key starts with `prefix`, in the order of their keys."""
         ...
 
-    def delete(self, key: str) -> None:
-        """Remove the object; none there is fine."""
+    def delete(self, *keys: str) -> None:
+        """Remove the objects, in as few requests as the store can; one that is not there is fine."""
         ...
 
     def now(self) -> datetime:

@@ -76,6 +76,14 @@ class StoreContract:
         assert not store.exists("a")
         assert store.put_if_absent("a", b"2")
 
+    def test_many_objects_are_deleted_at_once_and_others_stay(self, store: Store) -> None:
+        keys = [f"many/{number:04d}" for number in range(1003)]
+        for key in (*keys[-5:], "other"):
+            store.put_if_absent(key, b"1")
+        store.delete(*keys)
+        store.delete()
+        assert [found.key for found in store.list("")] == ["other"]
+
     @pytest.mark.parametrize("key", ["", "/a", "a/", "a//b", "../a", "a/../b", "a/./b", ".hidden", "a b", "ä", "a\n"])
     def test_a_key_that_leads_astray_is_refused(self, store: Store, key: str) -> None:
         with pytest.raises(InvalidKey):

@@ -99,8 +99,8 @@ class FaultyStore:
         content = data.read_bytes() if isinstance(data, Path) else data
         self._write("put_advisory", key, lambda: self.world.put_advisory(key, content))
 
-    def delete(self, key: str) -> None:
-        self._write("delete", key, lambda: self.world.store.delete(key))
+    def delete(self, *keys: str) -> None:
+        self._write("delete", keys[0] if keys else "", lambda: self.world.store.delete(*keys))
 
     def _read(self, call: str, key: str, action: Callable[[], T]) -> T:
         fault = self.decide(call, key)

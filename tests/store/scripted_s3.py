@@ -1,5 +1,6 @@
 """An S3 server of one bucket that answers as it is told: by a script, or as a real one would."""
 
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,6 +81,10 @@ class ScriptedS3(ThreadingHTTPServer):
         if request.method == "DELETE":
             self.objects.pop(key, None)
             return Reply(204)
+        if request.method == "POST":
+            for name in re.findall(rb"<Key>([^<]*)</Key>", request.body):
+                self.objects.pop(f"{key.rstrip('/')}/{name.decode()}", None)
+            return Reply(200, b"<DeleteResult></DeleteResult>", XML)
         if "list-type" in request.query:
             return self._listing(request)
         found = self.objects.get(key)
@@ -118,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
             reply = self.server.answering(request) or self.server.real(request)
         self._send(reply)
 
-    do_GET = do_PUT = do_HEAD = do_DELETE = _any  # noqa: N815 (the base class names them so)
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any  # noqa: N815 (the base class names them so)
 
     def _send(self, reply: Reply) -> None:
         self.send_response_only(reply.status)

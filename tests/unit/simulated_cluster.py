@@ -74,9 +74,10 @@ class MemoryStore:
             if key.startswith(prefix):
                 yield ObjectInfo(key, len(self.objects[key][0]), self.objects[key][1])
 
-    def delete(self, key: str) -> None:
+    def delete(self, *keys: str) -> None:
         self._asked()
-        self.objects.pop(key, None)
+        for key in keys:
+            self.objects.pop(key, None)
 
 
 class Cluster:

@@ -26,6 +26,7 @@ ASKING: dict[str, Callable[[Store], object]] = {
     "put": lambda store: store.put_if_absent("a", b"1"),
     "overwrite": lambda store: store.put_advisory("a", b"1"),
     "delete": lambda store: store.delete("a"),
+    "delete many": lambda store: store.delete("a", "b"),
     "now": lambda store: store.now(),
 }
 WITH_A_BODY = [name for name in ASKING if name != "exists"]
@@ -378,3 +379,35 @@ def test_nor_do_they_where_no_answer_comes(name: str):
 def test_each_class_says_who_must_act():
     for kind in (cls for cls in vars(e).values() if isinstance(cls, type) and issubclass(cls, StoreError)):
         assert kind is StoreError or not (issubclass(kind, StoreRefused) and issubclass(kind, StoreUnreachable))
+
+
+def deleting(answering: Answering, *keys: str) -> tuple[list[str], list[str]]:
+    """The methods of the requests that deleting `keys` takes, and what is left in the bucket."""
+    with scripted_s3(answering) as server:
+        store = open_store(StoreAddress(uri="s3://bucket/prefix", endpoint=server.url), CANARIES)
+        server.objects = {f"/bucket/prefix/{key}": b"1" for key in (*keys, "other")}
+        store.delete(*keys)
+        return [request.method for request in server.requests], sorted(server.objects)
+
+
+def test_a_thousand_objects_are_deleted_by_one_request():
+    methods, left = deleting(lambda request: None, *(f"many/{number}" for number in range(2001)))
+    assert methods == ["POST", "POST", "DELETE"]
+    assert left == ["/bucket/prefix/other"]
+
+
+@pytest.mark.parametrize("status", [400, 405, 501])
+def test_where_a_server_can_t_delete_several_at_once_they_go_one_by_one(status: int):
+    methods, left = deleting(lambda request: error(status, "Unknown") if request.method == "POST" else None, "a", "b")
+    assert methods == ["POST", "DELETE", "DELETE"]
+    assert left == ["/bucket/prefix/other"]
+
+
+def test_an_object_that_the_request_for_many_left_says_itself_what_is_wrong(told_by: Told):
+    def one_is_kept(request: Request) -> Reply:
+        kept = b"<DeleteResult><Error><Key>prefix/b</Key><Code>InternalError</Code></Error></DeleteResult>"
+        return Reply(200, kept, "application/xml") if request.method == "POST" else error(403, "AccessDenied")
+
+    told = told_by(one_is_kept, "delete many")
+    assert type(told) is e.AccessDenied
+    assert " b: " in str(told)

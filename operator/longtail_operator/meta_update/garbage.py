@@ -101,6 +101,5 @@ def collect(store: Store, rule: RetentionRule, in_use: Collection[int] = ()) -> 
     _, settled = read_head(store, SettledLog(store), handed_in)
     keys += removable_feedback(feedback, settled, kept_runs, rule, now)
     keys += removable_segments(store.list(SETTLED_PREFIX), newest, rule, now)
-    for key in keys:
-        store.delete(key)
+    store.delete(*keys)
     return keys

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import cast
 
 from pydantic import ValidationError
@@ -33,6 +34,7 @@ GIVE_UP_AFTER = timedelta(minutes=10)
 LOOK_SECONDS = 30.0
 """Events tell when who is in the way has gone; this is for those that were missed."""
 NAMED = 5
+_DELETED_AT_ONCE = 1000
 
 
 class Removal:
@@ -184,7 +186,8 @@ def _remove_all(store: Store) -> int:
     """Remove what is ours below the store's address, and last whose it is; how many objects that were."""
     count = 0
     for prefix in PREFIXES:
-        for item in store.list(prefix):
-            store.delete(item.key)
-            count += 1
+        found = store.list(prefix)
+        while keys := [item.key for item in islice(found, _DELETED_AT_ONCE)]:
+            store.delete(*keys)
+            count += len(keys)
     return count

@@ -112,9 +112,9 @@ class ReadOnly:
         """Never."""
         self._refuse(key)
 
-    def delete(self, key: str) -> None:
+    def delete(self, *keys: str) -> None:
         """Never."""
-        self._refuse(key)
+        self._refuse(", ".join(keys))
 
     def _refuse(self, key: str) -> NoReturn:
         raise AssertionError(f"{key}: only rank 0 writes; the step must do it in Ranks.of_first")
