@@ -68,6 +68,8 @@ class Reason(StrEnum):
     REFUSED = "Refused"
     """The API server refuses an object, or the pods of one: the message is its own, or that of whom it asked."""
     NODE_UNREACHABLE = "NodeUnreachable"
+    KILLED = "Killed"
+    """Somebody outside a container ended it without a word: a node that runs out of memory does."""
     STEP_FAILED = "StepFailed"
     RESULT_UNUSABLE = "ResultUnusable"
     """A step ended well, and what it says of its result lacks something, or means nothing to this operator."""

@@ -73,6 +73,21 @@ def test_a_step_that_its_surroundings_ended_is_tried_again_as_often_as_it_takes(
     assert set(story.jobs_ever[:13]) == {story.jobs_ever[0]}, "the step's identity is the same"
 
 
+@pytest.mark.parametrize("code", [137, 143])
+def test_a_step_that_its_node_killed_is_tried_again(code: int):
+    story = preparing()
+    job = story.job("prepare")
+    over = {"type": "Failed", "reason": "BackoffLimitExceeded", "status": "True", "lastTransitionTime": written(NOON)}
+    job["status"] = {"conditions": [over]}
+    story.pods.append(a_pod(job, {"terminated": {"exitCode": code, "reason": "Error"}}))
+    story.settle()
+    assert story.condition("Failed")[0] == "False"
+    assert story.condition("DataPrepared") == ("False", "Killed")
+    assert "requests.memory" in story.message("Ready")
+    story.later(FIRST_PAUSE.total_seconds()).settle()
+    assert not story.job("prepare")["status"], "a new one"
+
+
 @pytest.mark.parametrize("reason", ["Unschedulable", "ImageNotPulled"])
 def test_a_deadline_that_passed_before_the_step_could_start_is_no_failure(reason: str):
     story = preparing()

@@ -233,7 +233,6 @@ ENDS: dict[str, tuple[Json, str, str]] = {
     "exception": ({"exitCode": 70, "message": '{"status": "Failed", "reason": "Bug", "message": "KeyError: 3"}'},
                   "Bug", "KeyError: 3"),
     "panic": ({"exitCode": 134, "message": LOG}, "StepFailed", "signal 6 (aborted)"),
-    "SIGKILL": ({"exitCode": 137}, "StepFailed", "signal 9 (killed)"),
     "SIGSEGV": ({"exitCode": 139}, "StepFailed", "signal 11 (segmentation fault)"),
     "memory": ({"exitCode": 137, "reason": "OOMKilled"}, "OutOfMemory", "give it more memory"),
     "disk full": ({"exitCode": 75, "message": "OSError: [Errno 28] No space left on device"},

@@ -177,15 +177,20 @@ def _of_exit(end: Json, who: str) -> Trouble:
     reason, code = str(end.get("reason") or "Error"), int(end.get("exitCode") or 0)
     number = int(end.get("signal") or 0) or (code - 128 if 128 < code <= 128 + 64 else 0)
     said = _last_lines(str(end.get("message") or ""))
+    kind: str = Reason.STEP_FAILED
     if reason == "OOMKilled":
-        how = f"ended with exit code {code} (OOMKilled); give it more memory"
+        kind, how = "OutOfMemory", f"ended with exit code {code} (OOMKilled); give it more memory"
+    elif number in (signal.SIGKILL, signal.SIGTERM):
+        kind = Reason.KILLED
+        how = (
+            f"was ended by signal {number}, exit code {code}, and not for its memory limit; a node that runs out of "
+            "memory does that: have resources.requests.memory name what is used"
+        )
     elif number and (name := signal.strsignal(number)) is not None:
         how = f"was ended by signal {number} ({name.lower()}), exit code {code} ({reason})"
     else:
         how = f"ended with exit code {code} ({reason})"
-    return Trouble(
-        "OutOfMemory" if reason == "OOMKilled" else Reason.STEP_FAILED, f"{who} {how}" + (f": {said}" if said else "")
-    )
+    return Trouble(kind, f"{who} {how}" + (f": {said}" if said else ""))
 
 
 def _last_lines(text: str) -> str:

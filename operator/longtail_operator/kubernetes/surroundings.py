@@ -35,7 +35,7 @@ NOT_STARTED = frozenset(
 
 def is_around(reason: str) -> bool:
     """Did the step end for something that comes back without anything about the step being changed?"""
-    return reason in STORE_AWAY or reason == _TOLD_TO_END
+    return reason in STORE_AWAY or reason in (_TOLD_TO_END, Reason.KILLED)
 
 
 def is_mended_by_its_pod(reason: str) -> bool:
