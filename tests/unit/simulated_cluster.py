@@ -20,6 +20,7 @@ from longtail_operator.control_plane import ControlPlane
 from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, SCENARIO, Json, Key, key_of, section
 from longtail_operator.stores import hub as store_hub
+from longtail_operator.stores import reading
 from longtail_store import ObjectMissing, StoreUnreachable
 from longtail_store.store import ObjectInfo
 from tests.operator.simulated_node import STEPS, sha256
@@ -99,7 +100,7 @@ class Cluster:
         self.no_pods_answer = False
         mock.patch.object(store_hub, "open_store", return_value=self.store).start()
         atomic = SimpleNamespace(atomic=True, message="")
-        mock.patch.object(store_hub, "race_conditional_puts", return_value=atomic).start()
+        mock.patch.object(reading, "race_conditional_puts", return_value=atomic).start()
         self._tasks: list[asyncio.Task[None]] = []
         self.plane: ControlPlane
         self.loop.run_until_complete(self._start())

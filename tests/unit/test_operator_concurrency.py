@@ -20,7 +20,8 @@ from longtail_operator.meta_update.folding import Folding
 from longtail_operator.meta_update.rules import PendingFeedback
 from longtail_operator.observer import Observer
 from longtail_operator.stores import hub as store_hub
-from longtail_operator.stores.hub import HeavyModelStore, StoreHub
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.opened import HeavyModelStore
 from longtail_store import Credentials, Store, open_store
 from tests.unit.operator_builders import MODEL_KEY, NOON, SETTINGS, TEMPORARY, Story, a_heavy_model
 

@@ -13,7 +13,7 @@ from longtail_operator.kubernetes.kube import KubeApi
 from longtail_operator.kubernetes.objects import Key
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.rules import PendingFeedback
-from longtail_operator.stores import hub as store_hub
+from longtail_operator.stores import opened, reading
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.view import StoreView
 from longtail_store import Store, StoreUnreachable, open_store
@@ -120,14 +120,14 @@ def test_a_store_in_which_two_writers_won_is_tried_again_after_a_while(tmp_path:
         races.append(len(races) > 0)
         return ProbeResult(races[-1], "two writers won")
 
-    monkeypatch.setattr(store_hub, "race_conditional_puts", race)
+    monkeypatch.setattr(reading, "race_conditional_puts", race)
 
     async def story() -> list[bool]:
         place = Place(tmp_path)
         usable: list[bool] = []
         for retry, raced in ((0.0, 600.0), (0.0, 600.0), (0.0, 0.0)):
-            monkeypatch.setattr(store_hub, "RETRY_SECONDS", retry)
-            monkeypatch.setattr(store_hub, "NOT_ATOMIC_SECONDS", raced)
+            monkeypatch.setattr(opened, "RETRY_SECONDS", retry)
+            monkeypatch.setattr(reading, "NOT_ATOMIC_SECONDS", raced)
             usable.append((await place.view()).trouble is None)
         return usable
 

@@ -20,7 +20,8 @@ from longtail_operator.meta_update import folding as folding_module
 from longtail_operator.meta_update.config import MetaUpdateConfig
 from longtail_operator.meta_update.folding import ROUND_LIMIT, Folding, run_process
 from longtail_operator.meta_update.rules import PendingFeedback
-from longtail_operator.stores.hub import HeavyModelStore, StoreHub
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.opened import HeavyModelStore
 from longtail_store import Chain, Store, open_store
 from longtail_store.feedback import write_feedback
 from tests.store.small_model import PARAMETERS, commit_generation, dense_gradients, parameters

@@ -16,7 +16,8 @@ from longtail_operator.meta_update import folding
 from longtail_operator.settings import SettingsInvalid, settings_from
 from longtail_operator.stores import hub as store_hub
 from longtail_operator.stores.access import is_allowed
-from longtail_operator.stores.hub import HeavyModelStore, StoreHub
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.opened import HeavyModelStore
 from longtail_store import Credentials, Store
 from tests.unit.operator_builders import a_heavy_model
 

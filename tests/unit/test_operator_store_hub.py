@@ -15,7 +15,7 @@ from longtail_api.store_objects import StoreOwner
 from longtail_operator.kubernetes.kube import KubeError
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.kubernetes.trouble import Trouble
-from longtail_operator.stores import hub as store_hub
+from longtail_operator.stores import reading
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.view import StoreView
 from longtail_store import StoreRefused, StoreUnreachable, errors
@@ -151,7 +151,7 @@ def test_what_nobody_foresaw_is_a_status_too(
     def fail(*_: object) -> None:
         raise kind(text)
 
-    monkeypatch.setattr(store_hub, "owner_of", fail)
+    monkeypatch.setattr(reading, "owner_of", fail)
     with caplog.at_level(logging.INFO):
         assert trouble("http://127.0.0.1:9", GOOD).reason == Reason.STORE_FAILED
     assert "CANARY" not in caplog.text
@@ -199,6 +199,6 @@ def test_a_person_may_give_the_store_to_another_model(tmp_path: Path):
 def test_of_a_store_that_belongs_to_another_nothing_but_its_owner_is_read(tmp_path: Path, monkeypatch):
     views(tmp_path, ("1", None))
     for name in ("_read_chain", "race_conditional_puts"):
-        monkeypatch.setattr(store_hub, name, lambda *_: pytest.fail("it is another's"))
+        monkeypatch.setattr(reading, name, lambda *_: pytest.fail("it is another's"))
     (view,) = views(tmp_path, ("2", None))
     assert view.trouble is not None

@@ -23,7 +23,8 @@ from longtail_operator.meta_update.config import MetaUpdateConfig, MetaUpdateFai
 from longtail_operator.meta_update.rules import PendingFeedback, due
 from longtail_operator.methods import method_of
 from longtail_operator.scenario.gate import is_unfinished
-from longtail_operator.stores.hub import HeavyModelStore, StoreHub
+from longtail_operator.stores.hub import StoreHub
+from longtail_operator.stores.opened import HeavyModelStore
 
 log = logging.getLogger(__name__)
 _AGAIN_SECONDS = 5.0

@@ -4,26 +4,23 @@ import asyncio
 import hashlib
 import logging
 import tempfile
-import traceback
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
 from longtail_api.conditions import Reason
 from longtail_api.heavy_model import GroupStepStatus, HeavyModelSpec
-from longtail_api.labels import ADOPT_ANNOTATION
 from longtail_api.run_config import StoreAddress
 from longtail_api.shared_specs import Storage
 from longtail_api.store_layout import AGNOSTIC, model_card_key, result_key, version_key
-from longtail_api.store_objects import Member, ModelCard, StepResult, StoreOwner, Termination, Version
+from longtail_api.store_objects import Member, ModelCard, StepResult, StoreOwner, Termination
 from longtail_operator.kubernetes.kube import KubeApi
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, Key
 from longtail_operator.kubernetes.trouble import Trouble
-from longtail_operator.meta_update.ledger import handed_in
 from longtail_operator.meta_update.rules import PendingFeedback
 from longtail_operator.stores.access import credentials_for
+from longtail_operator.stores.opened import PULSE, VIEW, HeavyModelStore
 from longtail_operator.stores.questions import (
     GRACE_SECONDS,
     PATIENCE_SECONDS,
@@ -31,12 +28,12 @@ from longtail_operator.stores.questions import (
     Questions,
     in_thread,
 )
+from longtail_operator.stores.reading import Reading
 from longtail_operator.stores.run_numbers import read_last_in_store
+from longtail_operator.stores.troubles import not_yet, told
 from longtail_operator.stores.view import Membership, StoreView
 from longtail_store import (
-    Chain,
     Corrupt,
-    Credentials,
     ObjectMissing,
     Store,
     StoreError,
@@ -44,68 +41,17 @@ from longtail_store import (
     parse_object,
     read_object,
 )
-from longtail_store.ownership import claim, owner_of
-from longtail_store.probe import race_conditional_puts
-from longtail_store.settled_log import NOTHING, SettledLog, SettledRuns, read_head
 
 log = logging.getLogger(__name__)
-_REASONS = frozenset(Reason)
 Read = TypeVar("Read")
 
-FRESH_SECONDS = 3600.0
-"""A listing this old is made anew: it finds feedback that no finished Job told of."""
-RETRY_SECONDS = 15.0
-"""A store that could not be used is asked again after this time."""
-NOT_ATOMIC_SECONDS = 600.0
-"""Racing writers are let race again after this time, where more than one won: the store may have been mended."""
 PULSE_SECONDS = 120.0
 """How often a store is asked whether the newest version still stands: one request, by which it is noticed that it is
 gone, or was emptied, before a run meets that. Else a store is read when something has changed in it."""
-VIEW, PULSE = "view", "pulse"
-"""The questions for all that a HeavyModel's decisions need, and for the newest version's being there."""
-
-
-@dataclass
-class HeavyModelStore:
-    """One HeavyModel's store."""
-
-    store: Store
-    address: StoreAddress
-    credentials: Credentials | None
-    view: StoreView | None = None
-    read_at: float = float("-inf")
-    """Monotonic time when the last reading ended."""
-    stale: bool = False
-    """The head has moved, or may have."""
-    pools: dict[int, frozenset[str]] = field(default_factory=dict[int, frozenset[str]])
-    """Initial pool by generation; it never changes."""
-    pending: dict[str, PendingFeedback] = field(default_factory=dict[str, PendingFeedback])
-    settled: SettledRuns = NOTHING
-    """What the chain had settled when it was last read."""
-    log: SettledLog = field(init=False)
-    lost: set[str] = field(default_factory=set[str])
-    """Keys of feedback that runs told of, and that a fold did not find."""
-    questions: Questions = field(default_factory=Questions)
-
-    def __post_init__(self) -> None:
-        self.log = SettledLog(self.store)
-
-    @property
-    def is_behind(self) -> bool:
-        """The store has moved on since it was read, or may have."""
-        return self.stale or self.questions.is_open(VIEW)
-
-    def is_due(self, now: float) -> bool:
-        age = now - self.read_at
-        failed = self.view is not None and self.view.trouble is not None
-        return self.view is None or self.stale or age > FRESH_SECONDS or (failed and age > RETRY_SECONDS)
-
-    def is_at(self, address: StoreAddress, credentials: Credentials | None) -> bool:
-        return self.address == address and self.credentials == credentials
 
 
 class StoreHub:
-    """Opens stores, races each distinct one once, and reads chains. Its calls may be made from one event loop only.
+    """Opens stores, and answers what is asked of them. Its calls may be made from one event loop only.
 
     No call waits for a store that is slow: it says that the answer is not there yet, and `wake` is called with the
     asker's key when it is.
@@ -126,8 +72,7 @@ class StoreHub:
         self._patience = patience_seconds
         self._stores: dict[Key, HeavyModelStore] = {}
         self._opening: dict[Key, asyncio.Lock] = {}
-        self._probed: dict[str, tuple[str | None, float]] = {}
-        """By address: what was wrong with racing writers, and when that was seen."""
+        self._reading = Reading()
         self._cards: dict[tuple[Key, str, str], ModelCard] = {}
         self._groups: dict[tuple[Key, str], tuple[str | None, dict[str, Member]]] = {}
         """By HeavyModel and step: hash of the newest result that was read, and its members."""
@@ -154,16 +99,14 @@ class StoreHub:
         try:
             state = await self._open(key, spec.storage)
         except StoreError as error:
-            return StoreView(_trouble(error))
+            return StoreView(told(error))
         while state.questions.is_asked(VIEW) or state.is_due(now):
-            read = await state.questions.ask(VIEW, key, lambda: self._read(state, owner, adopted))
+            read = await state.questions.ask(VIEW, key, lambda: self._reading.read(state, owner, adopted))
             if isinstance(read, NotYet):
                 if read.seconds >= self._patience:
-                    return StoreView(_not_yet(state, read))
+                    return StoreView(not_yet(state, read))
                 break
-        return (
-            self._with_pending(state) if state.view else StoreView(Trouble(Reason.PENDING, "the store is being read"))
-        )
+        return state.shown() if state.view else StoreView(Trouble(Reason.PENDING, "the store is being read"))
 
     async def watch_for_ever(self) -> None:
         """Have it noticed within minutes when a store that nobody asks anything is gone, or was emptied."""
@@ -216,7 +159,7 @@ class StoreHub:
             except ObjectMissing:
                 return None
             except StoreError as error:
-                return _trouble(error)
+                return told(error)
             if isinstance(found, Trouble):
                 return found
             known = self._cards[key, scenario, version] = found
@@ -241,7 +184,7 @@ class StoreHub:
             name = (member.result_key, member.result_sha256)
             own = await self._ask(key, spec, asker, name, _checked_result, member.result_key, member.result_sha256)
         except StoreError as error:
-            return _trouble(error)
+            return told(error)
         if isinstance(own, Trouble):
             return own
         said = Termination(
@@ -260,7 +203,7 @@ class StoreHub:
         try:
             return await self._ask(key, spec, asker, ("last run", scenario), read_last_in_store, scenario)
         except StoreError as error:
-            return _trouble(error)
+            return told(error)
 
     async def store(self, key: Key, spec: HeavyModelSpec) -> Store:
         """The store itself. Raises `StoreRefused`, of it `CredentialsMissing`."""
@@ -283,7 +226,7 @@ class StoreHub:
         """What `read` makes of the store and `arguments`; or that this is not known yet. Raises what it raises."""
         state = await self._open(key, spec.storage)
         found = await state.questions.ask(name, asker, lambda: state.questions.call(read, state.store, *arguments))
-        return _not_yet(state, found) if isinstance(found, NotYet) else found
+        return not_yet(state, found) if isinstance(found, NotYet) else found
 
     async def _open(self, key: Key, storage: Storage) -> HeavyModelStore:
         credentials = await credentials_for(self._api, key, storage, self._allowed)
@@ -311,88 +254,6 @@ class StoreHub:
             path.write_text(storage.ca_bundle)
         return str(path)
 
-    async def _read(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> None:
-        """Have the view say what the store has now, or what is wrong with it."""
-        state.stale = False
-        try:
-            state.view = await self._looked_into(state, owner, adopted)
-        except StoreError as error:
-            state.view = StoreView(_trouble(error))
-        except Exception as error:
-            # A status that says something is better than none; the text may repeat a request, so where it was says it.
-            where = "".join(traceback.format_tb(error.__traceback__))
-            log.error("%s while asking %r, at\n%s", type(error).__name__, state.store, where)
-            state.view = StoreView(_unforeseen(error))
-        state.read_at = asyncio.get_running_loop().time()
-
-    async def _looked_into(self, state: HeavyModelStore, owner: StoreOwner, adopted: str | None) -> StoreView:
-        call = state.questions.call
-        holder = await call(owner_of, state.store)
-        if holder is not None and holder.uid not in (owner.uid, adopted):
-            return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
-        # Before it is claimed: a store that lets two writers win would let two own it.
-        fault = await self._probe(state)
-        if fault is not None:
-            return StoreView(Trouble(Reason.STORE_NOT_ATOMIC, fault))
-        if holder is None or holder.uid != owner.uid:
-            holder = await call(claim, state.store, owner, adopted)
-        if holder.uid != owner.uid:
-            return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
-        head, state.settled, found, pool = await call(_read_chain, state)
-        for item in found:
-            state.pending.setdefault(item.key, item)
-            state.lost.discard(item.key)
-        return StoreView(head=head, pool=pool)
-
-    async def _probe(self, state: HeavyModelStore) -> str | None:
-        name = f"{state.address.uri} {state.address.endpoint}"
-        now = asyncio.get_running_loop().time()
-        fault, seen = self._probed.get(name, (None, float("-inf")))
-        if name not in self._probed or (fault is not None and now - seen > NOT_ATOMIC_SECONDS):
-            result = await state.questions.call(race_conditional_puts, state.store)
-            fault = None if result.atomic else result.message
-            self._probed[name] = (fault, now)
-        return fault
-
-    def _with_pending(self, state: HeavyModelStore) -> StoreView:
-        view = state.view or StoreView()
-        for item in list(state.pending.values()):
-            if state.settled.holds(item.scenario, item.run):
-                del state.pending[item.key]
-        return StoreView(view.trouble, view.head, view.pool, len(state.pending))
-
-
-def _taken(uri: str, holder: StoreOwner, owner: StoreOwner) -> str:
-    return (
-        f"{uri} belongs to {holder}; give this one a storage.uri of its own, or, where that one is gone, take over its "
-        f"store: kubectl annotate heavymodel {owner.name} --namespace {owner.namespace} --overwrite "
-        f"{ADOPT_ANNOTATION}={holder.uid}"
-    )
-
-
-def _trouble(error: StoreError) -> Trouble:
-    """The reason is the error's class, or the nearest one above it that is a reason."""
-    names = (kind.__name__ for kind in type(error).__mro__)
-    known = next((name for name in names if name in _REASONS), Reason.STORE_UNREACHABLE)
-    return Trouble(known, str(error))
-
-
-def _not_yet(state: HeavyModelStore, answer: NotYet) -> Trouble:
-    if answer.seconds < state.questions.patience_seconds:
-        return Trouble(Reason.WAITING, f"waiting for {state.store!r} to answer")
-    return Trouble(
-        Reason.STORE_UNREACHABLE,
-        f"{state.store!r}{f' at {state.address.endpoint}' if state.address.endpoint else ''} does not answer within "
-        f"{state.questions.patience_seconds:.0f} s; look after the store, or what lies between; it is asked on",
-    )
-
-
-def _unforeseen(error: Exception) -> Trouble:
-    return Trouble(
-        Reason.STORE_FAILED,
-        f"asking the store ended in a way nobody foresaw ({type(error).__name__}); the operator's log says where",
-    )
-
 
 def _content(store: Store, key: str) -> bytes:
     return store.get(key)
@@ -405,24 +266,3 @@ def _checked_result(store: Store, key: str, sha256: str) -> StepResult:
     if found != sha256:
         raise Corrupt(f"{store!r}: {key} has sha256 {found}, its step said {sha256}")
     return parse_object(content, StepResult, key)
-
-
-def _read_chain(
-    state: HeavyModelStore,
-) -> tuple[Version | None, SettledRuns, list[PendingFeedback], frozenset[str]]:
-    found = handed_in(state.store)
-    head, settled = read_head(state.store, state.log, None)
-    if head is None:
-        return None, settled, found, frozenset()
-    if head.generation not in state.pools:
-        state.pools[head.generation] = _initial_pool(Chain(state.store), head)
-    return head, settled, found, state.pools[head.generation]
-
-
-def _initial_pool(chain: Chain, head: Version) -> frozenset[str]:
-    """The pool of the head's generation, as its first version names it. Generations ascend along the chain."""
-    low, high = 1, head.number
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if chain.version(middle).generation == head.generation else (middle + 1, high)
-    return frozenset(chain.version(low).pool)
