@@ -157,6 +157,13 @@ PREFIXES = ("data/", "runs/", "models/", "agnostic/", "probe/", OWNERS_PREFIX)
 """All that is ours below a store's address, whose store it is last. What else lies there is somebody else's."""
 
 
+def stores_around(uri: str) -> list[str]:
+    """Addresses above `uri` of which a store would keep what is at `uri` in a folder of its own, nearest first."""
+    parts = uri.rstrip("/").split("/")
+    top = 3 if uri.startswith("s3://") else 4
+    return ["/".join(parts[:end]) for end in range(len(parts) - 1, top - 1, -1) if f"{parts[end]}/" in PREFIXES]
+
+
 # Advisory keys.
 HEAD_KEY = "agnostic/HEAD"
 

@@ -1,7 +1,13 @@
 """A store belongs to one HeavyModel: two that wrote into one chain would begin generations for ever."""
 
-from longtail_api.store_layout import OWNERS_PREFIX, owner_key, owner_number
+from contextlib import suppress
+
+from longtail_api.run_config import StoreAddress
+from longtail_api.store_layout import OWNERS_PREFIX, owner_key, owner_number, stores_around
 from longtail_api.store_objects import StoreOwner
+from longtail_store.credentials import Credentials
+from longtail_store.errors import ObjectUnusable, StoreRefused
+from longtail_store.opening import open_store
 from longtail_store.store import Store
 from longtail_store.typed_objects import read_object, write_object_if_absent
 
@@ -24,6 +30,17 @@ def claim(store: Store, owner: StoreOwner, adopted: str | None = None) -> StoreO
             return holder
         # Lost to another, or to this call's own first attempt: what stands there now says which.
         write_object_if_absent(store, owner_key(newest + 1), owner)
+
+
+def owner_around(address: StoreAddress, credentials: Credentials | None) -> tuple[str, StoreOwner] | None:
+    """Another store that has `address` in one of its own folders, and whose it is; None where there is none, or none
+    that these credentials may look into."""
+    for uri in stores_around(address.uri):
+        with suppress(StoreRefused, ObjectUnusable):
+            owner = owner_of(open_store(address.model_copy(update={"uri": uri}), credentials))
+            if owner is not None:
+                return uri, owner
+    return None
 
 
 def _newest(store: Store) -> int:

@@ -163,7 +163,7 @@ def test_every_class_of_the_stores_refusals_is_a_reason():
             assert kind.__name__ in set(Reason)
 
 
-def views(tmp_path: Path, *asked: tuple[str, str | None]) -> list[StoreView]:
+def views(folder: Path, *asked: tuple[str, str | None]) -> list[StoreView]:
     """What HeavyModels of these uids see of one store, one after the other; each with what its annotation adopts."""
 
     async def story() -> list[StoreView]:
@@ -172,7 +172,7 @@ def views(tmp_path: Path, *asked: tuple[str, str | None]) -> list[StoreView]:
         for uid, adopted in asked:
             hub.forget(Key("HeavyModel", "shop", f"model-{uid}"))
             owner = StoreOwner(namespace="shop", name=f"model-{uid}", uid=uid)
-            found.append(await hub.view(a_heavy_model(storage={"uri": tmp_path.as_uri()}), owner, adopted))
+            found.append(await hub.view(a_heavy_model(storage={"uri": folder.as_uri()}), owner, adopted))
         hub.close()
         return found
 
@@ -187,6 +187,20 @@ def test_a_store_that_belongs_to_another_model_is_not_used_and_says_whose_it_is(
     assert second.trouble.reason == Reason.STORE_TAKEN
     assert "HeavyModel shop/model-1 (uid 1)" in second.trouble.message
     assert f"heavymodel model-2 --namespace shop --overwrite {ADOPT_ANNOTATION}=1" in second.trouble.message
+
+
+def test_an_address_in_a_folder_of_anothers_store_is_taken_unless_it_was_there_first(tmp_path: Path):
+    inner = tmp_path / "data" / "inner"
+    (first,) = views(inner, ("1", None))
+    views(tmp_path, ("2", None))
+    (again,) = views(inner, ("1", None))
+    (late,) = views(tmp_path / "models" / "late", ("3", None))
+    assert first.trouble is None
+    assert again.trouble is None
+    assert late.trouble is not None
+    assert late.trouble.reason == Reason.STORE_TAKEN
+    assert f"the store at {tmp_path.as_uri()} keeps" in late.trouble.message
+    assert "HeavyModel shop/model-2" in late.trouble.message
 
 
 def test_a_person_may_give_the_store_to_another_model(tmp_path: Path):

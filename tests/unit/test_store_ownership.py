@@ -5,11 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from longtail_api import store_layout
-from longtail_api.store_layout import PREFIXES, owner_key
+from longtail_api.run_config import StoreAddress
+from longtail_api.store_layout import PREFIXES, owner_key, stores_around
 from longtail_api.store_objects import StoreOwner
-from longtail_store import Store
+from longtail_store import AccessDenied, Store, ownership
 from longtail_store.file_store import FileStore
-from longtail_store.ownership import claim, owner_of
+from longtail_store.ownership import claim, owner_around, owner_of
 
 SPRING = StoreOwner(namespace="shop", name="spring", uid="1")
 SUMMER = StoreOwner(namespace="shop", name="summer", uid="2")
@@ -18,6 +19,39 @@ SUMMER = StoreOwner(namespace="shop", name="summer", uid="2")
 @pytest.fixture
 def store(tmp_path) -> Store:
     return FileStore(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("uri", "around"),
+    [
+        ("s3://bucket/team/ads", []),
+        ("s3://bucket/data", ["s3://bucket"]),
+        ("s3://bucket/team/models/ads/", ["s3://bucket/team"]),
+        ("s3://bucket/team/data/x/agnostic/y", ["s3://bucket/team/data/x", "s3://bucket/team"]),
+        ("file:///stores/team/runs", ["file:///stores/team"]),
+        ("file:///data/ads", []),
+    ],
+)
+def test_a_store_around_an_address_would_keep_it_in_a_folder_of_its_own(uri: str, around: list[str]):
+    assert stores_around(uri) == around
+
+
+def test_who_owns_the_store_around_an_address_is_found(tmp_path):
+    outer = StoreAddress(uri=f"{tmp_path.as_uri()}/team")
+    inner = StoreAddress(uri=f"{outer.uri}/data/ads")
+    assert owner_around(inner, None) is None
+    claim(FileStore(tmp_path / "team"), SPRING)
+    assert owner_around(inner, None) == (outer.uri, SPRING)
+    assert owner_around(StoreAddress(uri=f"{outer.uri}/ads"), None) is None
+
+
+def test_who_may_not_look_around_an_address_finds_nobody(tmp_path, monkeypatch):
+    def refuse(*_: object) -> StoreOwner:
+        raise AccessDenied("not with these keys")
+
+    claim(FileStore(tmp_path), SPRING)
+    monkeypatch.setattr(ownership, "owner_of", refuse)
+    assert owner_around(StoreAddress(uri=f"{tmp_path.as_uri()}/data"), None) is None
 
 
 def test_who_claims_first_owns_it_for_good(store: Store):

@@ -14,7 +14,7 @@ from longtail_operator.stores.opened import HeavyModelStore
 from longtail_operator.stores.troubles import told, unforeseen
 from longtail_operator.stores.view import StoreView
 from longtail_store import Chain, StoreError
-from longtail_store.ownership import claim, owner_of
+from longtail_store.ownership import claim, owner_around, owner_of
 from longtail_store.probe import race_conditional_puts
 from longtail_store.settled_log import SettledRuns, read_head
 
@@ -50,6 +50,9 @@ class Reading:
         holder = await call(owner_of, state.store)
         if holder is not None and holder.uid not in (owner.uid, adopted):
             return StoreView(Trouble(Reason.STORE_TAKEN, _taken(state.address.uri, holder, owner)))
+        around = await call(owner_around, state.address, state.credentials) if holder is None else None
+        if around is not None:
+            return StoreView(Trouble(Reason.STORE_TAKEN, _inside(state.address.uri, *around)))
         # Before it is claimed: a store that lets two writers win would let two own it.
         fault = await self._race(state)
         if fault is not None:
@@ -80,6 +83,13 @@ def _taken(uri: str, holder: StoreOwner, owner: StoreOwner) -> str:
         f"{uri} belongs to {holder}; give this one a storage.uri of its own, or, where that one is gone, take over its "
         f"store: kubectl annotate heavymodel {owner.name} --namespace {owner.namespace} --overwrite "
         f"{ADOPT_ANNOTATION}={holder.uid}"
+    )
+
+
+def _inside(uri: str, outer: str, holder: StoreOwner) -> str:
+    return (
+        f"{uri} lies in a folder that the store at {outer} keeps for itself, and that belongs to {holder}, which may "
+        "remove what is there; give this one a storage.uri beside it"
     )
 
 
