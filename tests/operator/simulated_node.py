@@ -13,11 +13,12 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from longtail_api.architecture import Architecture
+from longtail_api.run_config import StoreAddress
 from longtail_api.store_layout import model_card_key
 from longtail_api.store_objects import AltHeavy, AltLight, CheckReport, Metric, ModelCard, Termination, Version
 from longtail_operator.kubernetes.kube import HttpKubeApi, KubeError
 from longtail_operator.kubernetes.objects import Json, Key, section
-from longtail_store import Chain, Store, new_nonce, write_object_if_absent
+from longtail_store import Chain, Store, new_nonce, open_store, write_object_if_absent
 from longtail_store.feedback import write_feedback
 
 WEIGHTS = {"weight": np.zeros((2, 3), dtype=np.float32)}
@@ -39,10 +40,9 @@ class SimulatedNode:
     the scheduler says of every pod, if anything. `no_pods`: why the controller of Jobs may make none.
     """
 
-    def __init__(self, api: HttpKubeApi, namespace: str, store: Store) -> None:
+    def __init__(self, api: HttpKubeApi, namespace: str) -> None:
         self.api = api
         self.namespace = namespace
-        self.store = store
         self.hold: Callable[[str, str], bool] = lambda role, name: False
         self.ends: dict[str, tuple[int, str]] = {}
         self.unschedulable: str | None = None
@@ -93,9 +93,11 @@ class SimulatedNode:
         if self.unschedulable is not None:
             await self._pod_status(pod_name, {"conditions": [_not_scheduled(self.unschedulable)]})
             return
-        if self.hold(role, name):
-            return
-        code, message = self.ends.get(role) or (0, await asyncio.to_thread(self._work, job, role))
+        if not self.hold(role, name):
+            await self._finish(job, pod_name, role)
+
+    async def _finish(self, job: Json, pod_name: str, role: str) -> None:
+        code, message = self.ends.get(role) or (0, await self._words(job, role))
         terminated = {"exitCode": code, "reason": "Completed" if code == 0 else "Error", "message": message,
                       "startedAt": stamp(), "finishedAt": stamp(), "containerID": "x://y"}  # fmt: skip
         container = job["spec"]["template"]["spec"]["containers"][0]
@@ -173,28 +175,25 @@ class SimulatedNode:
             "application/merge-patch+json",
         )  # fmt: skip
 
-    def _work(self, job: Json, role: str) -> str:
-        """What the container does to the store; returns its termination message."""
+    async def _words(self, job: Json, role: str) -> str:
+        """The termination message, once what the container does to the store is done."""
         if role == "check":
             return CheckReport(
                 verdict="Passed", reason="Succeeded", message="fast enough", candidate="?"
             ).model_dump_json(by_alias=True)
-        name = job["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"]
-        config = json.loads(asyncio.run(self._config(name)))
-        outputs, metrics, flops = STEPS[role](self.store, config)
-        return Termination(
-            status="Succeeded", result_key="result.json", result_sha256=sha256(config["identity"]), outputs=outputs,
-            metrics=metrics, flops=flops, pictures={"learning-curves": f"runs/{config['owner']}/{role}.svg"},
-        ).model_dump_json(by_alias=True)  # fmt: skip
+        found = await self.api.get(
+            self._key("ConfigMap", job["spec"]["template"]["spec"]["volumes"][1]["configMap"]["name"])
+        )
+        assert found is not None, f"the Job {job['metadata']['name']} has no config"
+        return await asyncio.to_thread(_work, json.loads(found["data"]["config.json"]), role)
 
-    async def _config(self, name: str) -> str:
-        api = await HttpKubeApi.connect()
-        try:
-            found = await api.get(self._key("ConfigMap", name))
-        finally:
-            await api.close()
-        assert found is not None, f"the Job of {name} has no config"
-        return found["data"]["config.json"]
+
+def _work(config: Json, role: str) -> str:
+    outputs, metrics, flops = STEPS[role](open_store(StoreAddress.model_validate(config["store"])), config)
+    return Termination(
+        status="Succeeded", result_key="result.json", result_sha256=sha256(config["identity"]), outputs=outputs,
+        metrics=metrics, flops=flops, pictures={"learning-curves": f"runs/{config['owner']}/{role}.svg"},
+    ).model_dump_json(by_alias=True)  # fmt: skip
 
 
 Metrics = dict[str, dict[str, Metric]]

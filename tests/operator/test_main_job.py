@@ -7,7 +7,7 @@ import pytest
 
 from longtail_operator.kubernetes.objects import Key, section
 from longtail_store import Chain
-from tests.operator.conftest import Place
+from tests.operator.place import Place
 
 pytestmark = pytest.mark.api
 SERVING = {"serving": {"slo": {"p99Milliseconds": 20}}, "budget": {"maxFlops": "250k"}}

@@ -6,7 +6,7 @@ import pytest
 
 from longtail_operator.kubernetes.kube import MERGE
 from longtail_operator.kubernetes.objects import Json, Key, section
-from tests.operator.conftest import Place
+from tests.operator.place import Place
 from tests.operator.test_main_job import SERVING, play
 
 pytestmark = pytest.mark.api

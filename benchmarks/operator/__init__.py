@@ -1,0 +1,1 @@
+"""The control plane measured: an API server, so many Scenarios, and the operator as a process of its own."""
