@@ -23,7 +23,17 @@ from longtail_api.store_objects.data import (
     Split,
     Statistics,
 )
-from longtail_api.store_objects.families import AltHeavy, AltLight, HeavyFamily, Layer, LightArchitecture, LightFamily
+from longtail_api.store_objects.families import (
+    AltHeavy,
+    AltLight,
+    Dcn,
+    Dnn,
+    HeavyFamily,
+    Layer,
+    LightArchitecture,
+    LightFamily,
+    Mmoe,
+)
 from longtail_api.store_objects.owner import StoreOwner
 from longtail_api.store_objects.results import (
     EncoderSearchResult,
@@ -46,6 +56,8 @@ __all__ = [
     "CheckReport",
     "Checkpoint",
     "DataPart",
+    "Dcn",
+    "Dnn",
     "EncoderSearchResult",
     "Features",
     "FeedbackMetadata",
@@ -60,6 +72,7 @@ __all__ = [
     "Member",
     "MetaUpdateParameters",
     "Metric",
+    "Mmoe",
     "ModelCard",
     "Moments",
     "NumericEncoding",

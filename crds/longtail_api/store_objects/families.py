@@ -1,7 +1,6 @@
 """What a stored record says of the model it names: one class a family, told apart by `family`.
 
-A new family is one class, and one line in the union of where it may stand. With a second member a union gets
-`Field(discriminator="family")`, which pydantic takes for several members only.
+A new family is one class, and one line in the union of where it may stand.
 """
 
 from operator import not_
@@ -61,10 +60,44 @@ class AltLight(LightArchitecture):
         return cls(**{name: getattr(architecture, name) for name in LightArchitecture.model_fields})
 
 
+Widths = Annotated[list[Annotated[int, Field(ge=1, le=4096)]], Field(min_length=1, max_length=16)]
+"""Of the layers of a perceptron, the first one's first."""
+EmbeddingSize = Annotated[int, Field(ge=1, le=256)]
+"""Width to which each feature is brought."""
+
+
+class Dnn(ApiModel):
+    """Embedded features, side by side, and a perceptron."""
+
+    family: Literal["dnn"] = "dnn"
+    embedding_size: EmbeddingSize = 16
+    layers: Widths = [64, 8]
+
+
+class Dcn(ApiModel):
+    """A cross network beside a perceptron (Wang et al., *Deep & Cross Network for Ad Click Predictions*, 2017)."""
+
+    family: Literal["dcn"] = "dcn"
+    embedding_size: EmbeddingSize = 16
+    cross_layers: Annotated[int, Field(ge=1, le=16)] = 2
+    layers: Widths = [64, 8]
+
+
+class Mmoe(ApiModel):
+    """Experts that all labels share, a gate and a tower for each label (Ma et al., *Modeling Task Relationships in
+    Multi-task Learning with Multi-gate Mixture-of-Experts*, 2018)."""
+
+    family: Literal["mmoe"] = "mmoe"
+    embedding_size: EmbeddingSize = 16
+    experts: Annotated[int, Field(ge=1, le=64)] = 4
+    expert_layers: Widths = [64]
+    tower_layers: Widths = [16]
+
+
 HeavyFamily = AltHeavy
 """A version's model."""
-LightFamily = AltLight
-"""What a search finds, and what a light version is."""
+LightFamily = Annotated[AltLight | Dnn | Dcn | Mmoe, Field(discriminator="family")]
+"""What a light version is."""
 
 
 def of_family(family: str, fields: object) -> object:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from longtail_api.architecture import Architecture, Training
 from longtail_api.base import ApiModel, Sha256, StoreObject
-from longtail_api.store_objects.families import LightArchitecture, LightFamily, of_family
+from longtail_api.store_objects.families import AltLight, LightArchitecture, of_family
 
 
 class Metric(ApiModel):
@@ -70,7 +70,7 @@ class SearchResult(StoreObject):
     """`runs/<scenario>/<run>/search/architecture.json`."""
 
     schema_version: int = 2
-    found: LightFamily
+    found: AltLight
     flops: int
     smallest_flops: int
     """FLOPs of the cheapest architecture of the space."""

@@ -4,7 +4,10 @@ from typing import Any
 
 from longtail_trainer.models.alt_heavy.family import AltHeavyFamily
 from longtail_trainer.models.alt_light.family import AltLightFamily
+from longtail_trainer.models.dcn.family import DcnFamily
+from longtail_trainer.models.dnn.family import DnnFamily
 from longtail_trainer.models.family import Family, ServedFamily
+from longtail_trainer.models.mmoe.family import MmoeFamily
 from longtail_trainer.running.errors import ConfigInvalid
 
 FAMILIES: dict[str, Family[Any]] = {
@@ -12,6 +15,9 @@ FAMILIES: dict[str, Family[Any]] = {
     for family in (
         AltHeavyFamily(),
         AltLightFamily(),
+        DnnFamily(),
+        DcnFamily(),
+        MmoeFamily(),
     )
 }
 """By name."""

@@ -50,6 +50,7 @@ from longtail_trainer.methods.alt.transfer import nothing_to_label, transfer_row
 from longtail_trainer.models.alt_light.family import AltLightFamily
 from longtail_trainer.models.alt_light.model import LightModel
 from longtail_trainer.models.contract import RankingModel
+from longtail_trainer.models.registry import served_family
 from longtail_trainer.models.weights import adopt_weights
 from longtail_trainer.pictures import (
     Candidates,
@@ -250,7 +251,7 @@ def _considered(figure: str, config: TrainLightConfig, context: StepContext) -> 
 
 def _finished(card: ModelCard, context: StepContext) -> StepResult:
     return context.result(
-        outputs={**outputs_of_card(card), "architecture": FAMILY.words(card.model)},
+        outputs={**outputs_of_card(card), "architecture": served_family(card.model.family).words(card.model)},
         metrics=metrics_of_card(card),
         flops=card.flops,
         pictures=published(context.store, context.prefix),

@@ -26,6 +26,10 @@ class Perceptron(nn.Module):
             outputs.append(x)
         return outputs
 
+    def layer_flops(self) -> list[int]:
+        """Multiply-adds × 2 of one sample, layer by layer; biases and activation functions are not counted."""
+        return [2 * a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True)]
+
     def flops(self) -> int:
-        """Multiply-adds × 2 of one sample; biases and activation functions are not counted."""
-        return sum(2 * a * b for a, b in zip(self.sizes[:-1], self.sizes[1:], strict=True))
+        """Of one sample, all layers."""
+        return sum(self.layer_flops())

@@ -1,0 +1,1 @@
+"""Deep & Cross Network (Wang et al. 2017)."""

@@ -1,0 +1,1 @@
+"""Multi-gate Mixture-of-Experts (Ma et al. 2018)."""
