@@ -4,6 +4,8 @@ Everything is immutable and written with put-if-absent, except the keys marked a
 progress, overwritten at will, and nothing is decided by them.
 """
 
+import re
+
 VERSION_DIGITS = 12
 
 
@@ -154,7 +156,16 @@ def model_card_key(scenario: str, version: str) -> str:
 
 
 PREFIXES = ("data/", "runs/", "models/", "agnostic/", "probe/", OWNERS_PREFIX)
-"""All that is ours below a store's address, whose store it is last. What else lies there is somebody else's."""
+"""All that is ours below a store's address lies below these, whose store it is last; see `is_ours`."""
+_OF_A_RUN = re.compile(r"(data|runs|models)/[-a-z0-9]+\.[-a-z0-9.]+\.[a-z0-9]{1,8}/[dv]?[0-9]+/.+")
+"""Keys of a Scenario's data version, run or light version: `scenario_key` and its number."""
+
+
+def is_ours(key: str) -> bool:
+    """Is this the key of an object that Longtail makes? Where a store shares its address with tables, these may well
+    lie in a folder called data."""
+    owned = key.startswith(("agnostic/", f"runs/{AGNOSTIC}/", "probe/")) or owner_number(key) > 0
+    return owned or _OF_A_RUN.fullmatch(key) is not None
 
 
 def stores_around(uri: str) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.run_config import StoreAddress
+from longtail_api.store_layout import manifest_key, model_key, result_key, scenario_key
 from longtail_api.store_objects import StoreOwner
 from longtail_operator.kubernetes.apply import Applier, Outdated
 from longtail_operator.kubernetes.kube import KubeApi, KubeError
@@ -25,6 +26,18 @@ from longtail_store.ownership import claim
 from tests.unit.operator_builders import NOON, SCHEMA, TEMPORARY
 
 FINALIZER = "longtail.dev/store-cleanup"
+SPRING = scenario_key("shop", "spring.sale", "5bd2ac1e-77a0-4a3f-9a0e-0f4cbb6a1f0d")
+MANIFEST, RESULT, MODEL = manifest_key(SPRING, "d1"), result_key(SPRING, 1, "prepare"), model_key(SPRING, "v1")
+THEIRS = [
+    "data/behaviors/visits/part-0.parquet",
+    "data/clicks.daily.20240101/part-0.parquet",
+    "data/samples.parquet",
+    "home/bob/notes.txt",
+    "models/resnet/1/weights.bin",
+    "owners/of-the-bucket.txt",
+    "runs/2024/1/log.txt",
+]
+"""What lies in the same bucket, in folders that are called as ours are."""
 
 
 class Patches:
@@ -114,7 +127,7 @@ def test_a_model_that_changed_meanwhile_is_decided_about_anew_and_one_that_is_go
 def test_the_objects_go_before_the_finalizer(tmp_path: Path):
     uri = f"file://{tmp_path / 'store'}"
     store = open_store(StoreAddress(uri=uri))
-    store.put_if_absent("data/a/1/manifest.json", b"{}")
+    store.put_if_absent(MANIFEST, b"{}")
     place = Place()
     asyncio.run(place.removal.advance(a_deleted_model("Delete", uri, "theirs", FINALIZER)))
     assert list(store.list("")) == []
@@ -124,7 +137,7 @@ def test_the_objects_go_before_the_finalizer(tmp_path: Path):
 def test_the_objects_go_although_the_secret_went_first_as_it_does_with_a_namespace(tmp_path: Path):
     uri = f"file://{tmp_path / 'store'}"
     store = open_store(StoreAddress(uri=uri))
-    store.put_if_absent("data/a/1/manifest.json", b"{}")
+    store.put_if_absent(MANIFEST, b"{}")
     place = Place()
     model = a_deleted_model("Delete", uri, FINALIZER)
 
@@ -214,13 +227,13 @@ def keys_of(store: Store) -> list[str]:
 
 
 def test_what_is_not_ours_stays(tmp_path: Path):
-    uri, store = in_a_store(tmp_path, "runs/a/1/prepare/result.json", "home/bob/notes.txt", "tables/samples.parquet")
+    uri, store = in_a_store(tmp_path, RESULT, *THEIRS)
     asyncio.run(Place().removal.advance(a_deleted_model("Delete", uri, FINALIZER)))
-    assert keys_of(store) == ["home/bob/notes.txt", "tables/samples.parquet"]
+    assert keys_of(store) == THEIRS
 
 
 def test_of_a_store_that_belongs_to_another_nothing_goes(tmp_path: Path):
-    uri, store = in_a_store(tmp_path, "runs/a/1/prepare/result.json", owner="m2")
+    uri, store = in_a_store(tmp_path, RESULT, owner="m2")
     place = Place()
     asyncio.run(place.removal.advance(a_deleted_model("Delete", uri, FINALIZER)))
     assert len(keys_of(store)) == 2
@@ -229,7 +242,7 @@ def test_of_a_store_that_belongs_to_another_nothing_goes(tmp_path: Path):
 
 
 def test_nothing_goes_while_a_scenario_refers_to_the_model_and_the_condition_names_it(tmp_path: Path):
-    uri, store = in_a_store(tmp_path, "models/a/light-1/model.onnx")
+    uri, store = in_a_store(tmp_path, MODEL)
     place = Place(after=timedelta(days=1))
     scenario = {
         "kind": "Scenario",
@@ -256,7 +269,7 @@ def test_nothing_goes_while_a_scenario_refers_to_the_model_and_the_condition_nam
 
 @pytest.mark.parametrize(("status", "waits"), [({}, False), ({"run": {"number": 1}}, True)])
 def test_who_was_never_allowed_keeps_nothing_from_going(tmp_path: Path, status: Json, waits: bool):
-    uri, store = in_a_store(tmp_path, "models/a/light-1/model.onnx")
+    uri, store = in_a_store(tmp_path, MODEL)
     place = Place()
     place.snapshot.observe(
         {

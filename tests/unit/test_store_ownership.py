@@ -104,13 +104,17 @@ def test_a_claim_whose_response_was_lost_is_found_again(tmp_path):
     assert claim(LosesTheFirstResponse(tmp_path), SPRING) == SPRING
 
 
-def test_every_key_of_the_layout_lies_below_a_prefix_that_is_ours():
+def test_every_key_of_the_layout_is_ours():
+    scenario = store_layout.scenario_key("shop", "spring", "5bd2ac1e-77a0")
     made = [
-        store_layout.owner_key(1), store_layout.manifest_key("a", "1"), store_layout.part_key("a", "1", "test", 0),
-        store_layout.statistics_key("a", "1"), store_layout.requests_key("a", "1"), store_layout.features_key("0"),
-        store_layout.version_key(1), store_layout.checkpoint_key(1, "n"), store_layout.feedback_key("a", 1),
-        store_layout.result_key("a", 1, "adapt"), store_layout.architecture_key("a", 1),
-        store_layout.model_key("a", "v"), store_layout.model_card_key("a", "v"), store_layout.HEAD_KEY,
+        store_layout.owner_key(1), store_layout.features_key("0"), store_layout.version_key(1),
+        store_layout.checkpoint_key(1, "n"), store_layout.settled_key("1-2", "n"), store_layout.HEAD_KEY,
+        store_layout.manifest_key(scenario, "d1"), store_layout.part_key(scenario, "d1", "test", 0),
+        store_layout.statistics_key(scenario, "d1"), store_layout.requests_key(scenario, "d1"),
+        store_layout.feedback_key(scenario, 1), store_layout.result_key(scenario, 1, "adapt"),
+        store_layout.result_key(store_layout.AGNOSTIC, 1, "initialize"), store_layout.architecture_key(scenario, 1),
+        store_layout.progress_key(store_layout.step_prefix(scenario, 1, "search")),
+        store_layout.model_key(scenario, "v1"), store_layout.model_card_key(scenario, "v1"),
     ]  # fmt: skip
-    assert {key for key in made if not key.startswith(PREFIXES)} == set()
+    assert [key for key in made if not store_layout.is_ours(key)] == []
     assert {prefix for prefix in PREFIXES if any(key.startswith(prefix) for key in made)} == {*PREFIXES} - {"probe/"}

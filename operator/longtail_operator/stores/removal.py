@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from longtail_api.conditions import Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import FINALIZER
-from longtail_api.store_layout import PREFIXES
+from longtail_api.store_layout import PREFIXES, is_ours
 from longtail_api.store_objects import StoreOwner
 from longtail_operator.kubernetes.apply import Applier, Outdated
 from longtail_operator.kubernetes.clock import read, written
@@ -186,8 +186,8 @@ def _remove_all(store: Store) -> int:
     """Remove what is ours below the store's address, and last whose it is; how many objects that were."""
     count = 0
     for prefix in PREFIXES:
-        found = store.list(prefix)
-        while keys := [item.key for item in islice(found, _DELETED_AT_ONCE)]:
+        found = (item.key for item in store.list(prefix) if is_ours(item.key))
+        while keys := list(islice(found, _DELETED_AT_ONCE)):
             store.delete(*keys)
             count += len(keys)
     return count
