@@ -5,7 +5,12 @@ from longtail_operator.kubernetes.objects import Json, entries
 from longtail_operator.kubernetes.plan import Note
 from longtail_operator.scenario.prepare import PREPARE
 
-_EVERYDAY = frozenset({Reason.RUNNING, Reason.PENDING, Reason.WAITING, Reason.QUEUED, Reason.RESUMED, Reason.CHECKING})
+_EVERYDAY = frozenset(
+    {
+        Reason.RUNNING, Reason.PENDING, Reason.WAITING, Reason.WAITING_FOR_PLACE, Reason.QUEUED, Reason.RESUMED,
+        Reason.CHECKING,
+    }
+)  # fmt: skip
 _ORDINARY_WAITING = frozenset(
     {Reason.MODEL_NOT_READY, Reason.NEW_GENERATION, Reason.POOL_TOO_SMALL, Reason.SUSPENDED, Reason.DELETING}
 )

@@ -298,6 +298,11 @@ def test_two_steps_that_succeed_at_once_are_two_things():
     ]
 
 
+@pytest.mark.parametrize("reason", ["Running", "Waiting", "WaitingForPlace", "Queued"])
+def test_what_happens_all_day_long_makes_no_event(reason: str):
+    assert notes_of({}, _conditions(("Ready", "False", reason))) == []
+
+
 @pytest.mark.parametrize("reason", ["HeavyModelNotReady", "NewGeneration", "Suspended", "Deleting"])
 def test_ordinary_waiting_is_no_warning(reason: str):
     assert [note.type for note in notes_of({}, _conditions(("Ready", "False", reason)))] == ["Normal"]
