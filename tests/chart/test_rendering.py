@@ -183,6 +183,18 @@ def test_the_operator_is_told_which_stores_it_may_open_as_itself():
         rendered(operator(allowedStores=["models/ads"]))
 
 
+def test_user_and_group_of_the_operators_pod_can_be_left_to_the_namespace_or_chosen():
+    def context(**values: Any) -> Json:
+        return pod(operator(**values))["securityContext"]
+
+    standard = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+    ids = {"runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532}
+    assert context() == standard | ids
+    assert context(podSecurityContext={}) == standard
+    chosen = {"runAsUser": 1000680000, "runAsNonRoot": False}
+    assert context(podSecurityContext=chosen) == standard | chosen
+
+
 def test_what_the_values_say_of_annotations_and_labels_wins():
     values = operator(podAnnotations={"prometheus.io/scrape": "false"}, podLabels={"app.kubernetes.io/version": "mine"})
     metadata = deployment(values)["spec"]["template"]["metadata"]
