@@ -76,7 +76,7 @@ class MethodCase(Protocol):
 
     method: Method
     max_flops: int
-    """Budget of the served model; steps that take `max_flops` are given it."""
+    """Budget of the served model; steps, or their members, that take `max_flops` are given it."""
     version: str
     """Of the served model."""
 
@@ -184,6 +184,16 @@ def come_to(case: MethodCase, place: Place) -> dict[str, Any]:
     return said | {"model": place.store.get(model_key(case.owner(place), case.version))}
 
 
+def with_budget(config: StepConfig, max_flops: int) -> StepConfig:
+    """The config with another budget, and its members' configs, where the step works for many."""
+    values = dict(config)
+    if "max_flops" in values:
+        values["max_flops"] = max_flops
+    if "members" in values:
+        values["members"] = [one.model_copy(update={"max_flops": max_flops}) for one in values["members"]]
+    return config.model_copy(update=values)
+
+
 def figures(said: Mapping[str, Any], name: str) -> dict[str, float]:
     """A figure of every result, by where it stands."""
     return {
@@ -279,10 +289,7 @@ class MethodContract:
 
     def test_a_budget_that_cannot_be_kept_is_told_and_nothing_is_served(self, whole: Place, tmp_path: Path):
         place = Place(whole.tables, tmp_path / "store")
-        configs = [
-            config.model_copy(update={"max_flops": 1}) if hasattr(config, "max_flops") else config
-            for config in self.case.configs(place)
-        ]
+        configs = [with_budget(config, 1) for config in self.case.configs(place)]
         with pytest.raises(BudgetUnreachable, match=r"maxFlops"):
             carry_out(self.case, configs)
         assert not place.store.exists(model_card_key(self.case.owner(place), self.case.version))

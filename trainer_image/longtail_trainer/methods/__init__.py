@@ -5,10 +5,11 @@ from pathlib import Path
 from longtail_api.run_config import StepConfig
 from longtail_api.store_objects import StepResult
 from longtail_trainer.methods.alt import ALT
+from longtail_trainer.methods.samd import SAMD
 from longtail_trainer.running import command
 from longtail_trainer.running.steps import Method, steps_of
 
-METHODS: tuple[Method, ...] = (ALT,)
+METHODS: tuple[Method, ...] = (ALT, SAMD)
 STEPS = steps_of(METHODS)
 
 
