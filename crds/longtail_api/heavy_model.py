@@ -85,6 +85,13 @@ class Retention(ApiModel):
     """Checkpoints of the agnostic model kept; version records are kept for ever."""
     orphans_seconds: Annotated[int, Field(ge=600, le=31_536_000)] = 86_400
     """A checkpoint that no version names is removed after this time."""
+    data_versions: Annotated[int, Field(ge=1, le=100_000)] = 5
+    """Newest data versions kept of each Scenario. Those that a generation began with stay beside them, as does whatever
+    a current run or what serves was made of."""
+    runs: Annotated[int, Field(ge=1, le=100_000)] = 5
+    """Newest results kept of each step of each Scenario: heavy models, searches with their journals, pictures."""
+    light_versions: Annotated[int, Field(ge=1, le=100_000)] = 20
+    """Newest light versions kept of each Scenario, beside those that serve, are checked or are pinned."""
 
 
 class HeavyModelSpec(ApiModel):

@@ -39,13 +39,16 @@ def manifest_scenario(key: str) -> str:
     return parts[1] if len(parts) == 4 and key == manifest_key(parts[1], parts[2]) else ""
 
 
+DATA_PREFIX, RUNS_PREFIX, MODELS_PREFIX = "data/", "runs/", "models/"
+
+
 def data_versions_prefix(scenario: str) -> str:
     """Where all data versions of a scenario are."""
-    return f"data/{scenario}/"
+    return f"{DATA_PREFIX}{scenario}/"
 
 
 def data_prefix(scenario: str, version: str) -> str:
-    return f"data/{scenario}/{version}"
+    return f"{data_versions_prefix(scenario)}{version}"
 
 
 def manifest_key(scenario: str, version: str) -> str:
@@ -117,12 +120,17 @@ def feedback_run(key: str) -> tuple[str, int] | None:
 
 def runs_prefix(owner: str) -> str:
     """Where all runs of an owner are."""
-    return f"runs/{owner}/"
+    return f"{RUNS_PREFIX}{owner}/"
+
+
+def run_prefix(owner: str, run: int) -> str:
+    """Folder of one run. Owner: a scenario key, or `agnostic` for steps of the HeavyModel."""
+    return f"{runs_prefix(owner)}{run}"
 
 
 def step_prefix(owner: str, run: int, step: str) -> str:
-    """Folder of one step of one run. Owner: a scenario key, or `agnostic` for steps of the HeavyModel."""
-    return f"runs/{owner}/{run}/{step}"
+    """Folder of one step of one run."""
+    return f"{run_prefix(owner, run)}/{step}"
 
 
 AGNOSTIC = "agnostic"
@@ -143,8 +151,13 @@ def way_key(prefix: str, way: str) -> str:
     return f"{prefix}/{way.lower()}.json"
 
 
+def models_prefix(scenario: str) -> str:
+    """Where all light versions of a scenario are."""
+    return f"{MODELS_PREFIX}{scenario}/"
+
+
 def model_prefix(scenario: str, version: str) -> str:
-    return f"models/{scenario}/{version}"
+    return f"{models_prefix(scenario)}{version}"
 
 
 def model_key(scenario: str, version: str) -> str:
@@ -155,7 +168,7 @@ def model_card_key(scenario: str, version: str) -> str:
     return f"{model_prefix(scenario, version)}/model.json"
 
 
-PREFIXES = ("data/", "runs/", "models/", "agnostic/", "probe/", OWNERS_PREFIX)
+PREFIXES = (DATA_PREFIX, RUNS_PREFIX, MODELS_PREFIX, "agnostic/", "probe/", OWNERS_PREFIX)
 """All that is ours below a store's address lies below these, whose store it is last; see `is_ours`."""
 _OF_A_RUN = re.compile(r"(data|runs|models)/[-a-z0-9]+\.[-a-z0-9.]+\.[a-z0-9]{1,8}/[dv]?[0-9]+/.+")
 """Keys of a Scenario's data version, run or light version: `scenario_key` and its number."""

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 
 from longtail_api.conditions import Reason
@@ -47,6 +48,7 @@ from longtail_operator.settings import Settings
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.removal import Removal, store_owner
 from longtail_operator.stores.retention import Retention
+from longtail_operator.stores.usage import usage_of
 from longtail_operator.stores.view import Membership
 from longtail_operator.worlds import (
     SpecInvalid,
@@ -263,7 +265,7 @@ class Reconciler:
         state = self._hub.known(world.key)
         if state is not None:
             # Also before the first version: attempts at it that died leave checkpoints behind.
-            self._retention.look(world.key, world.spec, state.store, scenarios)
+            self._retention.look(world.key, world.spec, state.store, partial(usage_of, self._snapshot, world.key))
 
     async def _search(self, raw: Json) -> None:
         world = search_world(raw, self._snapshot, self._settings)

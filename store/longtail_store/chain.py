@@ -51,6 +51,14 @@ class Chain:
         """Raises `ObjectMissing`, `Corrupt`, `SchemaVersionUnsupported`."""
         return read_object(self.store, version_key(number), Version)
 
+    def first_of_generation(self, version: Version) -> Version:
+        """The version that began the generation of a committed one. Generations ascend along the chain."""
+        low, high = 1, version.number
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.version(middle).generation == version.generation else (middle + 1, high)
+        return version if low == version.number else self.version(low)
+
     def head(self) -> Version | None:
         """The newest version; None where nothing is committed yet."""
         number = self.head_number()

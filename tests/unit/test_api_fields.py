@@ -117,7 +117,7 @@ READ_BY: dict[str, dict[str, str]] = {
         f"{OPERATOR}/scenario/run.py": "data jitter_seconds model starting_deadline_seconds time_zone",
     },
     "Retention": {
-        f"{OPERATOR}/stores/retention.py": "orphans_seconds versions",
+        f"{OPERATOR}/stores/retention.py": "data_versions light_versions orphans_seconds runs versions",
     },
     "Rollout": {
         f"{OPERATOR}/serving/objects.py": "check_concurrency check_seconds",

@@ -101,14 +101,5 @@ def _read_chain(
     if head is None:
         return None, settled, found, frozenset()
     if head.generation not in state.pools:
-        state.pools[head.generation] = _initial_pool(Chain(state.store), head)
+        state.pools[head.generation] = frozenset(Chain(state.store).first_of_generation(head).pool)
     return head, settled, found, state.pools[head.generation]
-
-
-def _initial_pool(chain: Chain, head: Version) -> frozenset[str]:
-    """The pool of the head's generation, as its first version names it. Generations ascend along the chain."""
-    low, high = 1, head.number
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if chain.version(middle).generation == head.generation else (middle + 1, high)
-    return frozenset(chain.version(low).pool)
