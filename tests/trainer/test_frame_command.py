@@ -258,6 +258,27 @@ def test_sigterm_ends_a_step_at_a_resume_point_that_the_next_attempt_takes_up(tm
     assert json.loads(store.get(progress_key(prefix)))["fraction"] == 0.5
 
 
+def test_sigterm_ends_a_step_that_has_not_begun_although_nothing_handles_it_by_default(tmp_path: Path):
+    config = tmp_path / "config.yaml"
+    os.mkfifo(config)
+    command = [sys.executable, "-m", "longtail_trainer", "prepare", "--config", str(config)]
+    log = tmp_path / "termination-log"
+    # A container's first process ignores what it does not handle, as this one ignores what was ignored before it.
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        process = subprocess.Popen(command, env={**os.environ, "TERMINATION_MESSAGE_PATH": str(log)})
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    try:
+        with config.open("w"):  # opened once it is read
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=60) == ExitCode.TERMINATED
+    finally:
+        process.kill()
+        process.wait()
+    assert read(log).reason == "Terminated"
+
+
 @pytest.mark.parametrize(("content", "cpus"), [("150000 100000", 1.5), ("max 100000", None)])
 def test_the_quota_of_a_version_2_control_group_counts(tmp_path: Path, content: str, cpus: float | None):
     (tmp_path / "cpu.max").write_text(content)

@@ -104,6 +104,8 @@ def trainer_error(error: BaseException) -> TrainerError:
         return Retryable(f"{name}: {text}; give the step more memory", reason="OutOfMemory")
     if isinstance(error, KeyboardInterrupt):
         return Terminated("interrupted from the keyboard")
+    if isinstance(error, SystemExit):
+        return Terminated("stopped by SIGTERM before it began")
     if panicked(error):
         return LibraryPanicked(f"a library panicked on what the step handed it: {text}; please report it")
     return TrainerError(f"{name}: {text}")
