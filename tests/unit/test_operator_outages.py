@@ -88,6 +88,17 @@ def test_a_step_that_its_node_killed_is_tried_again(code: int):
     assert not story.job("prepare")["status"], "a new one"
 
 
+def test_a_pod_that_was_deleted_and_did_not_end_by_itself_says_so():
+    story = preparing()
+    job = story.job("prepare")
+    job["status"] = {"failed": 1}
+    pod = a_pod(job, {"terminated": {"exitCode": 137, "reason": "Error"}})
+    pod["metadata"]["deletionTimestamp"] = written(NOON)
+    story.pods.append(pod)
+    story.settle()
+    assert "exit code 137, as its pod was deleted" in story.message("DataPrepared")
+
+
 @pytest.mark.parametrize("reason", ["Unschedulable", "ImageNotPulled"])
 def test_a_deadline_that_passed_before_the_step_could_start_is_no_failure(reason: str):
     story = preparing()

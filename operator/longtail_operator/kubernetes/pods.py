@@ -15,7 +15,7 @@ from longtail_api.conditions import Reason
 from longtail_api.store_objects import CheckReport, Termination
 from longtail_operator.kubernetes.children import OWN_CONTAINERS
 from longtail_operator.kubernetes.clock import read
-from longtail_operator.kubernetes.objects import Json, entries, labels_of, section
+from longtail_operator.kubernetes.objects import Json, entries, is_deleting, labels_of, section
 from longtail_operator.kubernetes.trouble import Trouble, in_words
 
 _INDEX_LABEL = "batch.kubernetes.io/job-completion-index"
@@ -143,11 +143,11 @@ def _why_it_ended(pod: Json) -> Trouble | None:
             said = termination([pod])
             if said is not None and said.message:
                 return in_words(said.reason, said.message)
-            return _of_exit(end, f"the container of pod {name}")
+            return _of_exit(end, f"the container of pod {name}", is_deleting(pod))
     for status in _others(pod):
         end = section(status, "state", "terminated")
         if end and end.get("exitCode") != 0:
-            return _of_exit(end, f"container {status.get('name')} of pod {name}")
+            return _of_exit(end, f"container {status.get('name')} of pod {name}", is_deleting(pod))
     return None
 
 
@@ -172,7 +172,7 @@ def _ended_by_the_cluster(pod: Json) -> Trouble | None:
     return in_words(reason, f"pod {pod['metadata']['name']} was ended ({reason}): {words}")
 
 
-def _of_exit(end: Json, who: str) -> Trouble:
+def _of_exit(end: Json, who: str, deleted: bool) -> Trouble:
     """An exit without a termination message."""
     reason, code = str(end.get("reason") or "Error"), int(end.get("exitCode") or 0)
     number = int(end.get("signal") or 0) or (code - 128 if 128 < code <= 128 + 64 else 0)
@@ -182,10 +182,13 @@ def _of_exit(end: Json, who: str) -> Trouble:
         kind, how = "OutOfMemory", f"ended with exit code {code} (OOMKilled); give it more memory"
     elif number in (signal.SIGKILL, signal.SIGTERM):
         kind = Reason.KILLED
-        how = (
-            f"was ended by signal {number}, exit code {code}, and not for its memory limit; a node that runs out of "
-            "memory does that: have resources.requests.memory name what is used"
+        why = (
+            "as its pod was deleted"
+            if deleted
+            else "and not for its memory limit; a node that runs out of memory does that: have "
+            "resources.requests.memory name what is used"
         )
+        how = f"was ended by signal {number}, exit code {code}, {why}"
     elif number and (name := signal.strsignal(number)) is not None:
         how = f"was ended by signal {number} ({name.lower()}), exit code {code} ({reason})"
     else:
