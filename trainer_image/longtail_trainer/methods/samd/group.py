@@ -26,25 +26,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Member:
-    """A scenario of the group. rows, validation: encoded with all scenarios' features. model: fresh, of the categories
-    that the training rows have."""
+    """A scenario of the group.
+
+    rows: its training rows, encoded with all scenarios' features. model: fresh, of the categories that they have;
+    own_rows, own_validation: as it reads them. depth: M_i, the number of its layers.
+    """
 
     config: SamdMember
     manifest: Manifest
     rows: EncodedSplit
-    validation: EncodedSplit
-    seen: SeenCategories
+    own_rows: EncodedSplit
+    own_validation: EncodedSplit
     model: ServedModel
+    depth: int
 
     @property
     def scenario(self) -> str:
         """Its key."""
         return self.manifest.scenario
-
-    def depth(self) -> int:
-        """M_i: layers of its sub-model."""
-        with torch.no_grad():
-            return len(self.model.eval().hidden(self.seen.encoded(self.rows).select(torch.arange(1))))
 
 
 @dataclass(frozen=True)
@@ -130,11 +129,13 @@ def _member(config: SamdConfig, wanted: SamdMember, manifest: Manifest, features
             f"budget.maxFlops: the sub-model of {manifest.scenario} needs {model.flops()} FLOPs, above "
             f"{wanted.max_flops}; raise the budget, choose narrower layers, or fewer features"
         )
-    validation = load_split(store, manifest, "validation", features)
-    member = Member(wanted, manifest, rows, validation, seen, model)
-    if member.depth() == 1 and config.distillation.transfer_weights == "StudentLayers":
+    own_rows = seen.encoded(rows)
+    with torch.no_grad():
+        depth = len(model.eval().hidden(own_rows.select(torch.arange(1))))
+    if depth == 1 and config.distillation.transfer_weights == "StudentLayers":
         raise ConfigInvalid(
             f"light.model of {manifest.scenario}: has one layer, whose weights (transferWeights: StudentLayers) are 1 "
             "whatever its scenario is like; give it another layer, or choose AllPairs"
         )
-    return member
+    own_validation = seen.encoded(load_split(store, manifest, "validation", features))
+    return Member(wanted, manifest, rows, own_rows, own_validation, model, depth)

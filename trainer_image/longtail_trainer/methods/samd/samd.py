@@ -103,6 +103,7 @@ def _general(group: Group, config: SamdConfig, context: StepContext) -> tuple[Ra
         general = DnnModel(seen.features, config.general)
     key = f"{context.prefix}/general.safetensors"
     if not context.store.exists(key):
+        context.progress.update(0.02, f"training the general model on {len(rows)} rows")
         training = config.training
         train(
             general.to(device_of(context)),
@@ -136,6 +137,7 @@ def _representation(group: Group, neighbors: list[Indices], config: SamdConfig, 
         head = ScenarioHead(group.features, how.width, how.embedding_size)
     key = f"{context.prefix}/representation.safetensors"
     if not context.store.exists(key):
+        context.progress.update(0.06, "learning what the scenarios are like")
         program = RepresentationTraining(
             representation.to(device),
             head.to(device),
@@ -156,18 +158,17 @@ def _sub_models(group: Group, seen: SeenCategories, representation: Tensor, conf
     """seen: of the general model."""
     result: list[SubModel] = []
     for number, member in enumerate(group.members):
-        depth = member.depth()
-        plug_in = f"depth-{depth}" if config.distillation.plug_in == "Depth" else f"scenario-{number}"
+        plug_in = f"depth-{member.depth}" if config.distillation.plug_in == "Depth" else f"scenario-{number}"
         result.append(
             SubModel(
                 scenario=member.scenario,
                 model=member.model.to(representation.device),
-                rows=member.seen.encoded(member.rows),
-                validation=member.seen.encoded(member.validation),
+                rows=member.own_rows,
+                validation=member.own_validation,
                 general_rows=seen.encoded(member.rows),
                 representation=representation[number],
                 plug_in=plug_in,
-                depth=depth,
+                depth=member.depth,
             )
         )
     return result
