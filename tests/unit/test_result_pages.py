@@ -18,6 +18,7 @@ QUOTED = {
         "alt-oulad-fixed-lights.json",
         "alt-oulad-feedback-rate.json",
     ],
+    "docs/samd.md": ["samd_swing.json"],
 }
 
 
