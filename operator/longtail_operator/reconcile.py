@@ -53,6 +53,7 @@ from longtail_operator.stores.view import Membership
 from longtail_operator.worlds import (
     SpecInvalid,
     family,
+    heavy_model_spec,
     heavy_model_view,
     heavy_model_world,
     scenario_world,
@@ -239,14 +240,13 @@ class Reconciler:
 
     async def _heavy_model(self, raw: Json) -> None:
         await self._removal.prepare(raw)
-        # Parsed first: a store that is asked with an invalid spec would only say so less clearly.
-        world = heavy_model_world(raw, self._snapshot, self._settings, None)
-        view = await self._hub.view(world.spec, store_owner(raw), annotations_of(raw).get(ADOPT_ANNOTATION))
-        said = await self._said(world.key)
-        current = self._snapshot.get(world.key)
+        key, spec = key_of(raw), heavy_model_spec(raw, self._snapshot)
+        view = await self._hub.view(spec, store_owner(raw), annotations_of(raw).get(ADOPT_ANNOTATION))
+        said = await self._said(key)
+        current = self._snapshot.get(key)
         if current is None:
             return
-        folding = self._folding.is_under_way(world.key)
+        folding = self._folding.is_under_way(key)
         world = heavy_model_world(current, self._snapshot, self._settings, view, folding, said)
         plan = plan_heavy_model(world, self._now())
         if plan.refresh_store:
@@ -257,11 +257,10 @@ class Reconciler:
             return
         self._queue.add_after(world.key, 3600.0)
         metrics.PENDING_FEEDBACK.labels(world.key.namespace, world.key.name).set(view.pending)
-        scenarios = self._snapshot.scenarios(world.key)
         if view.head is not None:
             metrics.AGNOSTIC_VERSION.labels(world.key.namespace, world.key.name).set(view.head.number)
             if not method_of(world.spec).pauses_folding(plan.status):
-                self._folding.look(current, world.spec, scenarios, self._now())
+                self._folding.look(current, world.spec, partial(self._snapshot.scenarios, key), self._now())
         state = self._hub.known(world.key)
         if state is not None:
             # Also before the first version: attempts at it that died leave checkpoints behind.

@@ -13,7 +13,7 @@ from longtail_api.light_model_search import LightModelSearchSpec, LightModelSear
 from longtail_api.scenario import ScenarioSpec, ScenarioStatus
 from longtail_api.shared_specs import Storage
 from longtail_api.store_objects import ModelCard
-from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.heavy_model.world import HeavyModelWorld, Members
 from longtail_operator.kubernetes.objects import SCENARIO, Json, Key, is_deleting, key_of, section
 from longtail_operator.kubernetes.observed import SILENCE, Said
 from longtail_operator.kubernetes.own_status import StatusUnreadable, own_status
@@ -57,13 +57,18 @@ def family(snapshot: Snapshot, key: Key) -> tuple[list[Json], list[Json]]:
     return [item for item in found if item["kind"] != "Pod"], [item for item in found if item["kind"] == "Pod"]
 
 
+def heavy_model_spec(raw: Json, snapshot: Snapshot) -> HeavyModelSpec:
+    """The spec of a HeavyModel. Raises `SpecInvalid`."""
+    return snapshot.read(raw, "spec", _heavy_model_spec)
+
+
 def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> HeavyModelView | None:
     """A HeavyModel as its Scenarios see it; None where there is none, or it is being deleted."""
     raw = snapshot.get(key)
     if raw is None or is_deleting(raw):
         return None
     try:
-        spec = snapshot.read(raw, "spec", _heavy_model_spec)
+        spec = heavy_model_spec(raw, snapshot)
         status = snapshot.read(raw, "status", _heavy_model_status)
     except (SpecInvalid, StatusUnreadable) as error:
         raise SpecInvalid(f"HeavyModel {key.name}: {error}") from None
@@ -113,24 +118,15 @@ def heavy_model_world(
 ) -> HeavyModelWorld:  # fmt: skip
     """The world of a HeavyModel. Raises `SpecInvalid`."""
     key = key_of(raw)
-    spec = snapshot.read(raw, "spec", _heavy_model_spec)
+    spec = heavy_model_spec(raw, snapshot)
     allowed = {key.namespace, *spec.allowed_namespaces}
-    scenarios: list[ScenarioWorld] = []
-    unreadable: list[Json] = []
-    for scenario in snapshot.scenarios(key):
-        if key_of(scenario).namespace not in allowed or is_deleting(scenario):
-            continue
-        try:
-            scenarios.append(scenario_world(scenario, None, snapshot, settings, alone=True))
-        except (SpecInvalid, StatusUnreadable):
-            unreadable.append(scenario)  # it says so itself
     children, pods = family(snapshot, key)
     return HeavyModelWorld(
         raw=raw,
         spec=spec,
         status=snapshot.read(raw, "status", _heavy_model_status),
-        scenarios=scenarios,
-        unreadable=unreadable,
+        scenario_count=snapshot.scenario_count(key, allowed),
+        read_members=lambda: _members(snapshot, settings, key, allowed),
         children=children,
         pods=pods,
         settings=settings,
@@ -141,12 +137,25 @@ def heavy_model_world(
     )
 
 
+def _members(snapshot: Snapshot, settings: Settings, heavy_model: Key, allowed: set[str]) -> Members:
+    scenarios: list[ScenarioWorld] = []
+    unreadable: list[Json] = []
+    for scenario in snapshot.scenarios(heavy_model):
+        if key_of(scenario).namespace not in allowed or is_deleting(scenario):
+            continue
+        try:
+            scenarios.append(scenario_world(scenario, None, snapshot, settings, alone=True))
+        except (SpecInvalid, StatusUnreadable):
+            unreadable.append(scenario)
+    return Members(scenarios, unreadable)
+
+
 def _stores_of_others(snapshot: Snapshot, key: Key) -> list[tuple[Key, Storage]]:
     found: list[tuple[Key, Storage]] = []
     for raw in snapshot.heavy_models():
         if key_of(raw) != key and not is_deleting(raw):
             with suppress(SpecInvalid):  # it says so itself, and has opened no store
-                found.append((key_of(raw), snapshot.read(raw, "spec", _heavy_model_spec).storage))
+                found.append((key_of(raw), heavy_model_spec(raw, snapshot).storage))
     return found
 
 

@@ -8,7 +8,7 @@ from longtail_api.architecture import Architecture
 from longtail_api.heavy_model import HeavyModelStatus
 from longtail_api.store_objects import AltHeavy, Checkpoint, Termination, Version
 from longtail_operator.heavy_model.plan import plan_heavy_model
-from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.heavy_model.world import HeavyModelWorld, Members
 from longtail_operator.kubernetes.objects import Json, Key, key_of
 from longtail_operator.kubernetes.plan import Plan
 from longtail_operator.scenario.world import ScenarioWorld, schema_hash
@@ -66,7 +66,8 @@ class Model:
                 raw=self.raw,
                 spec=self.spec,
                 status=HeavyModelStatus.model_validate(self.status),
-                scenarios=self.members,
+                scenario_count=len(self.members),
+                read_members=lambda: Members(self.members),
                 children=list(self.children.values()),
                 pods=self.pods,
                 settings=SETTINGS,

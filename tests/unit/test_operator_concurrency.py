@@ -165,7 +165,7 @@ def test_a_meta_update_ends_before_the_objects_of_its_model_are_removed(monkeypa
         plane.reconciler._removal.advance = advance  # pyright: ignore[reportPrivateUsage]
         metadata = {"name": "shared", "namespace": "shop", "uid": "m", "resourceVersion": "1"}
         raw = {"kind": "HeavyModel", "metadata": metadata}
-        folding.look(raw, a_heavy_model(metaUpdate={"bufferSize": 1}), [], NOON)
+        folding.look(raw, a_heavy_model(metaUpdate={"bufferSize": 1}), list, NOON)
         await asyncio.sleep(0)
         plane.snapshot.observe({**raw, "metadata": {**metadata, "deletionTimestamp": "2026-06-01T12:00:00Z"}})
         await plane.reconciler.reconcile(MODEL_KEY)
@@ -193,7 +193,7 @@ def test_a_meta_update_that_fails_is_not_started_again_at_once(tmp_path: Path, m
         folding = Folding(cast(StoreHub, OneStore("file:///nowhere")), queue, lambda about, note: told.append(note))
 
         async def look() -> int:
-            folding.look(raw, spec, [], NOON)
+            folding.look(raw, spec, list, NOON)
             while folding.is_under_way(MODEL_KEY):
                 await asyncio.sleep(0)
             return len(started)

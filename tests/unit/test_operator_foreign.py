@@ -87,7 +87,7 @@ def test_a_heavy_model_counts_a_scenario_that_it_cant_read_and_goes_on_without_i
         snapshot.observe(item)
     world = heavy_model_world(heavy_model, snapshot, SETTINGS, StoreView())
     pool = pool_of(world)
-    assert [one.key.name for one in world.scenarios] == ["good"]
+    assert [one.key.name for one in world.members.scenarios] == ["good"]
     assert pool.selected == 2
     assert [(one.name, one.coming) for one in pool.absent] == [("shop/good", True), ("shop/other", False)]
     assert plan_heavy_model(world, NOON).status["scenarios"] == 2

@@ -16,7 +16,7 @@ from longtail_api.scenario import ScenarioStatus
 from longtail_api.store_layout import result_key
 from longtail_api.store_objects import Member, StepResult, Termination
 from longtail_operator.heavy_model.group_step import GroupStep, plan_group
-from longtail_operator.heavy_model.world import HeavyModelWorld
+from longtail_operator.heavy_model.world import HeavyModelWorld, Members
 from longtail_operator.kubernetes.kube import KubeApi
 from longtail_operator.kubernetes.objects import Json, Key
 from longtail_operator.kubernetes.outputs import outputs_of
@@ -117,7 +117,8 @@ def a_world(
             "apiVersion": "longtail.dev/v1alpha1", "kind": "HeavyModel", "spec": {},
             "metadata": {"name": "shared", "namespace": "shop", "uid": "m", "generation": 1},
         },
-        spec=a_heavy_model(), status=status or HeavyModelStatus(), scenarios=[], store=StoreView(), settings=SETTINGS,
+        spec=a_heavy_model(), status=status or HeavyModelStatus(), scenario_count=0, read_members=lambda: Members([]),
+        store=StoreView(), settings=SETTINGS,
         children=list(children), pods=list(pods),  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
 

@@ -6,11 +6,14 @@ import pytest
 
 from longtail_api.scenario import ScenarioSpec
 from longtail_operator import worlds
+from longtail_operator.heavy_model.plan import plan_heavy_model
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, SCENARIO, Json, Key
 from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.scenario import world as scenario_world
-from longtail_operator.scenario.world import current_manifest
-from tests.unit.operator_builders import SETTINGS, a_heavy_model
+from longtail_operator.scenario.world import current_manifest, schema_hash
+from longtail_operator.stores.view import StoreView
+from tests.unit.heavy_model_story import a_version
+from tests.unit.operator_builders import NOON, SETTINGS, a_heavy_model
 
 MODEL = Key(HEAVY_MODEL, "shop", "shared")
 
@@ -42,7 +45,7 @@ def look(snapshot: Snapshot) -> worlds.HeavyModelWorld:
     raw = snapshot.get(MODEL)
     assert raw is not None
     world = worlds.heavy_model_world(raw, snapshot, SETTINGS, None)
-    for scenario in world.scenarios:
+    for scenario in world.members.scenarios:
         current_manifest(scenario, world.view)
     return world
 
@@ -72,7 +75,7 @@ def test_a_look_at_a_heavy_model_reads_only_the_scenarios_that_have_changed(coun
     look(snapshot)
     counted.clear()
     snapshot.observe(a_scenario("s3", 2, suspend=True))
-    assert [one.key.name for one in look(snapshot).scenarios if one.spec.suspend] == ["s3"]
+    assert [one.key.name for one in look(snapshot).members.scenarios if one.spec.suspend] == ["s3"]
     assert counted == ["spec", "hash"]
 
 
@@ -83,7 +86,7 @@ def test_a_status_that_moves_has_no_spec_read_anew(counted: list[str]):
     moved = a_scenario("s1", 2)
     moved["status"] = {}
     snapshot.observe(moved)
-    assert [one.status.data is None for one in look(snapshot).scenarios] == [False, True]
+    assert [one.status.data is None for one in look(snapshot).members.scenarios] == [False, True]
     assert counted == []
 
 
@@ -105,4 +108,22 @@ def test_what_was_read_of_an_object_that_is_gone_is_not_the_next_ones():
     assert gone is not None
     snapshot.forget(gone)
     snapshot.observe({**a_scenario("s0", 9, suspend=True), "metadata": {**gone["metadata"], "uid": "new"}})
-    assert [one.spec.suspend for one in look(snapshot).scenarios] == [True]
+    assert [one.spec.suspend for one in look(snapshot).members.scenarios] == [True]
+
+
+def test_a_heavy_model_that_stands_has_its_scenarios_counted_and_reads_none(counted: list[str]):
+    snapshot = a_shop(20)
+    snapshot.observe(a_scenario("s3", 2, suspend=True))
+    leaving = a_scenario("s4", 2)
+    leaving["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    snapshot.observe(leaving)
+    foreign = a_scenario("s21", 1)
+    foreign["metadata"]["namespace"], foreign["spec"]["heavyModelRef"]["namespace"] = "elsewhere", "shop"
+    snapshot.observe(foreign)
+    snapshot.forget(a_scenario("s5", 1))
+    raw = {**(snapshot.get(MODEL) or {}), "status": {"pool": ["shop/s0"]}}
+    version = a_version(digest=schema_hash(a_heavy_model()))
+    counted.clear()
+    plan = plan_heavy_model(worlds.heavy_model_world(raw, snapshot, SETTINGS, StoreView(head=version)), NOON)
+    assert plan.status["scenarios"] == 18, "without the one that leaves, the one that is gone, and the one not allowed"
+    assert counted == ["hash"], "of its own schema"

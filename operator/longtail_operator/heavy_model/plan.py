@@ -23,7 +23,7 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
     """Decide what should exist for `world`'s HeavyModel. Raises nothing: what can't be done becomes a condition."""
     status = world.status.model_copy(deep=True)
     status.observed_generation = world.generation
-    status.scenarios = len(world.scenarios) + len(world.unreadable)
+    status.scenarios = world.scenario_count
     conditions = Conditions(world.status.conditions, world.generation, now)
     draft = Draft()
     store = world.store
@@ -110,9 +110,8 @@ def _stand(
 ) -> None:
     """This generation has a version: nothing is to be done but to keep it up to date, which folding does."""
     said = f"version {head.number}, generation {head.generation}"
-    pool = pool_of(world)
     if not status.pool:
-        status.pool = [name for name, _ in zip(pool.names, range(POOL_LIMIT), strict=False)]
+        status.pool = pool_of(world).names[:POOL_LIMIT]
     conditions.keep(ConditionType.POOL_PREPARED)
     if conditions.before(ConditionType.POOL_PREPARED) is None:
         conditions.set(ConditionType.POOL_PREPARED, True, Reason.SUCCEEDED, "the pool is frozen")

@@ -1,5 +1,6 @@
 """All that the decision about one HeavyModel may look at, and the pool that follows from it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,22 +27,36 @@ WORDS_OF_ONE = 200
 """So many characters of what a Scenario says of itself stand in its HeavyModel's conditions."""
 
 
+@dataclass(frozen=True)
+class Members:
+    """The Scenarios of a HeavyModel."""
+
+    scenarios: list[ScenarioWorld]
+    """Without their children."""
+    unreadable: list[Json] = field(default_factory=list[Json])
+    """Those of which spec or status means nothing to this operator; each says so itself."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class HeavyModelWorld(Observed):
     """One HeavyModel and everything around it, at one moment."""
 
     spec: HeavyModelSpec
     status: HeavyModelStatus
-    scenarios: list[ScenarioWorld]
-    """Those that refer to it and that it allows, without their children."""
-    unreadable: list[Json] = field(default_factory=list[Json])
-    """Those of which spec or status means nothing to this operator; each says so itself."""
+    scenario_count: int
+    """How many Scenarios refer to it, of those that it allows."""
+    read_members: Callable[[], Members]
+    """Those Scenarios. Read where a decision needs them: a HeavyModel that stands may have ten thousand."""
     store: StoreView | None
     """None: not looked at yet."""
     folding: bool = False
     """Whether a fold is under way."""
     other_stores: list[tuple[Key, Storage]] = field(default_factory=list[tuple[Key, Storage]])
     """Those of the other HeavyModels."""
+
+    @cached_property
+    def members(self) -> Members:
+        return self.read_members()
 
     @cached_property
     def schema_hash(self) -> str:
@@ -91,7 +106,9 @@ class Pool:
 def pool_of(world: HeavyModelWorld) -> Pool:
     """The Scenarios that the selector selects, by how far their data is."""
     wanted = world.spec.initialization.scenario_selector.match_labels
-    selected = [s for s in world.scenarios if all(s.labels.get(name) == value for name, value in wanted.items())]
+    selected = [
+        s for s in world.members.scenarios if all(s.labels.get(name) == value for name, value in wanted.items())
+    ]
     prepared: list[tuple[str, str]] = []
     absent: list[Absentee] = []
     for scenario in selected:
@@ -100,7 +117,9 @@ def pool_of(world: HeavyModelWorld) -> Pool:
             prepared.append((manifest, f"{scenario.key.namespace}/{scenario.key.name}"))
         else:
             absent.append(_absentee(world, scenario))
-    unreadable = [s for s in world.unreadable if all(labels_of(s).get(name) == value for name, value in wanted.items())]
+    unreadable = [
+        s for s in world.members.unreadable if all(labels_of(s).get(name) == value for name, value in wanted.items())
+    ]
     absent += [
         Absentee(f"{key.namespace}/{key.name}", "its spec or status can't be read", coming=False)
         for key in map(key_of, unreadable)

@@ -1,6 +1,6 @@
 """What exists, as events and our own writes left it. Decisions read this and never the API server."""
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
@@ -11,6 +11,7 @@ from longtail_operator.kubernetes.objects import (
     SEARCH,
     Json,
     Key,
+    is_deleting,
     key_of,
     labels_of,
     owner_key,
@@ -50,6 +51,8 @@ class Snapshot:
         self._children: dict[Key, set[Key]] = defaultdict(set)
         self._scenarios: dict[Key, set[Key]] = defaultdict(set)
         self._searches: dict[Key, set[Key]] = defaultdict(set)
+        self._scenario_counts: dict[Key, Counter[str]] = defaultdict(Counter[str])
+        """By HeavyModel and namespace, without those that are being deleted."""
         self._heavy_models: set[Key] = set()
         self._read: dict[tuple[Key, str], tuple[object, dict[object, object]]] = {}
         # An answer to our own write may arrive after the event of the deletion; it must not bring the object back.
@@ -129,6 +132,11 @@ class Snapshot:
         """Scenarios that refer to a HeavyModel, existing or not."""
         return [self._objects[key] for key in sorted(self._scenarios.get(heavy_model, ()))]
 
+    def scenario_count(self, heavy_model: Key, namespaces: Iterable[str]) -> int:
+        """How many Scenarios in some namespaces refer to a HeavyModel and are not being deleted."""
+        found = self._scenario_counts.get(heavy_model, Counter[str]())
+        return sum(found[namespace] for namespace in namespaces)
+
     def searches(self, target: Key) -> list[Json]:
         """LightModelSearches for one target."""
         return [self._objects[key] for key in sorted(self._searches.get(target, ()))]
@@ -140,6 +148,7 @@ class Snapshot:
         key = key_of(item)
         for index, owner in self._places(item):
             index[owner].add(key)
+        self._count(item, 1)
 
     def _unindex(self, item: Json) -> None:
         key = key_of(item)
@@ -147,6 +156,11 @@ class Snapshot:
             index[owner].discard(key)
             if not index[owner]:
                 del index[owner]
+        self._count(item, -1)
+
+    def _count(self, item: Json, change: int) -> None:
+        if item["kind"] == SCENARIO and not is_deleting(item):
+            self._scenario_counts[heavy_model_key(item)][key_of(item).namespace] += change
 
     def _places(self, item: Json) -> list[tuple[dict[Key, set[Key]], Key]]:
         places: list[tuple[dict[Key, set[Key]], Key]] = []

@@ -91,18 +91,19 @@ class Folding:
         self._failures: dict[Key, int] = {}
         self._not_before: dict[Key, float] = {}
 
-    def look(self, heavy_model: Json, spec: HeavyModelSpec, scenarios: list[Json], now: datetime) -> None:
+    def look(self, heavy_model: Json, spec: HeavyModelSpec, scenarios: Callable[[], list[Json]], now: datetime) -> None:
         """Start a fold where one is due; else have the HeavyModel looked at when one may be."""
         key = key_of(heavy_model)
         state = self._hub.known(key)
         if state is None or state.is_behind or key in self._tasks:
             # What the newest version has settled must not be folded again; its reading wakes the HeavyModel.
             return
+        waits = spec.meta_update.mode == "Synchronous" and bool(state.pending)
         decision = due(
             list(state.pending.values()),
             mode=spec.meta_update.mode,
             running=runs_ahead_of_feedback(
-                scenarios, method_of(spec).feedback_step, {key.namespace, *spec.allowed_namespaces}
+                scenarios() if waits else [], method_of(spec).feedback_step, {key.namespace, *spec.allowed_namespaces}
             ),
             buffer_size=spec.meta_update.buffer_size,
             flush_interval=timedelta(seconds=spec.meta_update.flush_interval_seconds),

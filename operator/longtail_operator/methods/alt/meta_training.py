@@ -211,7 +211,7 @@ def _figure(metric: Metric | None) -> str:
 
 def _manifests(world: HeavyModelWorld) -> list[str]:
     """Current data of every Scenario that has any; suspended and failed ones count with what they have."""
-    found = (current_manifest(scenario, world.view) for scenario in world.scenarios)
+    found = (current_manifest(scenario, world.view) for scenario in world.members.scenarios)
     return sorted(manifest for manifest in found if manifest is not None)
 
 
