@@ -14,7 +14,7 @@ from longtail_operator.control_plane import ControlPlane
 from longtail_operator.kubernetes import event_source
 from longtail_operator.kubernetes.kube import KubeApi
 from longtail_operator.kubernetes.liveness import WATCH_SECONDS, WORKER_SECONDS, Liveness
-from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.objects import OWN_KINDS, RESOURCES, WATCHED_KINDS, Json, Key
 from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.observer import Observer
@@ -207,6 +207,15 @@ def test_kopf_brings_what_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     server = WatchedApiServer()
     server.items["pods"] = [a_pod(7)]
     assert watched(server, tmp_path, monkeypatch, 30).get(Key("Pod", "shop", "p")) is not None
+
+
+@pytest.mark.slow
+def test_of_kinds_that_are_not_ours_only_what_we_made_is_sent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    server = WatchedApiServer()
+    watched(server, tmp_path, monkeypatch, 3)
+    ours = {RESOURCES[kind].plural: "" if kind in OWN_KINDS else "app.kubernetes.io/managed-by=longtail"
+            for kind in WATCHED_KINDS}  # fmt: skip
+    assert server.selectors == ours
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from longtail_api.conditions import Condition, ConditionType
 from longtail_operator.kubernetes.apply import covers, difference
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_base, child_name, identity, label_value
-from longtail_operator.kubernetes.objects import Json, Key
+from longtail_operator.kubernetes.objects import Json, Key, key_of
 from longtail_operator.kubernetes.plan import Note
 from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.kubernetes.work_queue import WorkQueue
@@ -236,6 +236,25 @@ def test_an_answer_that_comes_after_the_deletion_brings_nothing_back():
     snapshot.forget(item(5))
     assert not snapshot.observe(item(4))
     assert snapshot.get(Key("Job", "shop", "j")) is None
+
+
+def test_an_object_whose_label_was_taken_is_known_again_once_it_has_it_back():
+    snapshot = Snapshot()
+    snapshot.observe(item(3))
+    snapshot.forget(item(5))
+    assert snapshot.observe(item(6))
+
+
+def test_of_jobs_and_their_configs_nothing_is_remembered_that_can_not_change():
+    snapshot = Snapshot()
+    for child in a_serving_scenario().plan().children:
+        metadata = {**child["metadata"], "uid": key_of(child).name, "resourceVersion": "1"}
+        snapshot.observe({**child, "metadata": metadata})
+        known = snapshot.get(key_of(child))
+        assert known is not None
+        assert "template" not in known.get("spec", {})
+        assert "data" not in known
+        assert difference(known, child) is None
 
 
 def test_children_follow_their_owner_reference():

@@ -20,6 +20,8 @@ class WatchedApiServer:
         """Plurals that discovery leaves out."""
         self.refused: set[str] = set()
         """Plurals whose watch is answered with 400."""
+        self.selectors: dict[str, str] = {}
+        """By plural: the labels that a watch asked for, the empty string where it asked for all."""
 
     @asynccontextmanager
     async def serving(self, folder: Path) -> AsyncIterator[Path]:
@@ -49,6 +51,7 @@ class WatchedApiServer:
             return web.json_response({"resources": self._resources(version)})
         if "watch" not in request.query:
             return web.json_response({"metadata": {"resourceVersion": "1"}, "items": self.items.get(plural, [])})
+        self.selectors[plural] = request.query.get("labelSelector", "")
         if plural in self.refused:
             return web.json_response(
                 {"kind": "Status", "status": "Failure", "code": 400, "message": "refused"}, status=400

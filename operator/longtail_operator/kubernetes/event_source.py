@@ -24,8 +24,6 @@ def registry(observer: Observing, liveness: Liveness) -> kopf.OperatorRegistry:
 
 def _watch(registry: kopf.OperatorRegistry, kind: str, observer: Observing, liveness: Liveness) -> None:
     resource = RESOURCES[kind]
-    group, _, version = resource.api_version.rpartition("/")
-    labels = {} if kind in OWN_KINDS else {MANAGED_BY_LABEL: MANAGED_BY}
 
     async def seen(event: Any, **_: Any) -> None:
         # kopf logs and drops what is raised here, so nothing here may fail: deciding happens at the queue's other end.
@@ -36,7 +34,25 @@ def _watch(registry: kopf.OperatorRegistry, kind: str, observer: Observing, live
         else:
             observer.observe(item)
 
-    kopf.on.event(group, version, resource.plural, id=f"seen-{kind}", registry=registry, labels=labels)(seen)
+    kopf.on.event(*_address(kind), id=f"seen-{kind}", registry=registry)(seen)
+
+
+def _address(kind: str) -> tuple[str, str, str]:
+    group, _, version = RESOURCES[kind].api_version.rpartition("/")
+    return group, version, RESOURCES[kind].plural
+
+
+class _NoDifferences(kopf.DiffBaseStorage):
+    """What has changed in an object is not asked here; kopf would copy each one whole, twice, to find out."""
+
+    def build(self, **_: Any) -> Any:
+        return {}
+
+    def fetch(self, **_: Any) -> Any:
+        return None
+
+    def store(self, **_: Any) -> None:
+        raise AssertionError("nothing is handled by kopf that it would have to remember")
 
 
 def settings() -> kopf.OperatorSettings:
@@ -47,6 +63,9 @@ def settings() -> kopf.OperatorSettings:
     # Whole seconds: the API server refuses `300.0`, and kopf passes on what stands here.
     found.watching.server_timeout = 300
     found.watching.connect_timeout = 10.0
+    for kind in set(WATCHED_KINDS) - set(OWN_KINDS):
+        found.watching.label_selectors[_address(kind)] = f"{MANAGED_BY_LABEL}={MANAGED_BY}"
+    found.persistence.diffbase_storage = _NoDifferences()
     return found
 
 

@@ -26,15 +26,15 @@ Read = TypeVar("Read")
 def trimmed(item: Json) -> Json:
     """`item` without what no decision reads, so that memory follows the number of objects and not their size."""
     metadata = {name: value for name, value in section(item, "metadata").items() if name != "managedFields"}
-    if item["kind"] != "Pod":
-        return {**item, "metadata": metadata}
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": metadata,
-        "spec": {"nodeName": section(item, "spec").get("nodeName")},
-        "status": section(item, "status"),
-    }
+    kept = {**item, "metadata": metadata}
+    if item["kind"] == "Pod":
+        kept["spec"] = {"nodeName": section(item, "spec").get("nodeName")}
+    elif item["kind"] == "Job" and "spec" in item:
+        # Neither its template nor an immutable ConfigMap's data can change: their names say what is in them.
+        kept["spec"] = {name: value for name, value in section(item, "spec").items() if name != "template"}
+    elif item["kind"] == "ConfigMap" and item.get("immutable"):
+        kept.pop("data", None)
+    return kept
 
 
 def resource_version(item: Json) -> int:
@@ -55,13 +55,14 @@ class Snapshot:
         """By HeavyModel and namespace, without those that are being deleted."""
         self._heavy_models: set[Key] = set()
         self._read: dict[tuple[Key, str], tuple[object, dict[object, object]]] = {}
-        # An answer to our own write may arrive after the event of the deletion; it must not bring the object back.
-        self._dead: OrderedDict[str, None] = OrderedDict()
+        # An answer to our own write may arrive after the event of the deletion; it must not bring the object back. A
+        # newer state does: to a watch, who loses our label is gone, and who gets it back is there again.
+        self._dead: OrderedDict[str, int] = OrderedDict()
 
     def observe(self, item: Json) -> bool:
         """Take `item` in, unless it is older than what is known. True where something changed."""
         key = key_of(item)
-        if uid_of(item) in self._dead:
+        if resource_version(item) <= self._dead.get(uid_of(item), -1):
             return False
         known = self._objects.get(key)
         if known is not None and resource_version(known) >= resource_version(item):
@@ -76,7 +77,7 @@ class Snapshot:
 
     def forget(self, item: Json) -> bool:
         """`item` was deleted. True where it was known."""
-        self._dead[uid_of(item)] = None
+        self._dead[uid_of(item)] = resource_version(item)
         while len(self._dead) > _REMEMBERED_DEATHS:
             self._dead.popitem(last=False)
         key = key_of(item)
