@@ -21,6 +21,7 @@ import asyncio
 import contextlib
 import math
 import os
+import signal
 import statistics
 import sys
 import tempfile
@@ -204,13 +205,15 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--scenarios", type=numbers, default=[100, 500, 2000], help="comma-separated")
     found.add_argument("--heavy-models", type=numbers, default=[1, 100], help="comma-separated")
     found.add_argument("--changes", type=int, default=200)
-    found.add_argument("--idle-seconds", type=int, default=600, help="0: without this part")
+    found.add_argument("--idle-seconds", type=int, default=900, help="0: without this part")
     found.add_argument("--json", type=Path, help="also write the figures to this file")
     return found
 
 
 def main() -> int:
     options = parser().parse_args()
+    # As Ctrl-C: the API server and the operator end with the benchmark.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     rows: list[Row] = []
     idle_row: Row | None = None

@@ -22,8 +22,9 @@ class Settings:
     http_port: int = 8080
     """/healthz, /readyz and /metrics."""
     workers: int = 16
-    resync_seconds: float = 300.0
-    """Everything is listed and reconciled anew this often, for what a watch missed."""
+    resync_seconds: float = 900.0
+    """Everything is listed and reconciled anew this often, for what a watch missed. An operator that has nothing to do
+    asks for nothing else, and for less than one list a minute."""
     drain_seconds: float = 15.0
     """How long a replaced light version runs on after the Service turned away from it."""
     job_ttl_seconds: int = 86_400
@@ -73,7 +74,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         namespaces=tuple(name for name in text("NAMESPACES", ",").split(",") if name.strip()),
         http_port=int(number("HTTP_PORT", 8080, 0)),
         workers=int(number("WORKERS", 16, 1)),
-        resync_seconds=number("RESYNC_SECONDS", 300.0, 1.0),
+        resync_seconds=number("RESYNC_SECONDS", 900.0, 1.0),
         drain_seconds=number("DRAIN_SECONDS", 15.0, 0.0),
         job_ttl_seconds=int(number("JOB_TTL_SECONDS", 86_400, 60)),
         log_level=text("LOG_LEVEL", "INFO"),

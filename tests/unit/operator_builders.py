@@ -21,7 +21,7 @@ from longtail_operator.settings import Settings
 from longtail_operator.stores.view import Membership
 
 NOON = datetime(2026, 6, 1, 12, 0, tzinfo=UTC)
-SETTINGS = Settings(trainer_image="trainer:1", serving_image="serving:1", drain_seconds=15)
+SETTINGS = Settings(trainer_image="trainer:1", serving_image="serving:1", drain_seconds=15, resync_seconds=300)
 TEMPORARY = Path(tempfile.gettempdir()).as_uri()
 """Where the stores of tests are."""
 SHA = "a" * 64

@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ from longtail_api.conditions import Condition, ConditionType
 from longtail_operator.kubernetes.apply import covers, difference
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.identity import child_base, child_name, identity, label_value
-from longtail_operator.kubernetes.objects import Json, Key, key_of
+from longtail_operator.kubernetes.objects import WATCHED_KINDS, Json, Key, key_of
 from longtail_operator.kubernetes.plan import Note
 from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.kubernetes.work_queue import WorkQueue
@@ -20,6 +22,7 @@ from longtail_operator.scenario import schedule
 from longtail_operator.settings import SettingsInvalid, settings_from
 from tests.unit.operator_builders import NOON, a_serving_scenario
 
+ROOT = Path(__file__).resolve().parents[2]
 READY = ConditionType.READY
 
 
@@ -282,6 +285,13 @@ def test_a_jobs_template_is_never_applied_again_but_it_is_suspended():
     assert difference(job, changed) == {"spec": {"suspend": True}}
     finished = {**job, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}
     assert difference(finished, changed) is None
+
+
+def test_the_lists_of_an_idle_operator_are_fewer_than_one_a_minute():
+    found = settings_from({"LONGTAIL_TRAINER_IMAGE": "t", "LONGTAIL_SERVING_IMAGE": "s"})
+    assert len(WATCHED_KINDS) * 60 / found.resync_seconds < 1
+    chart = yaml.safe_load((ROOT / "helm/longtail/values.yaml").read_text())
+    assert chart["operator"]["resyncSeconds"] == found.resync_seconds
 
 
 def test_settings_name_the_variable_that_is_wrong():
