@@ -4,14 +4,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import partial
 from typing import cast
 
 from longtail_api.conditions import Reason
 from longtail_api.labels import ADOPT_ANNOTATION
-from longtail_api.store_objects import ModelCard
+from longtail_api.scenario import RunStatus
 from longtail_operator import metrics
 from longtail_operator.heavy_model.plan import plan_heavy_model
 from longtail_operator.kubernetes.apply import Applier, Outdated
@@ -42,8 +42,9 @@ from longtail_operator.methods import method_of
 from longtail_operator.notes import notes_of
 from longtail_operator.scenario.gate import Gate, started_of, waits_for_place
 from longtail_operator.scenario.plan import plan_scenario
-from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, ScenarioWorld
+from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, store_key_of
 from longtail_operator.search.plan import plan_search, running_progress_key, search_of
+from longtail_operator.search.world import SearchWorld
 from longtail_operator.settings import Settings
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.removal import Removal, store_owner
@@ -51,11 +52,14 @@ from longtail_operator.stores.retention import Retention
 from longtail_operator.stores.usage import usage_of
 from longtail_operator.stores.view import Membership
 from longtail_operator.worlds import (
+    ReadFromStore,
     SpecInvalid,
     family,
     heavy_model_spec,
     heavy_model_view,
     heavy_model_world,
+    scenario_spec,
+    scenario_status,
     scenario_world,
     search_world,
 )
@@ -180,60 +184,48 @@ class Reconciler:
         raw = self._snapshot.get(key_of(raw)) or raw
         state = self._hub.known(heavy_key)
         heavy_model = heavy_model_view(self._snapshot, heavy_key, state.view if state else None)
-        world = self._scenario_world(raw, heavy_model, said)
-        if heavy_model is not None:
-            card, last_run = None, 0
-            pinned = world.spec.serving.pinned_version if world.spec.serving else None
-            if pinned and world.status.serving.stable != pinned:
-                card = await self._hub.card(heavy_key, heavy_model.spec, world.store_key, pinned, world.key)
-            if world.status.run is None:
-                last_run = await self._hub.last_run(heavy_key, heavy_model.spec, world.store_key, world.key)
-            memberships = await self._memberships(world, heavy_model)
-            raw = self._snapshot.get(world.key) or raw
-            world = self._scenario_world(raw, heavy_model, said, card, last_run, memberships)
+        read = await self._read_for(raw, heavy_model) if heavy_model is not None else ReadFromStore()
+        raw = self._snapshot.get(key_of(raw)) or raw
+        world = scenario_world(raw, heavy_model, self._snapshot, self._settings, read, self._gate, said)
         plan = plan_scenario(world, self._now())
         # Before the status says that the run has adapted: a round of feedback must not end without it.
         step = method_of(heavy_model.spec).feedback_step if heavy_model is not None else None
         handed_in = feedback_of({**raw, "status": plan.status}, step, self._now())
-        if handed_in is not None:
-            self._hub.add_feedback(heavy_key, handed_in)
+        is_news = handed_in is not None and self._hub.add_feedback(heavy_key, handed_in)
         # From the decision until its Job is in the snapshot nothing else shows that a place is taken.
         if heavy_model is not None and world.admitted and section(plan.status, "run").get("step") is not None:
             self._gate.claim(world.key)
         await self._carry_out(raw, world.status.to_json_dict(), plan)
-        if handed_in is not None:
+        if is_news:
             self._queue.add_after(heavy_key, 0.5)
         return started_of(plan.status) if not world.admitted and waits_for_place(plan.status) else None
 
-    def _scenario_world(
-        self, raw: Json, heavy_model: HeavyModelView | None, said: Said, card: ModelCard | Trouble | None = None,
-        last_run: int | Trouble = 0, memberships: Mapping[str, Membership] | None = None,
-    ) -> ScenarioWorld:  # fmt: skip
-        return scenario_world(
-            raw,
-            heavy_model,
-            self._snapshot,
-            self._settings,
-            card,
-            self._gate,
-            last_run,
-            memberships,
-            said,
-        )
+    async def _read_for(self, raw: Json, heavy_model: HeavyModelView) -> ReadFromStore:
+        """What the decision about a Scenario needs of the store. Raises `SpecInvalid`, `StatusUnreadable`."""
+        key, owner = key_of(raw), store_key_of(raw)
+        spec, status = scenario_spec(raw, self._snapshot), scenario_status(raw, self._snapshot)
+        card, last_run = None, 0
+        pinned = spec.serving.pinned_version if spec.serving else None
+        if pinned and status.serving.stable != pinned:
+            card = await self._hub.card(heavy_model.key, heavy_model.spec, owner, pinned, key)
+        if status.run is None:
+            last_run = await self._hub.last_run(heavy_model.key, heavy_model.spec, owner, key)
+        return ReadFromStore(card, last_run, await self._memberships(raw, status.run, heavy_model))
 
-    async def _memberships(self, world: ScenarioWorld, heavy_model: HeavyModelView) -> dict[str, Membership]:
+    async def _memberships(
+        self, raw: Json, run: RunStatus | None, heavy_model: HeavyModelView
+    ) -> dict[str, Membership]:
         """What the group steps of its HeavyModel have for a Scenario whose run is under way."""
-        run = world.status.run
         if run is None or run.outcome is not None:
             return {}
-        found: dict[str, Membership] = {}
+        key, found = key_of(raw), dict[str, Membership]()
         for group in heavy_model.status.groups:
             if group.outcome != "Succeeded" or any(one.name == group.step and one.result for one in run.steps):
                 continue
-            one = await self._hub.membership(heavy_model.key, heavy_model.spec, group, world.store_key, world.key)
+            one = await self._hub.membership(heavy_model.key, heavy_model.spec, group, store_key_of(raw), key)
             if isinstance(one, Trouble):
-                log.info("%s: %s", group.step, one.message, extra={"key": str(world.key)})
-                self._queue.add_after(world.key, STORE_RETRY_SECONDS)
+                log.info("%s: %s", group.step, one.message, extra={"key": str(key)})
+                self._queue.add_after(key, STORE_RETRY_SECONDS)
             elif one is not None:
                 found[group.step] = one
         return found
@@ -268,14 +260,13 @@ class Reconciler:
 
     async def _search(self, raw: Json) -> None:
         world = search_world(raw, self._snapshot, self._settings)
-        progress = await self._progress(raw) if any(item["kind"] == "Job" for item in world.children) else None
+        progress = await self._progress(world) if any(item["kind"] == "Job" for item in world.children) else None
         said = await self._said(world.key)
         raw = self._snapshot.get(world.key) or raw
         world = search_world(raw, self._snapshot, self._settings, progress, said)
         await self._carry_out(raw, world.status.to_json_dict(), plan_search(world, self._now()))
 
-    async def _progress(self, raw: Json) -> float | None:
-        world = search_world(raw, self._snapshot, self._settings)
+    async def _progress(self, world: SearchWorld) -> float | None:
         key = running_progress_key(world)
         if key is None or world.target is None or world.target.heavy_model is None:
             return None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -24,6 +25,15 @@ from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld
 from longtail_operator.search.world import SearchWorld
 from longtail_operator.settings import Settings
 from longtail_operator.stores.view import Membership, StoreView
+
+
+@dataclass(frozen=True)
+class ReadFromStore:
+    """What a decision about a Scenario needs of its HeavyModel's store; see `ScenarioWorld`."""
+
+    pinned_card: ModelCard | Trouble | None = None
+    last_run: int | Trouble = 0
+    memberships: Mapping[str, Membership] = field(default_factory=dict[str, Membership])
 
 
 class SpecInvalid(Exception):
@@ -57,6 +67,16 @@ def family(snapshot: Snapshot, key: Key) -> tuple[list[Json], list[Json]]:
     return [item for item in found if item["kind"] != "Pod"], [item for item in found if item["kind"] == "Pod"]
 
 
+def scenario_spec(raw: Json, snapshot: Snapshot) -> ScenarioSpec:
+    """The spec of a Scenario. Raises `SpecInvalid`."""
+    return snapshot.read(raw, "spec", _scenario_spec)
+
+
+def scenario_status(raw: Json, snapshot: Snapshot) -> ScenarioStatus:
+    """The status of a Scenario, which nobody may change. Raises `StatusUnreadable`."""
+    return snapshot.read(raw, "status", _scenario_status)
+
+
 def heavy_model_spec(raw: Json, snapshot: Snapshot) -> HeavyModelSpec:
     """The spec of a HeavyModel. Raises `SpecInvalid`."""
     return snapshot.read(raw, "spec", _heavy_model_spec)
@@ -78,8 +98,7 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot, settings: Settings,
-    card: ModelCard | Trouble | None = None, gate: Gate | None = None, last_run: int | Trouble = 0,
-    memberships: Mapping[str, Membership] | None = None, said: Said = SILENCE, alone: bool = False,
+    read: ReadFromStore = ReadFromStore(), gate: Gate | None = None, said: Said = SILENCE, alone: bool = False,
 ) -> ScenarioWorld:  # fmt: skip
     """The world of a Scenario. Raises `SpecInvalid`.
 
@@ -88,7 +107,7 @@ def scenario_world(
     """
     key = key_of(raw)
     children, pods = ([], []) if alone else family(snapshot, key)
-    spec = snapshot.read(raw, "spec", _scenario_spec)
+    spec = scenario_spec(raw, snapshot)
     admitted, holders = True, ""
     if gate is not None and heavy_model is not None:
         limit = heavy_model.spec.trainer.max_concurrent_runs
@@ -97,7 +116,7 @@ def scenario_world(
     return ScenarioWorld(
         raw=raw,
         spec=spec,
-        status=snapshot.read(raw, "status", _scenario_status),
+        status=scenario_status(raw, snapshot),
         heavy_model=heavy_model,
         children=children,
         pods=pods,
@@ -105,9 +124,9 @@ def scenario_world(
         said=said,
         admitted=admitted,
         holders=holders,
-        pinned_card=card,
-        last_run=last_run,
-        memberships=memberships or {},
+        pinned_card=read.pinned_card,
+        last_run=read.last_run,
+        memberships=read.memberships,
         hashes=snapshot.read(raw, "spec", _no_hashes),
     )
 

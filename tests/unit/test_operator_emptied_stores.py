@@ -136,20 +136,21 @@ def test_a_store_in_which_two_writers_won_is_tried_again_after_a_while(tmp_path:
 
 
 def test_feedback_that_a_fold_did_not_find_is_not_asked_for_again(tmp_path: Path):
-    async def story() -> int:
+    async def story() -> list[bool]:
         place = Place(tmp_path)
         await place.view()
         item = PendingFeedback(NOON, "team.ads.00000001", 1, "agnostic/feedback/team.ads.00000001/1.safetensors")
         state = place.hub.known(MODEL_KEY)
         assert state is not None
-        place.hub.add_feedback(MODEL_KEY, item)
+        news = [place.hub.add_feedback(MODEL_KEY, item), place.hub.add_feedback(MODEL_KEY, item)]
         assert item.key in state.pending
         del state.pending[item.key]
         state.lost.add(item.key)
-        place.hub.add_feedback(MODEL_KEY, item)
-        return len(state.pending)
+        news.append(place.hub.add_feedback(MODEL_KEY, item))
+        assert not state.pending
+        return news
 
-    assert asyncio.run(story()) == 0
+    assert asyncio.run(story()) == [True, False, False]
 
 
 def an_emptied_model() -> Model:

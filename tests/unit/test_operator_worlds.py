@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from longtail_api.scenario import ScenarioSpec
-from longtail_operator import worlds
+from longtail_operator import reconcile, worlds
 from longtail_operator.heavy_model.plan import plan_heavy_model
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, SCENARIO, Json, Key
 from longtail_operator.kubernetes.snapshot import Snapshot
@@ -14,6 +14,7 @@ from longtail_operator.scenario.world import current_manifest, schema_hash
 from longtail_operator.stores.view import StoreView
 from tests.unit.heavy_model_story import a_version
 from tests.unit.operator_builders import NOON, SETTINGS, a_heavy_model
+from tests.unit.simulated_cluster import Cluster
 
 MODEL = Key(HEAVY_MODEL, "shop", "shared")
 
@@ -127,3 +128,38 @@ def test_a_heavy_model_that_stands_has_its_scenarios_counted_and_reads_none(coun
     plan = plan_heavy_model(worlds.heavy_model_world(raw, snapshot, SETTINGS, StoreView(head=version)), NOON)
     assert plan.status["scenarios"] == 18, "without the one that leaves, the one that is gone, and the one not allowed"
     assert counted == ["hash"], "of its own schema"
+
+
+def test_a_scenario_that_is_looked_at_again_costs_one_world_and_no_look_at_its_heavy_model(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    cluster = Cluster()
+    try:
+        cluster.secret(True)
+        cluster.heavy_model()
+        key = cluster.scenario("spring", serving={"slo": {"p99Milliseconds": 20}}, budget={"maxFlops": "250k"})
+        cluster.passes(600)
+        built = counted_worlds(monkeypatch)
+        cluster.server.edit(key, lambda item: item["metadata"].update(annotations={"touched": "yes"}))
+        cluster.passes(20)
+    finally:
+        cluster.close()
+    assert built == ["scenario_world"]
+
+
+def counted_worlds(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The worlds that are built from here on."""
+    built: list[str] = []
+
+    def counting(name: str) -> None:
+        build = getattr(worlds, name)
+
+        def counted(*given: Any, **named: Any) -> Any:
+            built.append(name)
+            return build(*given, **named)
+
+        monkeypatch.setattr(reconcile, name, counted)
+
+    for name in ("scenario_world", "heavy_model_world", "search_world"):
+        counting(name)
+    return built

@@ -14,15 +14,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from longtail_api.heavy_model import HeavyModelSpec
-from longtail_api.store_layout import feedback_key, scenario_key
+from longtail_api.store_layout import feedback_key
 from longtail_operator import metrics
-from longtail_operator.kubernetes.objects import Json, Key, entries, is_deleting, key_of, section, uid_of
+from longtail_operator.kubernetes.objects import Json, Key, entries, is_deleting, key_of, section
 from longtail_operator.kubernetes.plan import Note
 from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.meta_update.config import MetaUpdateConfig, MetaUpdateFailure, MetaUpdateResult, parameters_of
 from longtail_operator.meta_update.rules import PendingFeedback, due
 from longtail_operator.methods import method_of
 from longtail_operator.scenario.gate import is_unfinished
+from longtail_operator.scenario.world import store_key_of
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.opened import HeavyModelStore
 
@@ -49,9 +50,8 @@ def feedback_of(scenario: Json | None, step: str | None, now: datetime) -> Pendi
         return None
     if section(scenario, "status", "run").get("noFeedback"):
         return None
-    key = key_of(scenario)
     run = int(section(scenario, "status", "run")["number"])
-    owner = scenario_key(key.namespace, key.name, uid_of(scenario))
+    owner = store_key_of(scenario)
     return PendingFeedback(modified=now, scenario=owner, run=run, key=feedback_key(owner, run))
 
 

@@ -15,7 +15,7 @@ from longtail_api.store_layout import manifest_key, scenario_key
 from longtail_api.store_objects import ModelCard
 from longtail_operator.kubernetes.identity import child_base, identity
 from longtail_operator.kubernetes.jobs import Workplace
-from longtail_operator.kubernetes.objects import Key, annotations_of, labels_of, uid_of
+from longtail_operator.kubernetes.objects import Json, Key, annotations_of, key_of, labels_of, uid_of
 from longtail_operator.kubernetes.observed import Observed
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.stores.view import Membership
@@ -75,7 +75,7 @@ class ScenarioWorld(Observed):
 
     @cached_property
     def store_key(self) -> str:
-        return scenario_key(self.key.namespace, self.key.name, uid_of(self.raw))
+        return store_key_of(self.raw)
 
     @cached_property
     def base(self) -> str:
@@ -94,6 +94,12 @@ class ScenarioWorld(Observed):
     @property
     def labels(self) -> dict[str, str]:
         return labels_of(self.raw)
+
+
+def store_key_of(scenario: Json) -> str:
+    """Under which a Scenario's objects are in the store."""
+    key = key_of(scenario)
+    return scenario_key(key.namespace, key.name, uid_of(scenario))
 
 
 def tables(spec: ScenarioSpec, heavy_model: HeavyModelSpec) -> dict[str, Any]:

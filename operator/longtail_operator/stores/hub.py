@@ -137,15 +137,15 @@ class StoreHub:
         if state is not None:
             state.stale = True
 
-    def add_feedback(self, key: Key, item: PendingFeedback) -> None:
-        """A finished run has handed in feedback, unless a version has settled it."""
+    def add_feedback(self, key: Key, item: PendingFeedback) -> bool:
+        """A finished run has handed in feedback. False where that is known, and where a version has settled it."""
         state = self._stores.get(key)
         if state is None or state.view is None or state.view.head is None:
-            return
-        if item.key in state.pending or item.key in state.lost:
-            return
-        if not state.settled.holds(item.scenario, item.run):
+            return False
+        known = item.key in state.pending or item.key in state.lost or state.settled.holds(item.scenario, item.run)
+        if not known:
             state.pending[item.key] = item
+        return not known
 
     async def card(
         self, key: Key, spec: HeavyModelSpec, scenario: str, version: str, asker: Key
