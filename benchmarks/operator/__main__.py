@@ -42,6 +42,18 @@ Row = dict[str, Any]
 RESYNC_SECONDS = 30
 """Of the operator whose resync is measured: its default would take as long for each row."""
 DEFAULT_RESYNC_SECONDS = Settings(trainer_image="", serving_image="").resync_seconds
+COLUMNS = {
+    "scenarios": "Scenarios",
+    "heavyModels": "HeavyModels",
+    "firstJobsPerSecond": "first Jobs a second",
+    "coldStartCpuSeconds": "CPU of the start, s",
+    "changeP50Milliseconds": "change p50, ms",
+    "changeP99Milliseconds": "change p99, ms",
+    "cpuPerChangeMilliseconds": "CPU of a change, ms",
+    "memoryMib": "memory, MiB",
+    "restartSeconds": "restart, s",
+    "resyncShareOfACore": "resync, share of a core",
+}
 IDLE_SCENARIOS = 11
 QUIET_CPU_SHARE = 0.02
 
@@ -160,6 +172,12 @@ def milliseconds(seconds: float) -> float:
     return round(seconds * 1000, 1)
 
 
+def table(rows: list[Row]) -> str:
+    """The rows as a page shows them."""
+    lines = [list(COLUMNS.values()), ["--:"] * len(COLUMNS), *([f"{row[name]:,}" for name in COLUMNS] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def growth(rows: list[Row], column: str) -> float:
     """The power of the number of Scenarios that a column follows: the slope of least squares between the logarithms."""
     sizes = [math.log(row["scenarios"]) for row in rows]
@@ -232,21 +250,26 @@ def main() -> int:
                     row = asyncio.run(
                         measured(place(folder, kubeconfig, "fleet"), scenarios, heavy_models, options.changes)
                     )
-                print(row, flush=True)
+                print(row, file=sys.stderr, flush=True)
                 rows.append(row)
         if options.idle_seconds:
             folder = Path(name, "idle")
             with api_server(folder / "api") as kubeconfig:
                 idle_row = asyncio.run(idle(place(folder, kubeconfig, "fleet"), options.idle_seconds))
-            print(idle_row, flush=True)
+            print(idle_row, file=sys.stderr, flush=True)
+    print(table(rows))
     found = claims(rows, idle_row)
     for claim in found:
         print(claim.line())
     if options.json:
+        sizes, models = (",".join(map(str, given)) for given in (options.scenarios, options.heavy_models))
+        command = (
+            f"python -m benchmarks.operator --scenarios {sizes} --heavy-models {models} --changes {options.changes} "
+            f"--idle-seconds {options.idle_seconds}"
+        )
         write_result(
-            options.json, " ".join(["python -m benchmarks.operator", *sys.argv[1:]]), time.monotonic() - started,
-            found, [*rows, *([idle_row] if idle_row else [])],
-        )  # fmt: skip
+            options.json, command, time.monotonic() - started, found, [*rows, *([idle_row] if idle_row else [])]
+        )
     return exit_status(found)
 
 
