@@ -68,6 +68,11 @@ def a_policy(namespace: str) -> list[Resource]:
     ]  # fmt: skip
 
 
+def restricted(namespace: str) -> list[Resource]:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    return [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}]
+
+
 def has_warning(reason: str) -> Callable[[Cluster, str], bool]:
     def shows(cluster: Cluster, namespace: str) -> bool:
         found = cluster.get("events", "-n", namespace, "--field-selector", f"reason={reason}")["items"]
@@ -109,6 +114,12 @@ CASES = {
             an_object("v1", "LimitRange", namespace, {"limits": [{"type": "Container", "max": {"memory": "16Mi"}}]})
         ],
         trainer=IDLE,
+        shows=has_warning("FailedCreate"),
+    ),
+    "pod-security": Case(
+        'violates PodSecurity "restricted:latest": runAsNonRoot != true',
+        restricted,
+        trainer={**IDLE, "podTemplate": {"securityContext": {"runAsNonRoot": False, "runAsUser": 0}}},
         shows=has_warning("FailedCreate"),
     ),
     "account": Case(
