@@ -154,8 +154,8 @@ class HeavyModelSpec(ApiModel):
     retention: Retention = Retention()
     """What of the store's history is kept."""
     deletion_policy: Literal["Retain", "Delete"] = "Retain"
-    """Delete: when the HeavyModel is deleted, and no Scenario refers to it any more, the objects that Longtail made
-    below storage.uri go. What else lies there stays."""
+    """Delete: when the HeavyModel is deleted, no Scenario refers to it any more and nothing serves from its store, the
+    objects that Longtail made below storage.uri go. What else lies there stays."""
 
     @model_validator(mode="after")
     def _every_field_means_something(self) -> Self:

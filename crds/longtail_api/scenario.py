@@ -197,6 +197,9 @@ class ScenarioSpec(ApiModel):
     """Overrides for its training pods."""
     suspend: bool = False
     """Stop new work; what serves goes on serving."""
+    deletion_policy: Literal["Retain", "Delete"] = "Retain"
+    """Delete: when the Scenario is deleted, its prepared rows, the results of its runs and its light models go from the
+    store, once nothing works with them or serves from them. What the shared model has learned of it stays."""
 
     @model_validator(mode="after")
     def _latencies_agree(self) -> Self:

@@ -149,6 +149,7 @@ class Reconciler:
             # Children go by their owner references.
             if key.kind == HEAVY_MODEL:
                 await self._folding.end(key)
+            if key.kind in (HEAVY_MODEL, SCENARIO):
                 again = await self._removal.advance(raw)
                 if again is not None:
                     self._queue.add_after(key, again)
@@ -180,6 +181,7 @@ class Reconciler:
     async def _decide_scenario(self, raw: Json) -> str | None:
         """Since when it waits for a place, if it does."""
         heavy_key = heavy_model_key(raw)
+        await self._removal.prepare(raw)
         said = await self._said(key_of(raw))
         raw = self._snapshot.get(key_of(raw)) or raw
         state = self._hub.known(heavy_key)

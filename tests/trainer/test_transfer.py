@@ -1,5 +1,6 @@
 """Rows of other scenarios, which only the teacher labels."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -53,8 +54,35 @@ def test_only_scenarios_that_may_be_read_are_loaded_and_give_rows(tmp_path):
     both = load_manifest(store, keys[1]).rows
     assert len(drawn(["shop."])) == sum(both[split] for split in TRAINING_SPLITS)
     assert len(drawn(["sho."])) == len(drawn([])) == 0
-    with pytest.raises(DataInvalid, match=r"bank\.gone\.d"):
-        drawn(["shop.", "bank."])
+    store.delete(keys[2])
+    assert len(drawn(["shop.", "bank."])) == len(drawn(["shop."])), "who was deleted with its rows gives none"
+
+
+class GoneWhenRead(FileStore):
+    """Before the first of these objects is read, all of them are deleted."""
+
+    gone: tuple[str, ...] = ()
+
+    def get(self, key: str) -> bytes:
+        if self.gone and key == self.gone[0]:
+            self.delete(*self.gone)
+        return super().get(key)
+
+
+@pytest.mark.parametrize("with_its_manifest", [True, False])
+def test_a_scenario_that_is_deleted_while_its_rows_are_read_gives_no_more_and_a_damaged_one_is_told(
+    tmp_path, with_its_manifest
+):
+    store = GoneWhenRead(tmp_path)
+    keys = [write_scenario(store, name, seed=seed) for seed, name in enumerate(["own", "north", "south"])]
+    store.put_if_absent(version_key(1), version(1, "initial", keys).to_bytes())
+    north, south = (load_manifest(store, key) for key in keys[1:])
+    store.gone = (next(part.key for part in north.parts if part.split in TRAINING_SPLITS),)
+    if with_its_manifest:
+        store.gone += (keys[1],)
+    with nullcontext() if with_its_manifest else pytest.raises(DataInvalid, match="is missing"):
+        drawn = transfer_rows(store, 1, FEATURES, "own", limit=10_000, seed=3)
+        assert len(drawn) == sum(south.rows[split] for split in TRAINING_SPLITS)
 
 
 def test_no_label_of_another_scenario_is_kept(tmp_path):

@@ -192,6 +192,7 @@ PASSED_ON = {
 """Models that a function writes into a pod as they are, by `to_json_dict`."""
 OTHERWISE = {
     ("HeavyModelSpec", "deletion_policy"): "read from the raw object: one that can't be understood is removed, too",
+    ("ScenarioSpec", "deletion_policy"): "read from the raw object: one that can't be understood is removed, too",
     ("Objective", "metric"): "read by Objective.figure, which names the figure that ranks",
     ("Objective", "label"): "read by Objective.figure, which names the figure that ranks",
     ("Objective", "direction"): "has the one value that the metric implies, and says it to a reader",

@@ -84,7 +84,7 @@ def test_many_who_open_a_store_at_once_get_the_same_one(tmp_path: Path, monkeypa
     async def story() -> list[Store]:
         hub = StoreHub(cast(KubeApi, None), allowed_stores=(TEMPORARY,))
         try:
-            return await asyncio.gather(*(hub.store(MODEL_KEY, spec) for _ in range(8)))
+            return await asyncio.gather(*(hub.opened(MODEL_KEY, spec) for _ in range(8)))
         finally:
             hub.close()
 

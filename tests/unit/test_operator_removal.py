@@ -1,6 +1,7 @@
-"""The finalizer of a HeavyModel: only where objects are to go, and never for ever."""
+"""The finalizer of a HeavyModel or a Scenario: only where objects are to go, and never for ever."""
 
 import asyncio
+import threading
 from contextlib import nullcontext
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.run_config import StoreAddress
-from longtail_api.store_layout import manifest_key, model_key, result_key, scenario_key
+from longtail_api.store_layout import FEEDBACK_PREFIX, feedback_key, manifest_key, model_key, result_key, scenario_key
 from longtail_api.store_objects import StoreOwner
 from longtail_operator.kubernetes.apply import Applier, Outdated
 from longtail_operator.kubernetes.kube import KubeApi, KubeError
@@ -18,11 +19,17 @@ from longtail_operator.kubernetes.objects import Json, Key, key_of
 from longtail_operator.kubernetes.plan import Note
 from longtail_operator.kubernetes.snapshot import Snapshot
 from longtail_operator.kubernetes.work_queue import WorkQueue
+from longtail_operator.meta_update.fold import fold
+from longtail_operator.meta_update.ledger import pending
 from longtail_operator.observer import Observer
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.removal import Removal
 from longtail_store import CredentialsMissing, Store, StoreUnreachable, open_store
+from longtail_store.feedback import write_feedback
+from longtail_store.file_store import FileStore
 from longtail_store.ownership import claim
+from longtail_store.settled_log import SettledLog, read_head
+from tests.store.small_model import PARAMETERS, commit_generation, dense_gradients, parameters
 from tests.unit.operator_builders import NOON, SCHEMA, TEMPORARY
 
 FINALIZER = "longtail.dev/store-cleanup"
@@ -145,8 +152,8 @@ def test_the_objects_go_although_the_secret_went_first_as_it_does_with_a_namespa
         raise CredentialsMissing("there is no Secret")
 
     async def story() -> None:
-        await place.hub.store(key_of(model), HeavyModelSpec.model_validate(model["spec"]))
-        place.hub.store = no_secret
+        await place.hub.opened(key_of(model), HeavyModelSpec.model_validate(model["spec"]))
+        place.hub.opened = no_secret
         await place.removal.advance(model)
 
     asyncio.run(story())
@@ -162,7 +169,7 @@ def test_a_store_that_does_not_answer_is_asked_again_and_given_up_after_a_while(
     model = a_deleted_model("Delete", "file:///x", FINALIZER)
     soon, late = Place(timedelta(minutes=1)), Place(timedelta(minutes=11))
     for place in (soon, late):
-        monkeypatch.setattr(place.hub, "store", refuse)
+        monkeypatch.setattr(place.hub, "opened", refuse)
     with pytest.raises(StoreUnreachable):
         asyncio.run(soon.removal.advance(model))
     assert soon.api.finalizers == []
@@ -174,7 +181,7 @@ def test_a_store_that_does_not_answer_is_asked_again_and_given_up_after_a_while(
 def test_a_model_that_an_unreachable_store_keeps_says_so_and_until_when(monkeypatch: pytest.MonkeyPatch):
     model = a_deleted_model("Delete", "file:///x", FINALIZER)
     place = Place(timedelta(minutes=1))
-    monkeypatch.setattr(place.hub, "store", refuse)
+    monkeypatch.setattr(place.hub, "opened", refuse)
     with pytest.raises(StoreUnreachable):
         asyncio.run(place.removal.advance(model))
     (ready,) = place.api.statuses[-1]["conditions"]
@@ -195,7 +202,7 @@ def test_whatever_keeps_the_objects_from_going_keeps_the_model_for_a_while_only(
     model = a_deleted_model("Delete", "file:///x", FINALIZER)
     soon, late = Place(timedelta(minutes=9)), Place(timedelta(minutes=11))
     for place in (soon, late):
-        place.hub.store = fail
+        place.hub.opened = fail
     with pytest.raises(type(error)):
         asyncio.run(soon.removal.advance(model))
     assert soon.api.finalizers == []
@@ -301,3 +308,169 @@ def test_its_jobs_end_before_its_objects_go(tmp_path: Path):
     place.snapshot.forget(job)
     assert asyncio.run(place.removal.advance(model)) is None
     assert keys_of(store) == []
+
+
+SPRING = "shop.spring.01234567"
+OWN = [
+    f"data/{SPRING}/d1/part-support-00000.parquet",
+    f"data/{SPRING}/d1/manifest.json",
+    f"runs/{SPRING}/1/adapt/heavy.safetensors",
+    f"models/{SPRING}/v1/model.onnx",
+]
+OTHERS = ["data/shop.autumn.76543210/d1/manifest.json", f"runs/{SPRING}0/1/adapt/result.json"]
+
+
+def a_model(uri: str) -> Json:
+    model = a_deleted_model("Retain", uri)
+    del model["metadata"]["deletionTimestamp"]
+    return model
+
+
+def a_deleted_scenario(policy: str = "Delete") -> Json:
+    return {
+        "apiVersion": "longtail.dev/v1alpha1",
+        "kind": "Scenario",
+        "metadata": {
+            "uid": "01234567-89",
+            "name": "spring",
+            "namespace": "shop",
+            "resourceVersion": "1",
+            "deletionTimestamp": NOON.isoformat(),
+            "finalizers": [FINALIZER],
+        },
+        "spec": {"heavyModelRef": {"name": "shared"}, "deletionPolicy": policy},
+    }
+
+
+def a_child(kind: str, name: str, owner: Json, **parts: Any) -> Json:
+    reference = {"kind": owner["kind"], "name": owner["metadata"]["name"], "uid": owner["metadata"]["uid"]}
+    metadata = {"name": name, "namespace": "shop", "uid": f"{kind}-{name}", "resourceVersion": "1"}
+    reference |= {"controller": True, "apiVersion": "longtail.dev/v1alpha1"}
+    return {"kind": kind, "metadata": {**metadata, "ownerReferences": [reference]}, **parts}
+
+
+def test_a_scenarios_own_objects_go_and_nobody_elses(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, *OWN, *OTHERS)
+    place = Place()
+    place.snapshot.observe(a_model(uri))
+    assert asyncio.run(place.removal.advance(a_deleted_scenario())) is None
+    assert set(keys_of(store)) == {*OTHERS, "owners/000000000001.json"}
+    assert place.api.finalizers == [[]]
+
+
+def test_a_scenario_that_is_to_be_retained_leaves_everything(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, *OWN)
+    place = Place()
+    place.snapshot.observe(a_model(uri))
+    asyncio.run(place.removal.advance(a_deleted_scenario("Retain")))
+    assert set(OWN) <= set(keys_of(store))
+    assert place.api.finalizers == [[]]
+
+
+def test_settled_feedback_goes_stays_settled_and_what_waits_is_left_to_be_folded(tmp_path: Path):
+    uri, store = in_a_store(tmp_path)
+    commit_generation(store, parameters(0))
+    for run in (1, 2):
+        write_feedback(
+            store, dict(dense_gradients(run)), scenario=SPRING, run=run, base_version=1, generation=1, examples=1,
+            loss=0.1,
+        )  # fmt: skip
+    fold(store, [(SPRING, 1)], PARAMETERS, orphans_seconds=600)
+    place = Place()
+    place.snapshot.observe(a_model(uri))
+    asyncio.run(place.removal.advance(a_deleted_scenario()))
+    assert [found.key for found in store.list(FEEDBACK_PREFIX)] == [feedback_key(SPRING, 2)]
+    assert [item.run for item in pending(store)] == [2]
+    _, settled = read_head(store, SettledLog(store), [SPRING])
+    assert settled.holds(SPRING, 1)
+
+
+def test_what_works_with_a_scenarios_objects_or_serves_them_ends_first(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, *OWN)
+    place = Place()
+    scenario = a_deleted_scenario()
+    search = a_child("LightModelSearch", "spring-ab", scenario, spec={"targetRef": {"name": "spring"}})
+    children = [
+        a_child("Job", "spring-adapt", scenario),
+        a_child("Deployment", "spring-v1", scenario),
+        a_child("Job", "spring-ab-search", search),
+    ]
+    for item in (a_model(uri), search, *children):
+        place.snapshot.observe(item)
+    assert asyncio.run(place.removal.advance(scenario)) is not None
+    assert set(place.api.deleted) == {key_of(item) for item in children}
+    assert "spring-v1" in place.api.statuses[-1]["conditions"][0]["message"]
+    assert set(OWN) <= set(keys_of(store))
+    for item in children:
+        place.snapshot.forget(item)
+    assert asyncio.run(place.removal.advance(scenario)) is None
+    assert not set(OWN) & set(keys_of(store))
+
+
+def test_a_persons_search_and_a_step_of_the_model_that_read_a_scenarios_objects_are_waited_for(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, *OWN)
+    model, scenario = a_model(uri), a_deleted_scenario()
+    search = {**a_child("LightModelSearch", "mine", scenario), "spec": {"targetRef": {"name": "spring"}}}
+    del search["metadata"]["ownerReferences"]
+    job = a_child("Job", "mine-search", search)
+    told = a_child("ConfigMap", "meta-train", model, data={"config.json": f'{{"manifests":["{OWN[1]}"]}}'})
+    place = Place()
+    for item in (model, search, job, told):
+        place.snapshot.observe(item)
+    for item in (job, told):
+        assert asyncio.run(place.removal.advance(scenario)) is not None
+        assert place.api.deleted == []
+        place.snapshot.forget(item)
+    assert asyncio.run(place.removal.advance(scenario)) is None
+    assert not set(OWN) & set(keys_of(store))
+
+
+def test_a_model_that_waits_for_its_scenarios_is_not_waited_for_by_them(tmp_path: Path):
+    uri, _ = in_a_store(tmp_path, *OWN)
+    model = a_deleted_model("Delete", uri, FINALIZER)
+    told = a_child("ConfigMap", "meta-train", model, data={"config.json": f'{{"manifests":["{OWN[1]}"]}}'})
+    place = Place()
+    for item in (model, told):
+        place.snapshot.observe(item)
+    assert asyncio.run(place.removal.advance(a_deleted_scenario())) is None
+
+
+def test_a_scenario_whose_model_is_gone_goes_and_says_that_its_objects_stay():
+    place = Place()
+    assert asyncio.run(place.removal.advance(a_deleted_scenario())) is None
+    assert place.api.finalizers == [[]]
+    assert [note.reason for note in place.notes] == ["StoreCleanupGivenUp"]
+
+
+def test_a_models_objects_stay_while_a_deployment_without_a_scenario_serves_from_them(tmp_path: Path):
+    uri, store = in_a_store(tmp_path, "models/shop.spring.01234567/v1/model.onnx")
+    orphan = a_child("Deployment", "spring-v1", a_deleted_scenario())
+    del orphan["metadata"]["ownerReferences"]
+    orphan["spec"] = {"template": {"spec": {"containers": [{"args": ["serve", f"--store-uri={uri}"]}]}}}
+    place = Place()
+    place.snapshot.observe(orphan)
+    model = a_deleted_model("Delete", uri, FINALIZER)
+    assert asyncio.run(place.removal.advance(model)) is not None
+    assert "spring-v1" in place.api.statuses[-1]["conditions"][0]["message"]
+    assert place.api.deleted == []
+    place.snapshot.forget(orphan)
+    assert asyncio.run(place.removal.advance(model)) is None
+    assert keys_of(store) == []
+
+
+def test_a_store_that_takes_its_time_keeps_nobody_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    uri, _ = in_a_store(tmp_path, "runs/shop.spring.01234567/1/prepare/result.json")
+    answers = threading.Event()
+    monkeypatch.setattr(FileStore, "delete", lambda *_: answers.wait(10))
+    place = Place()
+
+    async def story() -> list[float | None]:
+        model = a_deleted_model("Delete", uri, FINALIZER)
+        first = await place.removal.advance(model)
+        answers.set()
+        while (last := await place.removal.advance(model)) is not None:
+            await asyncio.sleep(0.01)
+        return [first, last]
+
+    first, last = asyncio.run(story())
+    assert (first is None, last) == (False, None)

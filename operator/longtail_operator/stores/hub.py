@@ -205,9 +205,9 @@ class StoreHub:
         except StoreError as error:
             return told(error)
 
-    async def store(self, key: Key, spec: HeavyModelSpec) -> Store:
+    async def opened(self, key: Key, spec: HeavyModelSpec) -> HeavyModelStore:
         """The store itself. Raises `StoreRefused`, of it `CredentialsMissing`."""
-        return (await self._open(key, spec.storage)).store
+        return await self._open(key, spec.storage)
 
     async def blob(self, key: Key, spec: HeavyModelSpec, name: str, asker: Key) -> bytes | None:
         """One small object; None where there is none, or where the store does not answer (advisory objects)."""

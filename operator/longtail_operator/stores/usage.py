@@ -42,19 +42,19 @@ def usage_of(snapshot: Snapshot, heavy_model: Key) -> Usage:
     uri = str(section(raw, "spec", "storage").get("uri", ""))
     versions: set[int] = set()
     owners = {AGNOSTIC}
-    folders = _told(snapshot, heavy_model) | _drawn(raw, uri)
+    folders = folders_told(snapshot, heavy_model) | _drawn(raw, uri)
     for group in entries(raw, "status", "groups"):
         folders.add(run_prefix(AGNOSTIC, int(group["run"])))
     for scenario in snapshot.scenarios(heavy_model):
         key = key_of(scenario)
         owner = scenario_key(key.namespace, key.name, uid_of(scenario))
         run = section(scenario, "status", "run")
-        folders |= _of_scenario(scenario, owner) | _drawn(scenario, uri) | _told(snapshot, key)
+        folders |= _of_scenario(scenario, owner) | _drawn(scenario, uri) | folders_told(snapshot, key)
         for deployment in snapshot.children(key):
             if deployment["kind"] == "Deployment":
                 folders.add(model_prefix(owner, labels_of(deployment).get(VERSION_LABEL, "")))
         for search in snapshot.searches(key):
-            folders |= _told(snapshot, key_of(search))
+            folders |= folders_told(snapshot, key_of(search))
             folders.add(_folder(str(section(search, "status").get("resultKey") or "")))
         if isinstance(run.get("baseVersion"), int):
             versions.add(run["baseVersion"])
@@ -79,7 +79,7 @@ def _of_scenario(scenario: Json, owner: str) -> set[str]:
     return folders | {model_prefix(owner, version) for version in light if version}
 
 
-def _told(snapshot: Snapshot, owner: Key) -> set[str]:
+def folders_told(snapshot: Snapshot, owner: Key) -> set[str]:
     """What the configs name that the steps of `owner` have been given."""
     configs = (item for item in snapshot.children(owner) if item["kind"] == "ConfigMap")
     texts: Iterable[str] = (str(text) for config in configs for text in section(config, "data").values())

@@ -11,7 +11,7 @@ from itertools import chain
 
 import torch
 
-from longtail_api.store_layout import manifest_scenario
+from longtail_api.store_layout import manifest_key, manifest_scenario
 from longtail_api.store_objects import TRAINING_SPLITS, Features, Manifest
 from longtail_store import Chain, Store
 from longtail_trainer.data.encoded import EncodedSplit, concatenate
@@ -40,7 +40,9 @@ def transfer_rows(
     rows. One part of one scenario is in memory at a time, beside what is drawn.
     """
     pool = pool_of(store, base_version) if limit else []
-    manifests = [load_manifest(store, key) for key in pool if _may_be_read(key, transfer_from)]
+    # A Scenario that was deleted together with its rows gives none.
+    there = [key for key in pool if _may_be_read(key, transfer_from) and store.exists(key)]
+    manifests = [load_manifest(store, key) for key in there]
     others = [manifest for manifest in manifests if manifest.scenario != own_scenario]
     total = sum(manifest.rows.get(split, 0) for manifest in others for split in TRAINING_SPLITS)
     share = min(1.0, limit / total) if total else 0.0
@@ -70,9 +72,15 @@ def _drawn(
     for manifest in manifests:
         rows = sum(manifest.rows.get(split, 0) for split in TRAINING_SPLITS)
         chosen = torch.rand(rows, generator=generator) < share
-        for part in encoded_parts(store, [manifest], TRAINING_SPLITS, features):
-            yield subset(part, chosen[: len(part)].nonzero().flatten())
-            chosen = chosen[len(part) :]
+        try:
+            for part in encoded_parts(store, [manifest], TRAINING_SPLITS, features):
+                yield subset(part, chosen[: len(part)].nonzero().flatten())
+                chosen = chosen[len(part) :]
+        except DataInvalid:
+            # Its manifest goes before its rows do.
+            if store.exists(manifest_key(manifest.scenario, manifest.version)):
+                raise
+            log.info("%s was deleted meanwhile, and its rows with it", manifest.scenario)
 
 
 def pool_of(store: Store, number: int) -> list[str]:
