@@ -92,7 +92,7 @@ READ_BY: dict[str, dict[str, str]] = {
         f"{TRAINER}/methods/alt/initialization/choice.py": "architecture hyperparameters ways",
     },
     "LabelColumn": {
-        f"{OPERATOR}/serving/objects.py": "name type",
+        f"{OPERATOR}/serving/check.py": "name type",
         f"{TRAINER}/training/loss.py": "weight",
         f"{TRAINER}/data/loading.py": "observed_when",
     },
@@ -120,7 +120,7 @@ READ_BY: dict[str, dict[str, str]] = {
         f"{OPERATOR}/stores/retention.py": "data_versions light_versions orphans_seconds runs versions",
     },
     "Rollout": {
-        f"{OPERATOR}/serving/objects.py": "check_concurrency check_seconds",
+        f"{OPERATOR}/serving/check.py": "check_concurrency check_seconds",
     },
     "ScenarioData": {
         f"{OPERATOR}/scenario/world.py": "behaviors profile samples scenario_key",
@@ -144,11 +144,12 @@ READ_BY: dict[str, dict[str, str]] = {
         f"{OPERATOR}/scenario/world.py": "name",
     },
     "Serving": {
-        f"{OPERATOR}/serving/objects.py": "max_regression max_replicas min_replicas pod_template resources rollout slo",
+        f"{OPERATOR}/serving/objects.py": "max_replicas min_replicas pod_template resources",
+        f"{OPERATOR}/serving/check.py": "max_regression rollout slo",
         f"{OPERATOR}/serving/rollout.py": "pinned_version",
     },
     "Slo": {
-        f"{OPERATOR}/serving/objects.py": "max_error_rate p99_milliseconds",
+        f"{OPERATOR}/serving/check.py": "max_error_rate p99_milliseconds",
     },
     "SplitRule": {
         f"{TRAINER}/data/prepare/splits.py": "method test validation",
