@@ -46,9 +46,16 @@ class StoreAddress(ApiModel):
     ca_bundle_file: str | None = None
 
 
+CONFIG_VERSION = 1
+"""Of the run configs. It rises with whatever an older trainer image must not pass over; such an image says so."""
+
+
 class StepConfig(ApiModel):
     """What every step has."""
 
+    # Left out where it is 1: images from before there was any take no field that they don't know.
+    config_version: Annotated[int, Field(ge=1, exclude_if=lambda version: version == 1)] = CONFIG_VERSION
+    """Version of the config; an image reads it up to its own."""
     store: StoreAddress
     identity: str
     """Hash of the step's inputs. A result of another identity is not this step's."""

@@ -14,7 +14,7 @@ import pytest
 import torch
 import yaml
 
-from longtail_api.run_config import ExitCode, PrepareConfig
+from longtail_api.run_config import CONFIG_VERSION, ExitCode, PrepareConfig
 from longtail_api.store_layout import progress_key, resume_key
 from longtail_api.store_objects import Metric, Termination
 from longtail_store import AccessDenied, Conflict, Corrupt, InvalidKey, ObjectMissing, StoreUnreachable, open_store
@@ -89,6 +89,20 @@ def test_a_wrong_config_is_permanent_and_names_the_field(
 ):
     assert command(["prepare", "--config", str(config_file(tmp_path, **changes))], STEPS) == ExitCode.CONFIG_INVALID
     assert words in read(termination).message
+
+
+def test_a_config_of_a_newer_version_is_refused_by_its_version_and_not_by_a_field(tmp_path: Path, termination: Path):
+    newer = config_file(tmp_path, configVersion=CONFIG_VERSION + 1, new="x")
+    assert command(["prepare", "--config", str(newer)], STEPS) == ExitCode.CONFIG_INVALID
+    said = read(termination)
+    assert said.reason == "ConfigVersionUnsupported"
+    assert f"config version {CONFIG_VERSION + 1}, this trainer image reads up to {CONFIG_VERSION}; " in said.message
+
+
+def test_a_config_of_the_first_version_does_not_say_so_as_images_from_before_there_was_any_would_refuse_it(
+    tmp_path: Path,
+):
+    assert "configVersion" not in prepare_config(tmp_path, tmp_path).to_json_dict()
 
 
 @pytest.mark.parametrize("content", ["", "- a list", "a: [", "\x00"])

@@ -177,8 +177,14 @@ class Story:
         job["status"] = {"conditions": [{"status": "True", "lastTransitionTime": at, **condition}]}
         self.pods.append(a_pod(job, {"terminated": {"exitCode": code, "reason": "Error", "message": message}}))
 
-    def succeeds(self, step: str, **outputs: Any) -> "Story":
-        said = Termination(status="Succeeded", result_sha256=SHA, outputs=outputs, pictures=self._pictures(step))
+    def succeeds(self, step: str, result_version: int = 1, **outputs: Any) -> "Story":
+        said = Termination(
+            status="Succeeded",
+            result_sha256=SHA,
+            result_version=result_version,
+            outputs=outputs,
+            pictures=self._pictures(step),
+        )
         self._ends(self.job(step), {"type": "Complete"}, said.model_dump_json(by_alias=True), 0)
         return self
 

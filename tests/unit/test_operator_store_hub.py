@@ -11,6 +11,7 @@ import pytest
 from longtail_api.conditions import Reason
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import ADOPT_ANNOTATION
+from longtail_api.store_layout import owner_key
 from longtail_api.store_objects import StoreOwner
 from longtail_operator.kubernetes.kube import KubeError
 from longtail_operator.kubernetes.objects import Json, Key
@@ -19,6 +20,7 @@ from longtail_operator.stores import reading
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.view import StoreView
 from longtail_store import StoreRefused, StoreUnreachable, errors
+from longtail_store.file_store import FileStore
 from tests.store.scripted_s3 import Answering, Reply, ScriptedS3, echo, error, page, scripted_s3
 from tests.unit.operator_builders import TEMPORARY, a_heavy_model
 
@@ -161,6 +163,21 @@ def test_every_class_of_the_stores_refusals_is_a_reason():
     for kind in vars(errors).values():
         if isinstance(kind, type) and issubclass(kind, StoreRefused | StoreUnreachable) and kind is not StoreRefused:
             assert kind.__name__ in set(Reason)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason", "words"),
+    [
+        ('{"schemaVersion": 9}', "SchemaVersionUnsupported", "has schemaVersion 9, this Longtail reads 0 to 1"),
+        ("{}", "Corrupt", "is no StoreOwner"),
+    ],
+)
+def test_an_object_that_this_operator_cant_read_is_told_as_that(tmp_path: Path, content: str, reason: str, words: str):
+    FileStore(tmp_path).put_if_absent(owner_key(1), content.encode())
+    (view,) = views(tmp_path, ("1", None))
+    assert view.trouble is not None
+    assert view.trouble.reason == reason
+    assert words in view.trouble.message
 
 
 def views(folder: Path, *asked: tuple[str, str | None]) -> list[StoreView]:

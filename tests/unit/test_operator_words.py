@@ -56,6 +56,18 @@ def test_a_meta_training_that_lacks_a_word_has_failed_and_the_store_is_read_all_
     assert model.condition("Ready")[0] == "True"
 
 
+@pytest.mark.parametrize("version", [2, 3, -1])
+def test_a_result_of_a_version_that_is_not_read_is_named(version: int):
+    story = a_serving_scenario()
+    story.settle()
+    story.succeeds("prepare", result_version=version).settle()
+    assert story.condition("DataPrepared") == ("False", "ResultUnusable")
+    assert (
+        f"the trainer's image writes results of version {version}, this operator reads 0 to 1; use the trainer's image"
+        in story.message("DataPrepared")
+    )
+
+
 def test_a_search_that_says_nothing_readable_has_failed():
     search = SearchStory()
     search.ends(outputs={"flops": "many"})

@@ -58,6 +58,8 @@ class Termination(ApiModel):
     """For a person: what, where, and what to do. At most 1,000 characters."""
     result_key: str | None = None
     result_sha256: Sha256 | None = None
+    result_version: int = 1
+    """The result's schemaVersion."""
     outputs: dict[str, Any] = {}
     """Copy of the result's outputs."""
     metrics: dict[str, dict[str, Metric]] = {}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_camel
 
 from longtail_api.conditions import Reason
-from longtail_api.store_objects import Termination
+from longtail_api.store_objects import StepResult, Termination
 from longtail_operator.kubernetes.trouble import Trouble
 
 
@@ -23,17 +23,28 @@ class Outputs(BaseModel):
 Known = TypeVar("Known", bound=Outputs)
 
 
+class Unusable(Exception):
+    """A step has failed that says it ended well; `trouble` says why."""
+
+    def __init__(self, why: str) -> None:
+        self.trouble = Trouble(
+            Reason.RESULT_UNUSABLE,
+            f"it ended well, but its result can't be used: {why}; use the trainer's image of this operator's release, "
+            "or one that says what that does, and start a new run",
+        )
+        super().__init__(self.trouble.message)
+
+
 def outputs_of(model: type[Known], said: Termination) -> Known:
-    """Raises pydantic's `ValidationError`; see `unusable`."""
-    return model.model_validate(said.outputs)
-
-
-def unusable(error: ValidationError) -> Trouble:
-    """Why a step has failed that says it ended well."""
-    first = error.errors()[0]
-    field = ".".join(map(str, first["loc"])) or "outputs"
-    return Trouble(
-        Reason.RESULT_UNUSABLE,
-        f"it ended well, but its result can't be used: {field}: {first['msg']}; use the trainer's image of this "
-        "operator's release, or one that says what that does, and start a new run",
-    )
+    """Raises `Unusable`."""
+    readable = StepResult.readable()
+    if said.result_version not in readable:
+        raise Unusable(
+            f"the trainer's image writes results of version {said.result_version}, this operator reads "
+            f"{readable[0]} to {readable[-1]}"
+        )
+    try:
+        return model.model_validate(said.outputs)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Unusable(f"{'.'.join(map(str, first['loc'])) or 'outputs'}: {first['msg']}") from None

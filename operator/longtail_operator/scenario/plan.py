@@ -2,8 +2,6 @@
 
 from datetime import datetime
 
-from pydantic import ValidationError
-
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import VERSION_LABEL
 from longtail_api.methods import METHODS
@@ -14,7 +12,7 @@ from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.jobs import JobState, is_finished
 from longtail_operator.kubernetes.objects import Json, key_of, labels_of, section
-from longtail_operator.kubernetes.outputs import unusable
+from longtail_operator.kubernetes.outputs import Unusable
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.ranks import gpus
 from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
@@ -220,8 +218,8 @@ def _enter(
     if state.state == "Succeeded" and state.termination is not None:
         try:
             _record(context, step, digest, state.termination, status, conditions)
-        except ValidationError as error:
-            _fail(context, step, unusable(error), conditions)
+        except Unusable as error:
+            _fail(context, step, error.trouble, conditions)
             return False
         return True
     if recorded is not None:
@@ -285,14 +283,14 @@ def _no_place(world: ScenarioWorld, heavy_model: HeavyModelView) -> str:
 def _record(
     context: RunContext, step: Step, digest: str, said: Termination, status: ScenarioStatus, conditions: Conditions
 ) -> None:
-    """Raises pydantic's `ValidationError` where the result is not what the step needs."""
+    """Raises `Unusable` where the result is not what the step needs."""
     run = context.run
     others = [known for known in run.steps if known.name != step.name]
     before = run.steps
     run.steps = [*others, StepStatus(name=step.name, identity=digest, result=said.result_sha256)]
     try:
         step.record(context, digest, status, said)
-    except ValidationError:
+    except Unusable:
         run.steps = before
         raise
     conditions.set(step.condition, True, Reason.SUCCEEDED, _done(run, step))

@@ -116,7 +116,7 @@ class Step(Protocol):
         ...
 
     def record(self, context: RunContext, digest: str, status: ScenarioStatus, said: Termination) -> None:
-        """What its result changes in the status. Raises pydantic's `ValidationError` where that says not enough."""
+        """What its result changes in the status. Raises `Unusable` where that says not enough."""
         ...
 
     def keeps(self, context: RunContext) -> set[Key]:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.labels import IDENTITY_ANNOTATION, ROLE_LABEL, RUN_LABEL
@@ -16,7 +16,7 @@ from longtail_operator.kubernetes.identity import child_name, identity
 from longtail_operator.kubernetes.job_follower import Desired, follow, made_of
 from longtail_operator.kubernetes.jobs import LOST_MESSAGE_AFTER, JobState, Workplace, step_objects, working_objects
 from longtail_operator.kubernetes.objects import Json, annotations_of, key_of, labels_of, uid_of
-from longtail_operator.kubernetes.outputs import Outputs, outputs_of, unusable
+from longtail_operator.kubernetes.outputs import Outputs, Unusable, outputs_of
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.kubernetes.trouble import Trouble
@@ -123,8 +123,8 @@ def _is_over(
     if state.state == "Succeeded" and state.termination is not None:
         try:
             _complete(world, status, job, state.termination, conditions)
-        except ValidationError as error:
-            _fail(unusable(error), conditions)
+        except Unusable as error:
+            _fail(error.trouble, conditions)
     elif state.state == "Failed":
         _fail(Trouble(state.reason, state.message), conditions)
     return state.state in ("Succeeded", "Failed")

@@ -164,6 +164,7 @@ def succeeded(config: StepConfig, result: StepResult) -> Termination:
         status="Succeeded",
         result_key=result_key(config.owner, config.run, result.step),
         result_sha256=hashlib.sha256(result.to_bytes()).hexdigest(),
+        result_version=result.schema_version,
         outputs=result.outputs,
         metrics=result.metrics,
         flops=result.flops,

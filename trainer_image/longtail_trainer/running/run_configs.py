@@ -1,11 +1,12 @@
 """Reading a run config: YAML or JSON in, the step's pydantic model out, or an error that names the field."""
 
 from pathlib import Path
+from typing import cast
 
 import yaml
 from pydantic import ValidationError
 
-from longtail_api.run_config import StepConfig
+from longtail_api.run_config import CONFIG_VERSION, StepConfig
 from longtail_trainer.running.errors import ConfigInvalid
 
 
@@ -19,10 +20,21 @@ def read_config(step: str, kind: type[StepConfig], path: Path) -> StepConfig:
         raise ConfigInvalid(f"{path}: neither YAML nor JSON ({error})") from error
     if not isinstance(content, dict):
         raise ConfigInvalid(f"{path}: holds no mapping; write the fields of the {step} config, one a line")
+    _refuse_newer(cast("dict[str, object]", content).get("configVersion"), path)
     try:
         return kind.model_validate(content)
     except ValidationError as error:
         raise ConfigInvalid(f"{path}: {described(error)}") from error
+
+
+def _refuse_newer(version: object, path: Path) -> None:
+    """Before the fields are looked at: the first one that is new would be named as if somebody had misspelt it."""
+    if isinstance(version, int) and version > CONFIG_VERSION:
+        raise ConfigInvalid(
+            f"{path}: is of config version {version}, this trainer image reads up to {CONFIG_VERSION}; use the image "
+            "of the operator's release: set trainer.image to it, or leave it out",
+            reason="ConfigVersionUnsupported",
+        )
 
 
 def described(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ work and decides nothing, since the Job commits right after the version it start
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import HeavyModelStatus, MetaTraining, MetaTrainingStatus
@@ -26,7 +26,7 @@ from longtail_operator.kubernetes.jobs import (
     working_objects,
 )
 from longtail_operator.kubernetes.objects import Json, Key, section
-from longtail_operator.kubernetes.outputs import Outputs, outputs_of, unusable
+from longtail_operator.kubernetes.outputs import Outputs, Unusable, outputs_of
 from longtail_operator.kubernetes.plan import Draft, Note
 from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.meta_update.config import parameters_of
@@ -153,9 +153,9 @@ def _follow(
         draft.requeue_in(1.0)
         try:
             _record(known, state.termination, conditions)
-        except ValidationError as error:
-            known.outcome, why = "Failed", unusable(error)
-            conditions.set(META_TRAINED, False, why.reason, why.message)
+        except Unusable as error:
+            known.outcome = "Failed"
+            conditions.set(META_TRAINED, False, error.trouble.reason, error.trouble.message)
     elif state.state == "Failed":
         known.outcome = "Failed"
         conditions.set(META_TRAINED, False, state.reason, f"version {head.number} stands; {state.message}")
