@@ -7,13 +7,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import boto3
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -21,7 +17,6 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
-from botocore.loaders import Loader, create_loader
 from botocore.parsers import ResponseParserError
 
 from longtail_store.credentials import Credentials
@@ -34,26 +29,15 @@ from longtail_store.errors import (
     StoreUnreachable,
 )
 from longtail_store.s3_answers import Answer, Meaning, is_listing, is_page, meaning
+from longtail_store.s3_client import s3_client
 from longtail_store.s3_failures import NoS3Answer, failure
 from longtail_store.store import ObjectInfo, checked_key
 
 if TYPE_CHECKING:
-    from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import GetObjectOutputTypeDef, ObjectIdentifierTypeDef
 
-# One call takes at most some 265 s (4 × 65 and back-off), and a put that meets 409s another 30: below half of the
-# shortest retention of orphans (600 s), so that no attempt's last write arrives after its checkpoint was removed.
-_CONFIG = Config(
-    connect_timeout=5,
-    read_timeout=60,
-    retries={"mode": "standard", "total_max_attempts": 4},
-    max_pool_connections=32,
-    # Content is verified by our own SHA-256; not every S3 server knows the newer checksum headers.
-    request_checksum_calculation="when_required",
-    response_checksum_validation="when_required",
-    user_agent_extra="longtail",
-)
-_CONFLICT_SECONDS = 30.0
+CONFLICT_SECONDS = 30.0
+"""So long a put meets the conflicting writes of others before it gives up."""
 _READS = 3
 """Attempts at an object whose body breaks off, which botocore does not try again. Nothing is written meanwhile."""
 _BROKEN_OFF = (ResponseStreamingError, IncompleteReadError, ReadTimeoutError)
@@ -63,19 +47,6 @@ _DELETED_AT_ONCE = 1000
 _CONTENT_TYPES = {".svg": "image/svg+xml", ".json": "application/json"}
 
 Read = TypeVar("Read")
-
-
-@cache
-def _descriptions() -> Loader:
-    """botocore's descriptions of services, read once: each copy takes twelve mebibytes."""
-    return create_loader()
-
-
-def _session() -> boto3.session.Session:
-    """A session of its own: one that is shared is not safe to make clients from in several threads."""
-    core = botocore.session.get_session()
-    core.register_component("data_loader", _descriptions())
-    return boto3.session.Session(botocore_session=core)
 
 
 class S3Store:
@@ -96,24 +67,8 @@ class S3Store:
         self._at = f" at {endpoint}" if endpoint else ""
         self._virtual_host = not path_style
         self.prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        keys: dict[str, Any] = (
-            {}
-            if credentials is None
-            else {
-                "aws_access_key_id": credentials.access_key_id,
-                "aws_secret_access_key": credentials.secret_access_key,
-                "aws_session_token": credentials.session_token,
-            }
-        )
         try:
-            self._client: S3Client = _session().client(
-                "s3",
-                endpoint_url=endpoint,
-                region_name=region,
-                verify=ca_bundle_file,
-                config=_CONFIG.merge(Config(s3={"addressing_style": "path" if path_style else "virtual"})),
-                **keys,
-            )
+            self._client = s3_client(endpoint, region, path_style, ca_bundle_file, credentials)
         except (ValueError, OSError, BotoCoreError) as error:
             raise InvalidAddress(
                 f"{self!r}{self._at}: no client can be made for endpoint, region {region!r} and certificates "
@@ -158,9 +113,9 @@ class S3Store:
                 # 409: another conditional write of this key was under way. Who won shows on asking again.
                 if status != 409 or not isinstance(told, StoreUnreachable):
                     raise told from None
-                if time.monotonic() - started > _CONFLICT_SECONDS:
+                if time.monotonic() - started > CONFLICT_SECONDS:
                     raise StoreUnreachable(
-                        f"{self!r}: {key}: conflicting writes (409) for {_CONFLICT_SECONDS:.0f} s"
+                        f"{self!r}: {key}: conflicting writes (409) for {CONFLICT_SECONDS:.0f} s"
                     ) from None
             time.sleep(pause * random.uniform(0.5, 1.0))
             pause = min(2 * pause, 2.0)
