@@ -99,12 +99,6 @@ class HeavyModelSpec(ApiModel):
 
     rules: ClassVar = (
         immutable("method", "for another method create another HeavyModel"),
-        immutable("storage.uri", "the store stays where its objects are; for another one create another HeavyModel"),
-        immutable(
-            "storage.endpoint",
-            "the store stays where its objects are; for another one create another HeavyModel",
-            optional=True,
-        ),
         Rule(
             "!has(self.initialization.search) || "
             "('Hyperparameters' in self.initialization.search.ways ? "
@@ -272,6 +266,8 @@ class HeavyModelStatus(ApiModel):
     """metadata.generation this status is about."""
     conditions: Conditions = []
     """StoreReady, PoolPrepared, Initialized, MetaTrained, Ready."""
+    store_claimed: bool = False
+    """Whether the store is this HeavyModel's. Until then storage.uri and storage.endpoint may be corrected."""
     version: CommittedVersion | None = None
     """The newest committed version."""
     schema_hash: Annotated[str, Field(max_length=64)] | None = None

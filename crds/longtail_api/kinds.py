@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from longtail_api.base import ApiModel
 from longtail_api.heavy_model import HeavyModelSpec, HeavyModelStatus
 from longtail_api.light_model_search import LightModelSearchSpec, LightModelSearchStatus
-from longtail_api.rules import Rule
+from longtail_api.rules import Rule, immutable
 from longtail_api.scenario import SCENARIO_NAME_LIMIT, ScenarioSpec, ScenarioStatus
 
 NAME_LIMITS = {"HeavyModel": 63, "Scenario": SCENARIO_NAME_LIMIT, "LightModelSearch": 63}
@@ -54,11 +54,20 @@ class Resource(ApiModel):
         return self
 
 
+_STAYS = "the store stays where its objects are; for another one create another HeavyModel"
+# A status from before there was storeClaimed may have a version alone.
+_CLAIMED = "has(oldSelf.status) && (oldSelf.status.storeClaimed || has(oldSelf.status.version))"
+
+
 class HeavyModel(Resource):
     """The shared, scenario-agnostic model: trained on a pool of scenarios, improved by the feedback of every scenario
     run, and the start of each scenario's own model."""
 
-    rules: ClassVar = (_name_rule("HeavyModel"),)
+    rules: ClassVar = (
+        _name_rule("HeavyModel"),
+        immutable("spec.storage.uri", _STAYS, once=_CLAIMED),
+        immutable("spec.storage.endpoint", _STAYS, optional=True, once=_CLAIMED),
+    )
 
     kind: Literal["HeavyModel"] = "HeavyModel"
     spec: HeavyModelSpec

@@ -23,12 +23,15 @@ class Rule:
         return validation
 
 
-def immutable(field: str, instead: str, optional: bool = False) -> Rule:
-    """`field` of the model keeps the value it was created with; `instead` says what to do for another one."""
+def immutable(field: str, instead: str, optional: bool = False, once: str | None = None) -> Rule:
+    """`field` of the model keeps the value it was created with; `instead` says what to do for another one.
+
+    once: a condition in CEL, of `oldSelf`; until it holds, the field may change.
+    """
     same = f"self.{field} == oldSelf.{field}"
     if optional:
         same = f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || {same})"
-    return Rule(same, f"is immutable; {instead}", field)
+    return Rule(same if once is None else f"!({once}) || ({same})", f"is immutable; {instead}", field)
 
 
 def comparing(condition: str, *fields: str) -> str:

@@ -50,15 +50,18 @@ class Api:
         except ApiException as error:
             raise Refused(_message(error)) from error
 
-    def put_status(self, present: dict[str, Any], status: dict[str, Any]) -> dict[str, Any]:
-        """What would become of `present` with this status. Raises `Refused`."""
+    def put_status(
+        self, present: dict[str, Any], status: dict[str, Any], dry_run: bool = True
+    ) -> dict[str, Any]:
+        """What becomes of `present` with this status, or would. Raises `Refused`."""
+        options = {"dry_run": "All"} if dry_run else {}
         try:
             return self._resources.replace_namespaced_custom_object_status(
                 *self._where(present),
                 present["metadata"]["name"],
                 present | {"status": status},
                 field_validation="Strict",
-                dry_run="All",
+                **options,
             )
         except ApiException as error:
             raise Refused(_message(error)) from error

@@ -13,13 +13,15 @@ MODELS = {kind.name: kind.model for kind in KINDS}
 
 
 def submit(api: Api, file: ManifestFile) -> None:
-    """Create the document; or create the first for the time being, and put the second in its place."""
+    """Create the document; or create the first for the time being, with its status, and put the second in its place."""
     if len(file.documents) == 1:
         api.create(file.documents[0])
         return
     before, after = file.documents
     present = api.create(before, dry_run=False)
     try:
+        if "status" in before:
+            present = api.put_status(present, before["status"], dry_run=False)
         api.change(present, after)
     finally:
         api.delete(before)

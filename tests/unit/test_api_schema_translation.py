@@ -161,6 +161,11 @@ def test_an_optional_immutable_field_can_neither_be_added_nor_removed():
     assert rule.to_validation()["message"] == "is immutable; make another"
 
 
+def test_a_field_may_stay_free_until_something_holds():
+    rule = immutable("spec.size", "make another", once="has(oldSelf.status)")
+    assert rule.cel == "!(has(oldSelf.status)) || (self.spec.size == oldSelf.spec.size)"
+
+
 def test_a_comparison_leaves_what_is_no_number_to_its_own_rule():
     assert comparing("{low}.isLessThan({high})", "low", "nested.high") == (
         "!isQuantity(string(self.low)) || !isQuantity(string(self.nested.high)) "

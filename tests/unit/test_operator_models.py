@@ -31,6 +31,14 @@ def test_a_store_that_lets_two_writers_win_is_not_used():
     assert not model.children
 
 
+def test_a_store_is_told_to_be_claimed_from_when_it_is_and_also_while_it_is_away():
+    model, away = Model(member("a"), member("b")), StoreView(Trouble("HostNotResolved", "no such host"))
+    for store, claimed in ((away, False), (StoreView(), True), (away, True)):
+        model.store = store
+        model.settle()
+        assert model.status["storeClaimed"] is claimed
+
+
 def test_initialization_waits_for_every_member_that_is_still_preparing():
     model = Model(member("a"), member("b"), member("c", prepared=False))
     model.settle()

@@ -41,6 +41,7 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
         status.conditions = conditions.ordered()
         return draft.finished(status.to_json_dict(), world.children)
 
+    status.store_claimed = True
     conditions.set(ConditionType.STORE_READY, True, *stands(world.spec.storage, world.other_stores))
     head, method = store.head, method_of(world.spec)
     if head is not None:
