@@ -12,6 +12,7 @@ from longtail_api.data_schema import DataSchema
 from longtail_api.initialization_search import InitializationSearch, InitializationSearchStatus
 from longtail_api.methods import METHODS, MethodName
 from longtail_api.pictures import Pictures
+from longtail_api.pod_template import MOUNT
 from longtail_api.refusals import refused
 from longtail_api.rules import Rule, immutable
 from longtail_api.shared_specs import DataLocation, Storage, Trainer
@@ -99,6 +100,14 @@ class HeavyModelSpec(ApiModel):
 
     rules: ClassVar = (
         immutable("method", "for another method create another HeavyModel"),
+        # What an escape stands for is not known here; the operator decodes it, and says the same.
+        Rule(
+            "!self.storage.uri.startsWith('file://') || self.storage.uri.contains('%') || "
+            "self.trainer.podTemplate.volumeMounts.exists(one, (self.storage.uri.substring(7) + '/')"
+            ".startsWith(one.mountPath.endsWith('/') ? one.mountPath : one.mountPath + '/'))",
+            f"is a folder where trainer.podTemplate mounts no volume; {MOUNT}",
+            "storage.uri",
+        ),
         Rule(
             "!has(self.initialization.search) || "
             "('Hyperparameters' in self.initialization.search.ways ? "

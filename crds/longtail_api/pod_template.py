@@ -4,6 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from longtail_api.addresses import StoreUri
 from longtail_api.base import ApiModel, ObjectName
 from longtail_api.rules import Rule
 from longtail_api.values import Opaque, Text
@@ -72,6 +73,10 @@ RESERVED_FOLDER = (
 )
 
 
+MOUNT = "give it a volume that all pods share, and a volumeMount at this folder or above, or give an s3:// address"
+"""What to do where pods are to have a folder that no volume is mounted at."""
+
+
 def _reserved(field: str) -> Rule:
     own = " || ".join(f"name.startsWith('{start}')" for start in OWN_NAMES)
     return Rule(f"self.{field}.all(name, !({own}))", RESERVED_NAME, field)
@@ -124,6 +129,12 @@ class PodTemplate(ApiModel):
         if any(mount.mount_path in OWN_FOLDERS for mount in self.volume_mounts):
             raise ValueError(f"volumeMounts {RESERVED_FOLDER}")
         return self
+
+    def reaches(self, uri: str) -> bool:
+        """Whether the pods can have what is at `uri`: in a bucket, or where a volume is mounted, or below."""
+        place = StoreUri.parse(uri)
+        mounts = (f"{mount.mount_path.rstrip('/')}/" for mount in self.volume_mounts)
+        return place.is_s3 or any(place.prefix.startswith(mount) for mount in mounts)
 
     def under(self, other: "PodTemplate | None") -> "PodTemplate":
         """This one where `other` does not say otherwise. Of labels, annotations and nodeSelector each entry counts by

@@ -32,7 +32,7 @@ class Storage(ApiModel):
     )
 
     uri: DataUri
-    """s3://bucket/prefix, or file:///folder (a volume that every pod mounts alike)."""
+    """s3://bucket/prefix, or file:///folder: a volume that podTemplate mounts there, or above, in every pod."""
     endpoint: Annotated[str, ENDPOINT] | None = None
     """URL of an S3 server other than AWS."""
     region: Annotated[str, REGION] = "us-east-1"

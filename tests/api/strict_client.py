@@ -50,9 +50,7 @@ class Api:
         except ApiException as error:
             raise Refused(_message(error)) from error
 
-    def put_status(
-        self, present: dict[str, Any], status: dict[str, Any], dry_run: bool = True
-    ) -> dict[str, Any]:
+    def put_status(self, present: dict[str, Any], status: dict[str, Any], dry_run: bool = True) -> dict[str, Any]:
         """What becomes of `present` with this status, or would. Raises `Refused`."""
         options = {"dry_run": "All"} if dry_run else {}
         try:

@@ -195,6 +195,15 @@ def test_user_and_group_of_the_operators_pod_can_be_left_to_the_namespace_or_cho
     assert context(podSecurityContext=chosen) == standard | chosen
 
 
+def test_the_operator_mounts_the_volumes_of_stores_that_are_folders():
+    assert [volume["name"] for volume in pod()["volumes"]] == ["tmp"]
+    claim = {"name": "stores", "persistentVolumeClaim": {"claimName": "stores"}}
+    mount = {"name": "stores", "mountPath": "/mnt/stores"}
+    given = pod(operator(volumes=[claim], volumeMounts=[mount]))
+    assert claim in given["volumes"]
+    assert mount in given["containers"][0]["volumeMounts"]
+
+
 def test_what_the_values_say_of_annotations_and_labels_wins():
     values = operator(podAnnotations={"prometheus.io/scrape": "false"}, podLabels={"app.kubernetes.io/version": "mine"})
     metadata = deployment(values)["spec"]["template"]["metadata"]

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import cast
 
 import yaml
 
@@ -121,11 +122,21 @@ class Place:
                 "metaUpdate": {"flushIntervalSeconds": 1},
                 "storage": {"uri": self.store_uri},
                 **spec,
+                "trainer": {"podTemplate": self.mounted(), **cast(Json, spec.get("trainer", {}))},
             },
         )  # fmt: skip
 
     async def scenario(self, name: str, labels: dict[str, str] | None = None, **spec: object) -> None:
+        if "serving" in spec:
+            spec["serving"] = {"podTemplate": self.mounted(), **cast(Json, spec["serving"])}
         await self.create("Scenario", name, {"heavyModelRef": {"name": "shared"}, **spec}, labels)
+
+    def mounted(self) -> Json:
+        """What a podTemplate says so that pods have the store."""
+        return {
+            "volumes": [{"name": "store", "hostPath": {"path": str(self.folder)}}],
+            "volumeMounts": [{"name": "store", "mountPath": str(self.folder)}],
+        }
 
     async def create(self, kind: str, name: str, spec: Json, labels: dict[str, str] | None = None) -> None:
         metadata = {"name": name, "namespace": self.namespace, "labels": labels or {}}

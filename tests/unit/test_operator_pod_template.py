@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from longtail_operator.kubernetes.objects import Json, Key
+from tests.unit.heavy_model_story import Model
 from tests.unit.operator_builders import Story, a_heavy_model, initialized
 
 EVERYTHING: Json = {
@@ -36,6 +37,44 @@ def training(shared: Json | None = None, own: Json | None = None, storage: Json 
     )
     story.settle()
     return story.job("prepare")["spec"]["template"]
+
+
+FOLDER = {"volumes": [{"name": "store", "emptyDir": {}}], "volumeMounts": [{"name": "store", "mountPath": "/mnt/"}]}
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "served", "samples", "words"),
+    [
+        (FOLDER, {}, FOLDER, "file:///mnt/tables", None),
+        ({}, FOLDER, FOLDER, "s3://warehouse/samples", None),
+        ({}, {}, FOLDER, "s3://warehouse/samples", "file:///mnt/a%20store is a folder where trainer.podTemplate"),
+        (FOLDER, {}, FOLDER, "file:///mnt2/tables", "file:///mnt2/tables is a folder where trainer.podTemplate"),
+        (FOLDER, {}, {}, "s3://warehouse/samples", "is a folder where serving.podTemplate mounts no volume; give it"),
+    ],
+)
+def test_a_folder_where_no_volume_is_mounted_is_refused_by_name(
+    shared: Json, own: Json, served: Json, samples: str, words: str | None
+):
+    model = a_heavy_model(storage={"uri": "file:///mnt/a%20store"}, trainer={"podTemplate": shared})
+    story = Story(
+        initialized(model),
+        trainer={"podTemplate": own},
+        data={"samples": samples},
+        serving={"slo": {"p99Milliseconds": 20}, "podTemplate": served},
+    )
+    story.settle()
+    assert (story.condition("Ready")[1] == "InvalidSpec") is (words is not None)
+    assert bool(story.children) is (words is None)
+    assert (words or "") in story.message("Ready")
+
+
+@pytest.mark.parametrize(("uri", "refused"), [("file:///mnt/store", False), ("file:///elsewhere", True)])
+def test_a_heavy_model_whose_own_jobs_cant_have_its_store_says_so(uri: str, refused: bool):
+    model = Model()
+    model.spec = a_heavy_model(storage={"uri": uri}, trainer={"podTemplate": FOLDER})
+    model.settle()
+    assert (model.condition("Ready")[1] == "InvalidSpec") is refused
+    assert model.condition("StoreReady") == ("True", "Succeeded")
 
 
 def serving(given: Json, secret: bool = False) -> tuple[Json, Json]:

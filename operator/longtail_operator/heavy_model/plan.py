@@ -3,9 +3,10 @@
 from datetime import datetime
 
 from longtail_api.conditions import ConditionType, Reason
-from longtail_api.heavy_model import CommittedVersion, FeedbackCounts, HeavyModelStatus
+from longtail_api.heavy_model import CommittedVersion, FeedbackCounts, HeavyModelSpec, HeavyModelStatus
 from longtail_api.initialization_search import InitializationOutcome, InitializationSearchStatus
 from longtail_api.labels import RUN_ANNOTATION
+from longtail_api.pod_template import MOUNT
 from longtail_api.store_objects import Version
 from longtail_operator.heavy_model.world import POOL_LIMIT, HeavyModelWorld, pool_of
 from longtail_operator.kubernetes.conditions import Conditions
@@ -48,12 +49,12 @@ def plan_heavy_model(world: HeavyModelWorld, now: datetime) -> Plan:
         _show(status, head, store)
     else:
         status.version = None
-    unshared = too_many(world.spec)
-    if unshared is not None:
+    impossible = too_many(world.spec) or _out_of_reach(world.spec)
+    if impossible is not None:
         for condition in world.status.conditions:
             if condition.type != ConditionType.STORE_READY:
                 conditions.keep(ConditionType(condition.type))
-        conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, unshared)
+        conditions.set(ConditionType.READY, False, Reason.INVALID_SPEC, impossible)
         draft.kept.update(key_of(item) for item in world.children)
     elif head is not None and head.schema_hash == world.schema_hash:
         _stand(world, status, head, conditions, draft)
@@ -80,6 +81,13 @@ def _store_trouble(world: HeavyModelWorld) -> Trouble | None:
         f"objects back, or have all of it made anew: kubectl annotate heavymodel {world.key.name} --namespace "
         f'{world.key.namespace} --overwrite {RUN_ANNOTATION}="$(date +%s)", and the same for its Scenarios',
     )
+
+
+def _out_of_reach(spec: HeavyModelSpec) -> str | None:
+    """Why the training pods can't have the store; None: they can."""
+    if spec.trainer.pod_template.reaches(spec.storage.uri):
+        return None
+    return f"storage.uri: {spec.storage.uri} is a folder where trainer.podTemplate mounts no volume; {MOUNT}"
 
 
 def _show(status: HeavyModelStatus, head: Version, store: StoreView) -> None:

@@ -3,9 +3,11 @@
 from datetime import datetime
 
 from longtail_api.conditions import ConditionType, Reason
+from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.labels import VERSION_LABEL
 from longtail_api.methods import METHODS
-from longtail_api.scenario import RunStatus, ScenarioStatus, StepStatus
+from longtail_api.pod_template import MOUNT
+from longtail_api.scenario import RunStatus, ScenarioSpec, ScenarioStatus, StepStatus
 from longtail_api.shared_specs import GPU
 from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.clock import written
@@ -126,7 +128,22 @@ def _obstacle(world: ScenarioWorld) -> Trouble | None:
             f"data.behaviors: no address for the behavior table {missing[0]!r} of the schema; give it here or in the "
             "HeavyModel",
         )
+    folder = _out_of_reach(world.spec, heavy_model.spec)
+    if folder is not None:
+        return Trouble(Reason.INVALID_SPEC, folder)
     return nothing_to_attend_to("light.searchSpace.targetAttention", world.spec.light.search_space, heavy_model)
+
+
+def _out_of_reach(spec: ScenarioSpec, heavy_model: HeavyModelSpec) -> str | None:
+    """Which folder its pods can't have, and why; None: they have all they need."""
+    own, store = tables(spec, heavy_model), heavy_model.storage.uri
+    training = heavy_model.trainer.pod_template.under(spec.trainer.pod_template)
+    for uri in (store, own["samples"], own["profile"], *own["behaviors"].values()):
+        if uri is not None and not training.reaches(uri):
+            return f"{uri} is a folder where trainer.podTemplate, with the HeavyModel's, mounts no volume; {MOUNT}"
+    if spec.serving is not None and not spec.serving.pod_template.reaches(store):
+        return f"{store}, the HeavyModel's store, is a folder where serving.podTemplate mounts no volume; {MOUNT}"
+    return None
 
 
 def _store_obstacle(world: ScenarioWorld, heavy_model: HeavyModelView) -> Trouble | None:
