@@ -96,16 +96,6 @@ class Objective(ApiModel):
 
     rules: ClassVar = (
         Rule(
-            "self.metric != 'auc' || self.direction == 'Maximize'",
-            "a higher auc is better; set direction to Maximize",
-            "direction",
-        ),
-        Rule(
-            "self.metric == 'auc' || self.direction == 'Minimize'",
-            "a lower logLoss or rmse is better; set direction to Minimize",
-            "direction",
-        ),
-        Rule(
             "self.metric != 'auc' || !has(self.goal) || " + comparing("!{goal}.isGreaterThan(quantity('1'))", "goal"),
             "no auc is above 1; give a goal of at most 1",
             "goal",
@@ -113,20 +103,14 @@ class Objective(ApiModel):
     )
 
     metric: Metric = "auc"
-    """The figure."""
+    """The figure: auc is maximized, logLoss and rmse are minimized."""
     label: ColumnName | None = None
     """The label; by default the primary one."""
-    direction: Literal["Maximize", "Minimize"] = "Maximize"
-    """Maximize auc; minimize logLoss and rmse."""
     goal: Annotated[Decimal, Number(ge="0", le="1000000")] | None = None
     """The search ends once this is reached."""
 
     @model_validator(mode="after")
-    def _direction_and_goal_fit_the_metric(self) -> Self:
-        if self.metric == "auc" and self.direction != "Maximize":
-            raise ValueError("direction: a higher auc is better; set direction to Maximize")
-        if self.metric != "auc" and self.direction != "Minimize":
-            raise ValueError(f"direction: a lower {self.metric} is better; set direction to Minimize")
+    def _the_goal_fits_the_metric(self) -> Self:
         if self.metric == "auc" and self.goal is not None and self.goal > 1:
             raise ValueError("goal: no auc is above 1; give a goal of at most 1")
         return self

@@ -196,7 +196,6 @@ OTHERWISE = {
     ("ScenarioSpec", "deletion_policy"): "read from the raw object: one that can't be understood is removed, too",
     ("Objective", "metric"): "read by Objective.figure, which names the figure that ranks",
     ("Objective", "label"): "read by Objective.figure, which names the figure that ranks",
-    ("Objective", "direction"): "has the one value that the metric implies, and says it to a reader",
     ("TargetReference", "kind"): "has one value, and says to a reader of what kind the name is",
 }
 """Fields that nothing reads by their name, and why."""

@@ -18,10 +18,10 @@ SEVERAL = DataSchema.model_validate(
     ("objective", "schema", "name"),
     [
         (Objective(), CLICKS, "auc"),
-        (Objective(metric="logLoss", direction="Minimize"), CLICKS, "logLoss"),
+        (Objective(metric="logLoss"), CLICKS, "logLoss"),
         (Objective(label="click"), SEVERAL, "auc"),
         (Objective(label="order"), SEVERAL, "order.auc"),
-        (Objective(label="spend", metric="rmse", direction="Minimize"), SEVERAL, "spend.rmse"),
+        (Objective(label="spend", metric="rmse"), SEVERAL, "spend.rmse"),
         (Objective(label="spend"), SEVERAL, "spend.rmse"),
     ],
 )
@@ -33,9 +33,9 @@ def test_it_is_named_as_a_results_metrics_name_it(objective: Objective, schema: 
     ("objective", "words"),
     [
         (Objective(label="sold"), "objective.label: the schema has no label 'sold'; one of click, spend, order"),
-        (Objective(metric="rmse", direction="Minimize"), "objective.metric: label 'click' has no rmse; choose auc"),
+        (Objective(metric="rmse"), "objective.metric: label 'click' has no rmse; choose auc"),
         (
-            Objective(metric="logLoss", direction="Minimize", label="spend"),
+            Objective(metric="logLoss", label="spend"),
             "objective.metric: label 'spend' has no logLoss; choose rmse",
         ),
     ],
