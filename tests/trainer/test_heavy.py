@@ -99,6 +99,33 @@ def test_a_sample_without_events_is_summarized_by_zeros(encoder):
     assert model(encoder).behaviors["sequence_items"](events)[0].eq(0).all()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embedding_size": 5},
+        {"behavior_width": 12},
+        {"behavior_heads": 4},
+        {"behavior_layers": 1},
+        {"behavior_intermediate": 9},
+        {"profile_layers": [7]},
+        {"prediction_layers": [7]},
+    ],
+    ids=str,
+)
+def test_every_size_of_an_architecture_is_one_of_the_model(change):
+    batch = encoded().select(torch.arange(30))
+    changed = model("Transformer", SMALL.model_copy(update=change))(batch)
+    assert not torch.equal(changed, model("Transformer")(batch))
+
+
+def test_dropout_counts_in_training_alone():
+    tired = model(architecture=SMALL.model_copy(update={"dropout": 0.5}))
+    batch = encoded().select(torch.arange(30))
+    assert torch.equal(tired(batch), model()(batch))
+    tired.train()
+    assert not torch.equal(tired(batch), tired(batch))
+
+
 @pytest.mark.parametrize("encoder", ENCODERS)
 def test_the_order_of_events_matters(encoder):
     heavy, batch = model(encoder), full_sample()

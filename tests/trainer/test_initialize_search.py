@@ -29,7 +29,7 @@ from longtail_trainer.methods.alt.initialization.time_limit import TimeLimit
 from longtail_trainer.methods.alt.teacher import load_heavy, load_version
 from longtail_trainer.models.alt_heavy.model import HeavyModel
 from longtail_trainer.running.errors import ConfigInvalid, DataInvalid
-from longtail_trainer.search.driver import NoTrialCompleted
+from longtail_trainer.search.driver import Limits, NoTrialCompleted
 from longtail_trainer.search.trial import TrialEnded
 from tests.trainer.prepared_data import FEATURES, parts_read, write_scenario
 from tests.trainer.training_steps import ARRIVAL, POOL, SMALL, adapt_config, initialize_config, killed_after, started
@@ -193,11 +193,35 @@ def test_a_way_that_is_not_named_is_not_gone(store, address, monkeypatch):
 
 
 def test_the_searchs_deadline_ends_it_and_what_is_there_counts(store, address, monkeypatch):
+    told = []
+
+    def over_at_once(seconds, resume, stop):
+        told.append(seconds)
+        return TimeLimit(0.0, resume, stop)
+
     figures(monkeypatch, tuned=0.6)
-    monkeypatch.setattr(choice, "TimeLimit", lambda seconds, resume, stop: TimeLimit(0.0, resume, stop))
-    run("initialize", a_config(address, a_pool(store)))
+    monkeypatch.setattr(choice, "TimeLimit", over_at_once)
+    search = SPEC.architecture.model_copy(update={"deadline_seconds": 77})
+    run("initialize", a_config(address, a_pool(store), SPEC.model_copy(update={"architecture": search})))
+    assert told == [77]
     assert Chain(store).version(1).initialization.won == "Hyperparameters"
     assert ways_of(store)["Architecture"].ended == "SearchDeadlineExceeded"
+
+
+@pytest.mark.parametrize(("rule", "safe_trials"), [("Median", 4), ("Never", 7)])
+def test_a_tuning_may_spend_what_the_spec_says(store, address, monkeypatch, rule, safe_trials):
+    told = []
+
+    def tuned(*_, limits, **__):
+        told.append(limits)
+        raise NoTrialCompleted("none")
+
+    figures(monkeypatch)
+    monkeypatch.setattr(choice, "best_architecture", tuned)
+    given = {"max_trials": 7, "deadline_seconds": 900, "trial_deadline_seconds": 60, "early_stopping": rule}
+    tuning = SPEC.hyperparameters.model_copy(update=given)
+    run("initialize", a_config(address, a_pool(store), SPEC.model_copy(update={"hyperparameters": tuning})))
+    assert told == [Limits(7, 60, 900, trials_before_pruning=safe_trials)]
 
 
 class Memory(dict):

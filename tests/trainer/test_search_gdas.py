@@ -203,6 +203,15 @@ def test_a_space_of_any_kind_is_searched():
     assert telling > 2 * silent
 
 
+def test_weights_and_distributions_learn_at_rates_of_their_own():
+    settings = GdasSettings(GdasParameters(learning_rate="0.02", architecture_learning_rate="0.07"), 16, seed=2)
+    rates = [
+        one.build([nn.Parameter(torch.zeros(2))]).param_groups[0]["lr"]
+        for one in (settings.weights, settings.architecture)
+    ]
+    assert rates == [0.02, 0.07]
+
+
 def test_a_search_that_is_killed_anywhere_ends_as_if_it_had_not_been():
     whole, _ = searched()
     for after in (0, 3, 9):

@@ -1,10 +1,11 @@
 """Every field of a spec does something: each is named here with the module that reads it.
 
-A field that is new is in no row, and one that is read no more is missed in its module: both fail. What effect a field
-has is tested beside that module.
+A field that is new is in no row, and one that is read no more is missed in its module: both fail. Beside its reader
+each has a test of its effect.
 """
 
 import ast
+import re
 import typing
 from collections.abc import Iterator
 from functools import cache
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from pydantic.alias_generators import to_camel
 
 from longtail_api.kinds import KINDS
 
@@ -178,10 +180,191 @@ READ_BY: dict[str, dict[str, str]] = {
     },
     "Training": {
         f"{TRAINER}/methods/alt/adapt.py": "epochs fine_tune_batch_size fine_tune_epochs fine_tune_learning_rate seed",
-        f"{TRAINER}/search/evaluators/gdas.py": "batch_size learning_rate",
+        f"{TRAINER}/methods/alt/fresh.py": "batch_size learning_rate",
     },
 }
 """By model and module: the fields that the module reads."""
+TESTED_IN: dict[str, dict[str, str]] = {
+    "Algorithm": {
+        "trainer/test_search_step.py": "gdas name",
+    },
+    "Architecture": {
+        "trainer/test_heavy.py": (
+            "behavior_heads behavior_intermediate behavior_layers behavior_width dropout embedding_size "
+            "prediction_layers profile_layers"
+        ),
+        "trainer/test_target_attention.py": "target_attention",
+    },
+    "BehaviorSequence": {
+        "trainer/test_light.py": "categorical max_length numeric",
+        "trainer/test_names_of_the_user.py": "name",
+    },
+    "Budget": {
+        "unit/test_operator_scenario.py": "max_flops",
+        "trainer/test_search_step.py": "max_latency_milliseconds",
+    },
+    "DataLocation": {
+        "trainer/test_prepare_step.py": "behaviors profile samples",
+    },
+    "DataSchema": {
+        "trainer/test_prepare_step.py": "behaviors context labels profile split",
+        "trainer/test_shared_vocabularies.py": "shared_vocabularies",
+    },
+    "DifferentiableParameters": {
+        "trainer/test_search_gdas.py": (
+            "architecture_learning_rate epochs learning_rate temperature_end temperature_start warm_up"
+        ),
+    },
+    "EarlyStopping": {
+        "trainer/test_heavy_training.py": "patience",
+    },
+    "EncoderSearch": {
+        "trainer/test_initialize_search.py": "deadline_seconds gdas layers operations",
+    },
+    "FeatureColumns": {
+        "trainer/test_features.py": "categorical numeric",
+    },
+    "GdasParameters": {
+        "trainer/test_search_gdas.py": (
+            "architecture_learning_rate epochs flops_weight learning_rate temperature_end temperature_start warm_up"
+        ),
+    },
+    "HeavyModelReference": {
+        "unit/test_operator_gate.py": "name namespace",
+    },
+    "HeavyModelSpec": {
+        "trainer/test_initialize_search.py": "architecture training",
+        "trainer/test_heavy.py": "encoder data_schema",
+        "unit/test_operator_initialization_search.py": "initialization",
+        "unit/test_operator_meta_training.py": "meta_training",
+        "unit/test_operator_methods.py": "method",
+        "unit/test_operator_pod_template.py": "data storage trainer",
+        "unit/test_operator_removal.py": "deletion_policy",
+        "unit/test_operator_retention.py": "retention",
+        "unit/test_operator_teaching.py": "allowed_namespaces share_rows",
+        "unit/test_metaupdate_process.py": "meta_update",
+    },
+    "HyperparameterSearch": {
+        "trainer/test_initialize_search.py": (
+            "deadline_seconds early_stopping max_trials space trial_deadline_seconds"
+        ),
+        "trainer/test_search_driver.py": "algorithm",
+    },
+    "HyperparameterSpace": {
+        "trainer/test_initialize_search.py": "behavior_layers learning_rate prediction_layers profile_layers",
+    },
+    "Initialization": {
+        "unit/test_operator_healing.py": "min_scenarios wait_seconds",
+        "unit/test_operator_foreign.py": "scenario_selector",
+        "unit/test_operator_initialization_search.py": "search",
+    },
+    "InitializationSearch": {
+        "trainer/test_initialize_search.py": "architecture hyperparameters ways",
+    },
+    "LabelColumn": {
+        "trainer/test_heavy_training.py": "weight",
+        "unit/test_api_objective.py": "type",
+        "trainer/test_prepare_step.py": "name observed_when",
+    },
+    "Light": {
+        "unit/test_operator_identities.py": "algorithm features search search_space",
+        "unit/test_operator_teaching.py": "teacher",
+    },
+    "LightModelSearchSpec": {
+        "trainer/test_search_step.py": "algorithm objective teacher",
+        "unit/test_operator_searches.py": "budget search_space suspend target_ref",
+        "unit/test_operator_teaching.py": "early_stopping",
+    },
+    "MetaTraining": {
+        "unit/test_operator_meta_training.py": "schedule time_zone",
+    },
+    "MetaUpdate": {
+        "unit/test_metaupdate_fold.py": "clip_norm learning_rate staleness_exponent",
+        "unit/test_metaupdate_rules.py": "buffer_size flush_interval_seconds mode",
+    },
+    "Objective": {
+        "trainer/test_search_step.py": "goal label metric",
+    },
+    "Refresh": {
+        "unit/test_operator_scenario.py": "data jitter_seconds model starting_deadline_seconds",
+        "unit/test_operator_parts.py": "time_zone",
+    },
+    "Retention": {
+        "unit/test_metaupdate_garbage.py": "orphans_seconds versions",
+        "unit/test_operator_retention.py": "data_versions light_versions runs",
+    },
+    "Rollout": {
+        "unit/test_operator_jobs.py": "check_concurrency check_seconds",
+    },
+    "ScenarioData": {
+        "unit/test_operator_scenario.py": "behaviors profile samples scenario_key",
+    },
+    "ScenarioSelector": {
+        "unit/test_operator_foreign.py": "match_labels",
+    },
+    "ScenarioSpec": {
+        "unit/test_operator_pod_template.py": "data serving storage trainer",
+        "unit/test_operator_gate.py": "heavy_model_ref suspend",
+        "unit/test_operator_searches.py": "budget",
+        "unit/test_operator_teaching.py": "light",
+        "unit/test_operator_scenario.py": "refresh",
+    },
+    "SearchBudget": {
+        "unit/test_operator_jobs.py": "active_deadline_seconds",
+        "trainer/test_search_step.py": "max_flops max_trials",
+        "unit/test_operator_teaching.py": "trial_deadline_seconds",
+    },
+    "SearchSpace": {
+        "trainer/test_search_spaces.py": "layers operations width",
+        "trainer/test_target_attention.py": "target_attention",
+    },
+    "SecretReference": {
+        "unit/test_operator_pod_template.py": "name",
+    },
+    "Serving": {
+        "unit/test_operator_replicas.py": "max_replicas min_replicas",
+        "unit/test_operator_pod_template.py": "pod_template slo",
+        "unit/test_operator_rollout.py": "pinned_version",
+        "unit/test_operator_jobs.py": "max_regression resources rollout",
+    },
+    "Slo": {
+        "serving/test_verdict.py": "max_error_rate p99_milliseconds",
+    },
+    "SplitRule": {
+        "trainer/test_prepare_splits.py": "method test validation",
+    },
+    "Storage": {
+        "unit/test_store_answers.py": "ca_bundle endpoint path_style region uri",
+        "unit/test_operator_store_access.py": "credentials_secret_ref",
+    },
+    "StorageOverrides": {
+        "unit/test_operator_pod_template.py": "credentials_secret_ref",
+    },
+    "TargetReference": {
+        "unit/test_operator_searches.py": "name",
+    },
+    "Teacher": {
+        "trainer/test_light.py": "temperature weight",
+        "trainer/test_transfer.py": "transfer_rows",
+    },
+    "Trainer": {
+        "unit/test_operator_jobs.py": "backoff_limit deadline_seconds",
+        "unit/test_operator_outages.py": "image resources",
+        "unit/test_operator_ranks.py": "device nodes",
+        "unit/test_operator_pod_template.py": "pod_template",
+        "unit/test_operator_queues.py": "queue_name",
+        "unit/test_operator_gate.py": "max_concurrent_runs",
+    },
+    "TrainerOverrides": {
+        "unit/test_operator_pod_template.py": "pod_template",
+        "unit/test_operator_jobs.py": "resources",
+    },
+    "Training": {
+        "trainer/test_adapt.py": "fine_tune_batch_size fine_tune_epochs fine_tune_learning_rate",
+        "trainer/test_heavy_training.py": "batch_size epochs learning_rate seed",
+    },
+}
+"""By model and file below tests: the fields whose effect is tested there."""
 PASSED_ON = {
     "PodTemplate": (f"{OPERATOR}/kubernetes/children.py", "pod_spec"),
     "PullSecret": (f"{OPERATOR}/kubernetes/children.py", "pod_spec"),
@@ -250,6 +433,26 @@ def test_what_is_said_to_read_a_field_reads_it(model: str):
         if field not in attributes_in(module)
     }
     assert unread == set()
+
+
+def says(text: str, field: str) -> bool:
+    """Whether a test speaks of the field, in Python's or the API's spelling; a pure function is given no unit."""
+    bare = field.removesuffix("_seconds")
+    return any(re.search(rf"\b{name}\b", text) for name in (field, to_camel(field), bare))
+
+
+@pytest.mark.parametrize("model", sorted(FIELDS.keys() - PASSED_ON.keys()))
+def test_every_field_that_is_read_has_a_test_of_what_it_does(model: str):
+    tested = {field for fields in TESTED_IN.get(model, {}).values() for field in fields.split()}
+    assert FIELDS[model] - {field for name, field in OTHERWISE if name == model} <= tested
+    assert tested <= FIELDS[model]
+    silent = {
+        (file, field)
+        for file, fields in TESTED_IN.get(model, {}).items()
+        for field in fields.split()
+        if not says((ROOT / "tests" / file).read_text(), field)
+    }
+    assert silent == set()
 
 
 @pytest.mark.parametrize("model", sorted(PASSED_ON))

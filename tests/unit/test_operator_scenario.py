@@ -382,6 +382,15 @@ def test_a_schedule_never_overlaps_a_run():
     assert story.status["run"]["trigger"] == "Schedule"
 
 
+@pytest.mark.parametrize(("seconds", "runs"), [(60, 1), (600, 2)])
+def test_a_start_that_comes_later_than_its_deadline_is_let_go(seconds: int, runs: int):
+    refresh = {"model": "0 * * * *", "jitterSeconds": 0, "startingDeadlineSeconds": seconds}
+    story = a_serving_scenario(refresh=refresh)
+    story.serves()
+    story.later(3600 + 300).settle()
+    assert story.status["run"]["number"] == runs
+
+
 @pytest.mark.parametrize("when", ["at creation", "while its run works", "once it serves"])
 def test_a_schedule_that_cannot_be_is_said_at_once_and_what_stands_stays(when: str):
     story = a_serving_scenario()

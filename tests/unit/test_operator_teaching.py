@@ -56,7 +56,8 @@ def test_rows_of_other_namespaces_are_read_where_the_heavy_model_says_so(spec: d
     assert search_config(plan_search(a_search(story), NOON))["transferFrom"] == expected
 
 
-def test_a_search_is_told_how_long_a_trial_may_take():
-    budget = {"maxTrials": 4, "trialDeadlineSeconds": 300}
-    config = search_config(plan_search(a_search(adapted(), algorithm={"name": "random"}, budget=budget), NOON))
+def test_a_search_is_told_how_long_a_trial_may_take_and_when_one_is_hopeless():
+    trials = {"budget": {"maxTrials": 4, "trialDeadlineSeconds": 300}, "earlyStopping": {"patience": 5}}
+    config = search_config(plan_search(a_search(adapted(), algorithm={"name": "random"}, **trials), NOON))
     assert (config["maxTrials"], config["trialDeadlineSeconds"]) == (4, 300)
+    assert config["earlyStopping"] == {"patience": 5}
