@@ -4,9 +4,10 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
+from xml.sax.saxutils import escape
 
 XML = "application/xml"
 HTML = "text/html; charset=utf-8"
@@ -52,6 +53,12 @@ def echo(request: Request, status: int = 403, code: str = "AccessDenied") -> Rep
     return error(status, code, said.replace("&", "&amp;").replace("<", "&lt;"))
 
 
+def broken_off(reply: Reply) -> Reply:
+    """The first half of it."""
+    half = len(reply.body) // 2
+    return replace(reply, body=reply.body[:half], cut=len(reply.body) - half)
+
+
 class ScriptedS3(ThreadingHTTPServer):
     """Honours If-None-Match. `answering` comes first, and everything asked is in `requests`."""
 
@@ -60,6 +67,8 @@ class ScriptedS3(ThreadingHTTPServer):
     def __init__(self, answering: Answering) -> None:
         self.answering = answering
         self.objects: dict[str, bytes] = {}
+        """By path: the bucket and the key."""
+        self.knows_ranges = True
         self.requests: list[Request] = []
         self.lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -90,13 +99,17 @@ class ScriptedS3(ThreadingHTTPServer):
         found = self.objects.get(key)
         if found is None:
             return error(404, "NoSuchKey") if request.method == "GET" else Reply(404)
+        asked = request.headers.get("range") if request.method == "GET" else None
+        if asked is not None and self.knows_ranges:
+            first, last = asked.removeprefix("bytes=").split("-")
+            return Reply(206, found[int(first) : int(last) + 1], "application/octet-stream", {"ETag": '"e"'})
         return Reply(200, found, "application/octet-stream", {"ETag": '"e"'})
 
     def _listing(self, request: Request) -> Reply:
         start = f"/{request.path.strip('/')}/"
         prefix = start + request.query.get("prefix", [""])[0]
         entries = "".join(
-            f"<Contents><Key>{name.removeprefix(start)}</Key><Size>{len(content)}</Size>"
+            f"<Contents><Key>{escape(name.removeprefix(start))}</Key><Size>{len(content)}</Size>"
             "<LastModified>2026-01-01T00:00:00Z</LastModified></Contents>"
             for name, content in sorted(self.objects.items())
             if name.startswith(prefix)

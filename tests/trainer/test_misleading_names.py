@@ -12,10 +12,11 @@ import pytest
 
 from longtail_api.data_schema import DataSchema
 from longtail_api.run_config import ExitCode, StoreAddress
+from tests.store.scripted_s3 import Reply, Request, ScriptedS3, broken_off, error, scripted_s3
 from tests.trainer.prepare_command import Ended, halves, lay, prepared, prepared_here, put
 from tests.trainer.tiny import SCHEMA, write_tables
-from tests.trainer.told_s3 import BUCKET, Cut, ToldS3, told_s3
 
+BUCKET = "warehouse"
 WORDS = ["403", "500 connection timed out", "certificate verify failed", "NoSuchKey", "AccessDenied"]
 DATA, CONFIG, RETRY = ExitCode.DATA_INVALID, ExitCode.CONFIG_INVALID, ExitCode.RETRYABLE
 
@@ -173,78 +174,85 @@ def test_well_made_tables_under_such_names_are_read(named: Named):
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[ToldS3]:
-    with told_s3() as told:
+def server() -> Iterator[ScriptedS3]:
+    with scripted_s3() as told:
         yield told
 
 
 @pytest.fixture
-def s3(server: ToldS3, monkeypatch: pytest.MonkeyPatch, without_pauses: None) -> ToldS3:
+def s3(server: ScriptedS3, monkeypatch: pytest.MonkeyPatch, without_pauses: None) -> ScriptedS3:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "a")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "b")
-    server.objects, server.fault, server.ranges = {}, None, True
+    server.objects, server.answering, server.knows_ranges = {}, lambda request: None, True
     return server
 
 
-ANSWERS: dict[str, tuple[tuple[int, str] | Cut, ExitCode, str]] = {
-    "403": ((403, "AccessDenied"), CONFIG, "AccessDenied"),
-    "401": ((401, "InvalidAccessKeyId"), CONFIG, "AccessDenied"),
-    "no bucket": ((404, "NoSuchBucket"), DATA, "BucketMissing"),
-    "503": ((503, "SlowDown"), RETRY, "StoreUnreachable"),
-    "500": ((500, "InternalError"), RETRY, "StoreUnreachable"),
-    "answers that break off": ("cut", RETRY, "StoreUnreachable"),
+ANSWERS: dict[str, tuple[Reply | None, ExitCode, str]] = {
+    "403": (error(403, "AccessDenied"), CONFIG, "AccessDenied"),
+    "401": (error(401, "InvalidAccessKeyId"), CONFIG, "AccessDenied"),
+    "no bucket": (error(404, "NoSuchBucket"), DATA, "BucketMissing"),
+    "503": (error(503, "SlowDown"), RETRY, "StoreUnreachable"),
+    "500": (error(500, "InternalError"), RETRY, "StoreUnreachable"),
+    "answers that break off": (None, RETRY, "StoreUnreachable"),
 }
 
 
-def in_s3(s3: ToldS3, named: Named) -> dict[str, Any]:
+def in_s3(s3: ScriptedS3, named: Named) -> dict[str, Any]:
     """The table of events as objects; the config's part that says so."""
     for file in named.folder.rglob("*"):
         if file.is_file():
-            s3.objects[f"shop/{named.word}/{file.relative_to(named.folder).as_posix()}"] = file.read_bytes()
-    address = StoreAddress(uri=f"s3://{BUCKET}", endpoint=s3.endpoint)
+            s3.objects[f"/{BUCKET}/shop/{named.word}/{file.relative_to(named.folder).as_posix()}"] = file.read_bytes()
+    address = StoreAddress(uri=f"s3://{BUCKET}", endpoint=s3.url)
     return {"behaviors": {"visits": f"s3://{BUCKET}/shop/{named.word}"}, "data_store": address}
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
-def test_what_s3_answers_decides_by_its_code(named: Named, s3: ToldS3, answer: str):
+def test_what_s3_answers_decides_by_its_code(named: Named, s3: ScriptedS3, answer: str):
     lay(named.folder, {f"{named.word}.parquet": named.visits})
     given = in_s3(s3, named)
-    s3.fault, code, reason = ANSWERS[answer]
+    reply, code, reason = ANSWERS[answer]
+
+    def answering(request: Request) -> Reply | None:
+        if reply is None and "range" in request.headers:
+            return broken_off(s3.real(request))
+        return reply
+
+    s3.answering = answering
     ended = ended_of(named, **given)
     assert (ended.exit_code, ended.reason) == (code, reason), ended.message
     assert ended.message.startswith(f"behaviors/visits (s3://{BUCKET}/shop/{named.word}): ")
 
 
 @pytest.mark.parametrize("fault", ["types that do not meet", "a stray file", "a file that is cut off", "no table"])
-def test_a_fault_of_the_data_in_s3_is_one_too(named: Named, s3: ToldS3, fault: str):
+def test_a_fault_of_the_data_in_s3_is_one_too(named: Named, s3: ScriptedS3, fault: str):
     FAULTS[fault](named)
     ended = ended_of(named, **in_s3(s3, named))
     assert (ended.exit_code, ended.reason) == (DATA, "DataInvalid"), ended.message
 
 
-def test_tables_in_s3_are_read_as_those_in_folders_are(named: Named, s3: ToldS3):
+def test_tables_in_s3_are_read_as_those_in_folders_are(named: Named, s3: ScriptedS3):
     lay(named.folder, {f"{named.word}=1/{named.word}.parquet": named.visits})
     rows = ended_of(named, data_version="v0", run=2).parts
     for part in named.root.glob("store/data/*/v0/part-*"):
         part.unlink()
-    s3.objects[f"shop/{named.word}/_temporary/0/a.parquet"] = b"half"
-    s3.objects[f"shop/{named.word}/"] = b""
+    s3.objects[f"/{BUCKET}/shop/{named.word}/_temporary/0/a.parquet"] = b"half"
+    s3.objects[f"/{BUCKET}/shop/{named.word}/"] = b""
     ended = ended_of(named, **in_s3(s3, named))
     assert ended.exit_code == 0, ended.message
     assert ended.parts.equals(rows)
 
 
-def test_a_server_that_knows_no_ranges_is_read_all_the_same(unchanged: Path, tmp_path: Path, s3: ToldS3):
+def test_a_server_that_knows_no_ranges_is_read_all_the_same(unchanged: Path, tmp_path: Path, s3: ScriptedS3):
     for table in ("samples", "profile"):
         (tmp_path / f"{table}.parquet").write_bytes((unchanged / f"{table}.parquet").read_bytes())
-    s3.objects["visits.parquet"] = (unchanged / "behaviors/visits.parquet").read_bytes()
-    s3.ranges = False
-    address = StoreAddress(uri=f"s3://{BUCKET}", endpoint=s3.endpoint)
+    s3.objects[f"/{BUCKET}/visits.parquet"] = (unchanged / "behaviors/visits.parquet").read_bytes()
+    s3.knows_ranges = False
+    address = StoreAddress(uri=f"s3://{BUCKET}", endpoint=s3.url)
     ended = prepared_here(tmp_path, behaviors={"visits": f"s3://{BUCKET}/visits.parquet"}, data_store=address)
     assert ended.exit_code == 0, ended.message
 
 
-def test_a_server_that_is_not_there_is_asked_again(named: Named, s3: ToldS3):
+def test_a_server_that_is_not_there_is_asked_again(named: Named, s3: ScriptedS3):
     given = in_s3(s3, named) | {"data_store": StoreAddress(uri=f"s3://{BUCKET}", endpoint="http://127.0.0.1:9")}
     ended = ended_of(named, **given)
     assert (ended.exit_code, ended.reason) == (RETRY, "ConnectionRefused"), ended.message
