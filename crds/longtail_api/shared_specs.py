@@ -71,7 +71,10 @@ class DataLocation(ApiModel):
     """Parquet file or folder of each behavior table, by the sequence's name."""
 
 
-ResourceQuantity = Annotated[str, Text(QUANTITY_PATTERN, "a quantity such as 500m, 2 or 4Gi", 32, integers=True)]
+ResourceQuantity = Annotated[
+    str,
+    Text(QUANTITY_PATTERN, "a quantity such as 500m, 2 or 4Gi; write a fraction in quotes", 32, integers=True),
+]
 ResourceName = Annotated[str, Field(max_length=128)]
 GPU = "nvidia.com/gpu"
 
@@ -101,9 +104,9 @@ class Resources(ApiModel):
     )
 
     requests: Annotated[dict[ResourceName, ResourceQuantity], Field(max_length=16)] = {}
-    """What the scheduler reserves."""
+    """What the scheduler reserves; a fraction is written in quotes, or as 500m."""
     limits: Annotated[dict[ResourceName, ResourceQuantity], Field(max_length=16)] = {}
-    """What the container may use; nvidia.com/gpu goes here."""
+    """What the container may use; nvidia.com/gpu goes here. A fraction is written in quotes, or as 500m."""
 
     @model_validator(mode="after")
     def _requests_fit_limits(self) -> Self:

@@ -64,6 +64,16 @@ def test_every_named_field_says_what_it_is():
     assert undescribed == []
 
 
+def test_every_number_that_may_have_a_fraction_says_to_put_it_in_quotes():
+    words = {
+        path: field.get("description", "") + field["x-kubernetes-validations"][0]["message"]
+        for path, field in FIELDS
+        if field.get("x-kubernetes-int-or-string") and ".spec." in path
+    }
+    assert len(words) > 30
+    assert [path for path, said in words.items() if "in quotes" not in said and "whole number" not in said] == []
+
+
 def test_no_float_is_in_a_resource():
     assert [path for path, field in FIELDS if field.get("type") == "number"] == []
 
