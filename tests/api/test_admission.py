@@ -4,8 +4,9 @@ import pytest
 from pydantic import ValidationError
 
 from longtail_api.kinds import KINDS
-from tests.api.manifest_pairs import EXAMPLES, INVALID, VALID, ManifestFile, name_of, read
+from tests.api.manifest_pairs import EXAMPLES, INVALID, MANIFESTS, VALID, ManifestFile, name_of, read
 from tests.api.strict_client import Api, Refused
+from tests.unit.test_api_definitions import FIELDS
 
 pytestmark = pytest.mark.api
 
@@ -131,3 +132,31 @@ def taken(attempt, refusal: type[Exception]) -> bool:
     except refusal:
         return False
     return True
+
+
+NUMBERS = [path for path, field in FIELDS if field.get("x-kubernetes-int-or-string") and ".spec." in path]
+"""Where a number stands that may have a fraction: `Scenario.spec.budget.maxFlops`."""
+
+
+@pytest.mark.parametrize("path", NUMBERS)
+def test_a_decimal_without_quotes_is_refused_by_its_field(api: Api, path: str):
+    kind, *names = path.replace("[]", ".0").replace("[*]", ".cpu").split(".")
+    (example,) = (one.example for one in KINDS if one.name == kind)
+    manifest = read(MANIFESTS / "examples" / example).documents[0]
+    put(manifest, names, 0.5)
+    place = path.removeprefix(f"{kind}.").replace("[]", "[0]").replace("[*]", ".cpu")
+    with pytest.raises(Refused) as refused:
+        api.create(manifest)
+    assert f"{place} in body must be of type integer,string" in str(refused.value)
+
+
+def put(within, names: list[str], value: float) -> None:
+    """Put `value` at a path, and what is missing on the way to it; a number in the path is a place in a list."""
+    here, *rest = names
+    place = int(here) if here.isdecimal() else here
+    if not rest:
+        within[place] = value
+        return
+    known = within[place] if isinstance(place, int) else within.get(place)
+    within[place] = known or ([{}] if rest[0].isdecimal() else {})
+    put(within[place], rest, value)
