@@ -2,9 +2,10 @@
 
     python -m benchmarks.samd_swing [--scenarios 1000] [--entities 1000000] [--json benchmarks/results/samd_swing.json]
 
-Entities are in a power-law number of scenarios (mean about 5, at most 300), four of five of them in those of the
-entity's own cluster; scenarios have power-law sizes. The error is that of pairs of scenarios drawn at random which
-share more than is looked at, and few enough entities to look at all of them.
+Entities are in a power-law number of scenarios: 5 are drawn in the mean and 300 at most, and one that is drawn twice
+counts once, which leaves fewer (the result says how many). Four of five are of the entity's own cluster, and scenarios
+have power-law sizes. The error is that of pairs of scenarios drawn at random which share more than is looked at, and
+few enough entities to look at all of them.
 """
 
 import argparse
