@@ -1,8 +1,12 @@
 """What the benchmark of the control plane makes of its measurements."""
 
+import json
+from pathlib import Path
 from typing import Any
 
-from benchmarks.operator.__main__ import COLUMNS, claims, growth
+from benchmarks.operator.__main__ import COLUMNS, claims, growth, table
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def row(scenarios: int, **measured: float) -> dict[str, Any]:
@@ -25,3 +29,9 @@ def test_a_change_that_costs_more_the_more_scenarios_there_are_breaks_the_claim(
 def test_an_idle_operator_that_asks_twice_a_minute_breaks_the_claim():
     found = claims([], {"requestsPerMinute": 2.0, "memoryMib": 90.0})
     assert [claim.holds for claim in found] == [False, True]
+
+
+def test_the_page_shows_the_rows_of_the_result():
+    content = json.loads((ROOT / "benchmarks/results/operator.json").read_text())
+    page = (ROOT / "docs/benchmarks.md").read_text()
+    assert table([one for one in content["rows"] if "scenarios" in one]) in page
