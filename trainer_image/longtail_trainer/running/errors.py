@@ -104,7 +104,7 @@ def trainer_error(error: BaseException) -> TrainerError:
         return Retryable(f"{name}: {text}; give the step more memory", reason="OutOfMemory")
     if isinstance(error, KeyboardInterrupt):
         return Terminated("interrupted from the keyboard")
-    if isinstance(error, SystemExit):
+    if isinstance(error, SystemExit) and error.code == ExitCode.TERMINATED:
         return Terminated("stopped by SIGTERM before it began")
     if panicked(error):
         return LibraryPanicked(f"a library panicked on what the step handed it: {text}; please report it")
