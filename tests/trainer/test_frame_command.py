@@ -219,7 +219,7 @@ def test_a_disk_that_is_full_is_told_whatever_a_library_says_of_it(tmp_path: Pat
 def test_every_step_is_listed(capsys: pytest.CaptureFixture[str]):
     assert command(["steps"], STEPS) == ExitCode.SUCCEEDED
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    assert listed == ["prepare", "initialize", "adapt", "search", "train-light", "meta-train"]
+    assert listed == ["prepare", "initialize", "adapt", "search", "train-light", "meta-train", "samd"]
 
 
 def python(code: str, **options: Any) -> subprocess.Popen[str]:
