@@ -132,9 +132,10 @@ class PodTemplate(ApiModel):
 
     def reaches(self, uri: str) -> bool:
         """Whether the pods can have what is at `uri`: in a bucket, or where a volume is mounted, or below."""
-        place = StoreUri.parse(uri)
-        mounts = (f"{mount.mount_path.rstrip('/')}/" for mount in self.volume_mounts)
-        return place.is_s3 or any(place.prefix.startswith(mount) for mount in mounts)
+        if uri.startswith("s3://"):
+            return True
+        folder = StoreUri.parse(uri).prefix
+        return any(folder.startswith(f"{mount.mount_path.rstrip('/')}/") for mount in self.volume_mounts)
 
     def under(self, other: "PodTemplate | None") -> "PodTemplate":
         """This one where `other` does not say otherwise. Of labels, annotations and nodeSelector each entry counts by
