@@ -99,8 +99,9 @@ def a_resource(kind: str, name: str, **spec: Any) -> Json:
     }
 
 
-def a_model(name: str, storage: Json) -> Json:
-    return a_resource("HeavyModel", name, schema=SCHEMA, data={"samples": "s3://warehouse/s"}, storage=storage)
+def a_model(name: str, storage: Json, **trainer: Any) -> Json:
+    data = {"samples": "s3://warehouse/s"}
+    return a_resource("HeavyModel", name, schema=SCHEMA, data=data, storage=storage, trainer=trainer)
 
 
 def a_scenario(name: str, model: str) -> Json:
@@ -142,11 +143,13 @@ def test_of_a_store_that_hangs_nobody_elses_scenario_hears(hanging: Accepting, t
         for number in range(24):
             api.make(plane, a_scenario(f"stuck-{number}", "hung"))
         await until(lambda: bool(hanging.connections), "the store that hangs is asked")
-        api.make(plane, a_model("well", {"uri": tmp_path.as_uri()}))
+        mounted = {"volumeMounts": [{"name": "store", "mountPath": str(tmp_path)}]}
+        api.make(plane, a_model("well", {"uri": tmp_path.as_uri()}, podTemplate=mounted))
         api.make(plane, a_scenario("free", "well"))
         free, well = Key("Scenario", "shop", "free"), Key("HeavyModel", "shop", "well")
         await until(lambda: api.condition(well, "StoreReady")[0] == "True", "the store that is well is read")
-        await until(lambda: free in api.known, "its Scenario is decided")
+        await until(lambda: api.condition(free, "Ready")[1] not in ("", "Waiting"), "its Scenario is decided")
+        assert api.condition(free, "Ready")[1] != "InvalidSpec"
         stuck = [Key("Scenario", "shop", f"stuck-{number}") for number in range(24)]
         await until(lambda: all(key in api.known for key in stuck), "the others are told what they wait for")
         assert {api.condition(key, "Ready")[1] for key in stuck} == {"Waiting"}
