@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from pydantic import ValidationError
 
 from longtail_api.heavy_model import HeavyModelSpec
 from longtail_api.run_config import StoreAddress
@@ -91,6 +92,7 @@ class Place:
     """Removal over a remembered API server; `now` is so long after the deletion."""
 
     def __init__(self, after: timedelta = timedelta()) -> None:
+        self.after = after
         self.api = Patches()
         self.notes: list[Note] = []
         self.hub = StoreHub(cast(KubeApi, self.api), allowed_stores=(TEMPORARY, "file:///nowhere", "file:///x"))
@@ -103,7 +105,7 @@ class Place:
             observer,
             self.hub,
             lambda about, note: self.notes.append(note),
-            lambda: NOON + after,
+            lambda: NOON + self.after,
         )
 
 
@@ -165,17 +167,24 @@ def refuse(*_: Any) -> Any:
     raise StoreUnreachable("no answer")
 
 
+def given_up(place: Place, model: Json, error: type[Exception]) -> None:
+    """The objects can't be removed for ten minutes, and then the model goes all the same."""
+    for minutes in (0, 9):
+        place.after = timedelta(hours=1, minutes=minutes)
+        with pytest.raises(error):
+            asyncio.run(place.removal.advance(model))
+        assert place.api.finalizers == []
+    place.after = timedelta(hours=1, minutes=11)
+    asyncio.run(place.removal.advance(model))
+    assert place.api.finalizers == [[]]
+    assert place.notes[-1].reason == "StoreCleanupGivenUp"
+
+
 def test_a_store_that_does_not_answer_is_asked_again_and_given_up_after_a_while(monkeypatch: pytest.MonkeyPatch):
-    model = a_deleted_model("Delete", "file:///x", FINALIZER)
-    soon, late = Place(timedelta(minutes=1)), Place(timedelta(minutes=11))
-    for place in (soon, late):
-        monkeypatch.setattr(place.hub, "opened", refuse)
-    with pytest.raises(StoreUnreachable):
-        asyncio.run(soon.removal.advance(model))
-    assert soon.api.finalizers == []
-    asyncio.run(late.removal.advance(model))
-    assert late.api.finalizers == [[]]
-    assert [note.reason for note in late.notes] == ["StoreCleanupGivenUp"]
+    """However long the model has waited for others before."""
+    place = Place()
+    monkeypatch.setattr(place.hub, "opened", refuse)
+    given_up(place, a_deleted_model("Delete", "file:///x", FINALIZER), StoreUnreachable)
 
 
 def test_a_model_that_an_unreachable_store_keeps_says_so_and_until_when(monkeypatch: pytest.MonkeyPatch):
@@ -187,7 +196,7 @@ def test_a_model_that_an_unreachable_store_keeps_says_so_and_until_when(monkeypa
     (ready,) = place.api.statuses[-1]["conditions"]
     assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "False", "Deleting")
     assert "no answer" in ready["message"]
-    assert "until 2026-06-01T12:10:00Z" in ready["message"]
+    assert "until 2026-06-01T12:11:00Z" in ready["message"]
     assert [note.reason for note in place.notes] == ["StoreCleanupDelayed"]
     with pytest.raises(StoreUnreachable):
         asyncio.run(place.removal.advance({**model, "status": place.api.statuses[-1]}))
@@ -199,23 +208,13 @@ def test_whatever_keeps_the_objects_from_going_keeps_the_model_for_a_while_only(
     def fail(*_: Any) -> Any:
         raise error
 
-    model = a_deleted_model("Delete", "file:///x", FINALIZER)
-    soon, late = Place(timedelta(minutes=9)), Place(timedelta(minutes=11))
-    for place in (soon, late):
-        place.hub.opened = fail
-    with pytest.raises(type(error)):
-        asyncio.run(soon.removal.advance(model))
-    assert soon.api.finalizers == []
-    asyncio.run(late.removal.advance(model))
-    assert late.api.finalizers == [[]]
-    assert [note.reason for note in late.notes] == ["StoreCleanupGivenUp"]
+    place = Place()
+    place.hub.opened = fail
+    given_up(place, a_deleted_model("Delete", "file:///x", FINALIZER), type(error))
 
 
 def test_a_spec_that_is_none_any_more_keeps_the_model_for_a_while_only():
-    model = a_deleted_model("Delete", "gs://elsewhere", FINALIZER)
-    late = Place(timedelta(minutes=11))
-    asyncio.run(late.removal.advance(model))
-    assert late.api.finalizers == [[]]
+    given_up(Place(), a_deleted_model("Delete", "gs://elsewhere", FINALIZER), ValidationError)
 
 
 def in_a_store(folder: Path, *keys: str, owner: str | None = "m1") -> tuple[str, Store]:

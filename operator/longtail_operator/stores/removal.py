@@ -13,7 +13,7 @@ from longtail_api.labels import FINALIZER
 from longtail_api.store_layout import scenario_key
 from longtail_api.store_objects import StoreOwner
 from longtail_operator.kubernetes.apply import Applier, Outdated
-from longtail_operator.kubernetes.clock import read, written
+from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.conditions import not_ready
 from longtail_operator.kubernetes.kube import KubeApi, KubeError
 from longtail_operator.kubernetes.objects import HEAVY_MODEL, Json, Key, entries, key_of, section, uid_of
@@ -53,6 +53,8 @@ class Removal:
         self._hub = hub
         self._report = report
         self._now = now
+        self._failing: dict[str, datetime] = {}
+        """By uid: since when its objects can't be removed. Who was long in the way of them does not count."""
 
     async def prepare(self, raw: Json) -> None:
         """Have the finalizer there exactly where the policy is Delete. Raises `Outdated`."""
@@ -64,8 +66,7 @@ class Removal:
         """The HeavyModel or Scenario is being deleted: remove its objects, then let it go. Seconds until the next look,
         where it has to wait.
 
-        Raises whatever kept the objects from going, until `GIVE_UP_AFTER` has passed since the deletion; then it goes
-        anyway.
+        Raises whatever keeps the objects from going, until it has done so for `GIVE_UP_AFTER`; then it goes anyway.
         """
         if FINALIZER not in _finalizers(raw):
             return None
@@ -80,6 +81,7 @@ class Removal:
                 await self._say(raw, "its objects are being removed from the store")
                 return LOOK_SECONDS
         await self._set(raw, wanted=False)
+        self._failing.pop(uid_of(raw), None)
         return None
 
     async def _say(self, raw: Json, message: str) -> None:
@@ -101,7 +103,7 @@ class Removal:
 
     async def _remove(self, raw: Json) -> bool:
         """Remove the objects, or give it up after a while. False: the store is still at it."""
-        key, began = key_of(raw), read(str(raw["metadata"]["deletionTimestamp"]))
+        key = key_of(raw)
         model = raw if key.kind == HEAVY_MODEL else self._snapshot.get(heavy_model_key(raw))
         if model is None:
             words = "objects stay in the store: its HeavyModel is gone, which said where that is"
@@ -126,8 +128,9 @@ class Removal:
             # What nobody foresaw is told by its type: its text may hold what was sent to the store.
             known = isinstance(error, StoreError | KubeError | ValidationError)
             words = str(error) if known else type(error).__name__
-            if self._now() - began < GIVE_UP_AFTER:
-                await self._say_kept(raw, f"its objects can't be removed: {words}", began + GIVE_UP_AFTER)
+            until = self._failing.setdefault(uid_of(raw), self._now()) + GIVE_UP_AFTER
+            if self._now() < until:
+                await self._say_kept(raw, f"its objects can't be removed: {words}", until)
                 raise
             self._report(raw, Note("Warning", "StoreCleanupGivenUp", f"objects stay in the store: {words}"))
         return True
