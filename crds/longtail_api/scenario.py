@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from longtail_api.base import ApiModel, ColumnName, Cron, TimeZone
-from longtail_api.conditions import Conditions
+from longtail_api.conditions import MESSAGE_LIMIT, Conditions
 from longtail_api.light_model_search import Algorithm, SearchSpace, Teacher
 from longtail_api.pictures import Pictures
 from longtail_api.pod_template import PodTemplate
@@ -344,29 +344,42 @@ class PreparedData(ApiModel):
     them again, whichever run prepared them."""
 
 
-class ServingStatus(ApiModel):
-    """What serves."""
+class Refusal(ApiModel):
+    """A candidate that is not checked again for now, and why."""
 
-    stable: Annotated[str, Field(max_length=63)] | None = None
-    """Light version that takes the traffic."""
-    stable_sha256: Annotated[str, Field(max_length=64)] | None = None
-    """Hash of its model file."""
-    candidate: Annotated[str, Field(max_length=63)] | None = None
-    """Light version under check."""
-    candidate_since: Annotated[str, Field(max_length=32)] | None = None
-    """When the candidate, or the last one, was brought up (RFC 3339)."""
-    promoted: Annotated[str, Field(max_length=32)] | None = None
-    """When the stable version took the traffic (RFC 3339)."""
-    p99_milliseconds: Annotated[str, Field(max_length=24)] | None = None
-    """99th percentile of a request, as the check of the stable version saw it under load."""
     refused: Annotated[str, Field(max_length=63)] | None = None
     """The last light version whose check failed."""
     refused_check: Annotated[str, Field(max_length=64)] | None = None
     """Hash of what it was checked against; other demands have it checked again."""
     refused_until: Annotated[str, Field(max_length=32)] | None = None
     """When it is checked again (RFC 3339), because its check measured nothing; null where a figure refused it."""
+    refused_reason: Annotated[str, Field(max_length=63)] | None = None
+    """The reason that RolledOut gives for it."""
+    refused_message: Annotated[str, Field(max_length=MESSAGE_LIMIT)] | None = None
+    """What RolledOut says of it."""
     unmeasured_checks: Annotated[int, Field(ge=0)] = 0
     """How many checks of it in a row have measured nothing."""
+
+
+class ServingStatus(Refusal):
+    """What serves."""
+
+    stable: Annotated[str, Field(max_length=63)] | None = None
+    """Light version that takes the traffic."""
+    stable_sha256: Annotated[str, Field(max_length=64)] | None = None
+    """Hash of its model file."""
+    revision: Annotated[str, Field(max_length=63)] | None = None
+    """Label longtail.dev/version of its pods: the version or, of one that changed its form since, with a hash of it."""
+    candidate: Annotated[str, Field(max_length=63)] | None = None
+    """Light version under check; of the stable version in another form, with the hash of that."""
+    candidate_since: Annotated[str, Field(max_length=32)] | None = None
+    """When the candidate, or the last one, was brought up (RFC 3339)."""
+    promoted: Annotated[str, Field(max_length=32)] | None = None
+    """When the stable version took the traffic (RFC 3339)."""
+    p99_milliseconds: Annotated[str, Field(max_length=24)] | None = None
+    """99th percentile of a request, as the check of the stable version saw it under load."""
+    form: Refusal = Refusal()
+    """The same of the stable version in another form: with other resources, another image or another podTemplate."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Endpoint inside the cluster."""
 

@@ -275,6 +275,40 @@ def test_a_failed_check_keeps_the_stable_version(place: Place) -> None:
     play(place, story)
 
 
+def test_what_serves_changes_its_form_only_after_a_check(place: Place) -> None:
+    async def story(place: Place) -> None:
+        place.start_operator()
+        await arrange(place)
+        await assert_done(place)
+        before = await place.get("Deployment", "spring-v1")
+        report = '{"verdict": "Failed", "reason": "SLOCheckFailed", "message": "p99 41 ms > 20 ms", "candidate": "v1"}'
+        place.node.ends["check"] = (0, report)
+        key = Key("Scenario", place.namespace, "spring")
+        await place.api.merge(key, {"spec": {"serving": {"resources": {"limits": {"cpu": "20m"}}}}})
+        message = await place.becomes("Scenario", "spring", "RolledOut", "False", "SLOCheckFailed")
+        assert "v1 with other serving.resources was refused: p99 41 ms > 20 ms" in message
+
+        async def alone() -> bool:
+            return await place.names("Deployment") == ["spring-v1"]
+
+        await place.eventually(alone, "the refused form is removed", ("Scenario", "spring"))
+        after = await place.get("Deployment", "spring-v1")
+        assert after["spec"] == before["spec"]
+        place.node.ends.clear()
+        await place.api.merge(key, {"spec": {"serving": {"resources": {"limits": {"cpu": "2"}}}}})
+
+        async def turned() -> bool:
+            names = await place.names("Deployment")
+            return len(names) == 1 and names != ["spring-v1"]
+
+        await place.eventually(turned, "the new form serves alone", ("Scenario", "spring"))
+        (name,) = await place.names("Deployment")
+        selector = (await place.get("Service", "spring"))["spec"]["selector"]
+        assert name == f"spring-{selector['longtail.dev/version']}"
+
+    play(place, story)
+
+
 def test_a_name_that_somebody_else_has_taken_is_left_alone(place: Place) -> None:
     async def story(place: Place) -> None:
         place.start_operator()

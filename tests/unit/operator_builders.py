@@ -88,6 +88,7 @@ class Story:
         self.jobs_ever: list[str] = []
         self.pictures: dict[str, list[str]] = {}
         self.said = SILENCE
+        self.settings = SETTINGS
 
     def world(self) -> ScenarioWorld:
         return ScenarioWorld(
@@ -98,7 +99,7 @@ class Story:
             heavy_model=self.heavy_model,
             children=list(self.children.values()),
             pods=self.pods,
-            settings=SETTINGS,
+            settings=self.settings,
             admitted=self.admitted,
             holders=self.holders,
             pinned_card=self.card,

@@ -126,7 +126,7 @@ def test_other_demands_are_checked_at_once_though_the_last_check_measured_nothin
 def test_an_inconclusive_check_that_an_earlier_operator_took_for_a_refusal_is_made_again():
     story = with_a_candidate()
     story.reports("Inconclusive").settle()
-    for field in ("refusedUntil", "unmeasuredChecks"):
+    for field in ("refusedUntil", "unmeasuredChecks", "refusedReason", "refusedMessage"):
         del story.status["serving"][field]
     story.settle()
     story.answers().settle()
@@ -258,6 +258,27 @@ def test_without_its_status_what_serves_still_serves():
     assert story.traffic_goes_to == "v1"
 
 
+def test_a_status_that_is_edited_turns_no_traffic_elsewhere():
+    story = a_serving_scenario().serves()
+    story.status["serving"] |= {"stable": "v77", "stableSha256": "b" * 64}
+    story.settle()
+    assert story.traffic_goes_to == "v1"
+    assert story.status["serving"]["stable"] == "v1"
+    assert story.status["serving"]["stableSha256"] == SHA
+    assert story.condition("Ready") == ("True", "Serving")
+
+
+def test_a_promotion_whose_service_can_not_be_turned_has_one_moment():
+    story = with_a_candidate()
+    service = story.children[Key("Service", "shop", "spring")]
+    story.reports("Passed").settle()
+    promoted = story.status["serving"]["promoted"]
+    story.children[Key("Service", "shop", "spring")] = service
+    story.status = story.later(1).plan().status
+    assert story.status["serving"]["promoted"] == promoted
+    assert story.plan().status == story.status
+
+
 def test_serving_that_is_no_longer_asked_for_goes():
     story = a_serving_scenario().serves()
     del story.raw["spec"]["serving"]
@@ -299,6 +320,9 @@ ACTIONS = {
     "a person changes the budget": lambda story: story.change(budget={"maxFlops": 1 + len(story.jobs_ever)}),
     "a person suspends": lambda story: story.change(suspend=True),
     "a person resumes": lambda story: story.change(suspend=False),
+    "a person gives other resources": lambda story: story.change(
+        serving={"slo": {"p99Milliseconds": 20}, "resources": {"limits": {"cpu": str(1 + len(story.jobs_ever))}}}
+    ),
     "a Job is deleted": lambda story: story.children.pop(next(k for k in story.children if k.kind == "Job")),
     "the stable Deployment is deleted": lambda story: story.children.pop(
         next(k for k in story.children if k.kind == "Deployment")
@@ -327,9 +351,12 @@ def test_whatever_happens(beginning: str, actions: list[str]):
         except (AssertionError, StopIteration):
             continue  # there is no such Job now
         served = story.traffic_goes_to
+        pods = story.children.get(Key("Deployment", "shop", f"spring-{served}"), {}).get("spec", {}).get("template")
         story.settle()
         assert story.plan().status == story.status
         assert Key("Deployment", "shop", f"spring-{served}") not in story.removed
+        kept = story.children.get(Key("Deployment", "shop", f"spring-{served}"))
+        assert pods is None or (kept is not None and kept["spec"]["template"] == pods)
         assert served is None or story.traffic_goes_to is not None
         live = [
             (child["metadata"]["labels"]["longtail.dev/role"], child["metadata"]["labels"].get("longtail.dev/run"))

@@ -4,7 +4,6 @@ from datetime import datetime
 
 from longtail_api.conditions import ConditionType, Reason
 from longtail_api.heavy_model import HeavyModelSpec
-from longtail_api.labels import VERSION_LABEL
 from longtail_api.methods import METHODS
 from longtail_api.pod_template import MOUNT
 from longtail_api.scenario import RunStatus, ScenarioSpec, ScenarioStatus, StepStatus
@@ -13,7 +12,7 @@ from longtail_api.store_objects import Termination
 from longtail_operator.kubernetes.clock import written
 from longtail_operator.kubernetes.conditions import Conditions
 from longtail_operator.kubernetes.jobs import JobState, is_finished
-from longtail_operator.kubernetes.objects import Json, key_of, labels_of, section
+from longtail_operator.kubernetes.objects import Json, key_of, section
 from longtail_operator.kubernetes.outputs import Unusable
 from longtail_operator.kubernetes.plan import Draft, Plan
 from longtail_operator.kubernetes.ranks import gpus
@@ -32,7 +31,8 @@ from longtail_operator.scenario.world import (
     schema_hash,
     tables,
 )
-from longtail_operator.serving.objects import ServingPlace, answers, is_available, not_answering
+from longtail_operator.serving.candidate import Rollout
+from longtail_operator.serving.objects import answers, is_available, not_answering
 from longtail_operator.serving.rollout import plan_rollout
 from longtail_operator.stores.run_numbers import light_version
 
@@ -74,14 +74,14 @@ def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
     status.run = run
     if run is not None:
         _advance_run(RunContext(world, heavy_model, run, now), status, conditions, draft)
-    plan_rollout(world, heavy_model, run, status, conditions, draft, now)
+    rollout = plan_rollout(world, heavy_model, run, status, conditions, draft, now)
     conditions.set(
         SUSPENDED,
         world.spec.suspend,
         Reason.SUSPENDED if world.spec.suspend else Reason.RESUMED,
         "no new work starts; what serves goes on serving" if world.spec.suspend else "",
     )
-    _judge_readiness(world, heavy_model, status, conditions, now)
+    _judge_readiness(world, rollout, status, conditions, now)
     status.conditions = conditions.ordered()
     return draft.finished(status.to_json_dict(), world.children)
 
@@ -338,13 +338,14 @@ def _failing_renewal(run: RunStatus, status: ScenarioStatus, conditions: Conditi
     failed, rolled_out = conditions.current(FAILED), conditions.current(ConditionType.ROLLED_OUT)
     if run.outcome == "Failed" and failed is not None:
         return f"; run {run.number} failed, {failed.message}"
-    if status.serving.refused == light_version(run.number) and rolled_out is not None and rolled_out.status == "False":
+    refused = status.serving.refused == light_version(run.number) or status.serving.form.refused is not None
+    if refused and rolled_out is not None and rolled_out.status == "False":
         return f"; {rolled_out.message}"
     return ""
 
 
 def _judge_readiness(
-    world: ScenarioWorld, heavy_model: HeavyModelView, status: ScenarioStatus, conditions: Conditions, now: datetime
+    world: ScenarioWorld, rollout: Rollout | None, status: ScenarioStatus, conditions: Conditions, now: datetime
 ) -> None:
     """Ready: it does what its spec asks, now. While a refresh works or fails, what serves still does that."""
     run, serving = status.run, status.serving
@@ -354,22 +355,19 @@ def _judge_readiness(
         conditions.set(READY, False, reason, "no run yet")
         return
     refresh = run.trigger in ("Schedule", "DataSchedule", "Annotation")
-    if world.spec.serving is None:
+    if rollout is None:
         if run.outcome == "Succeeded" or (refresh and run.outcome is None):
             conditions.set(READY, True, Reason.CONTRIBUTING, "it contributes its data and feedback")
             return
-    elif serving.stable is not None:
-        stable = world.find("Deployment", ServingPlace(
-            world.raw, world.store_key, world.settings, heavy_model.spec.storage, None, world.spec.serving
-        ).deployment_name(serving.stable))  # fmt: skip
+    elif rollout.stable is not None:
+        stable = rollout.deployment(rollout.stable)
         if not answers(stable) and not is_available(stable):
-            own = [pod for pod in world.pods if labels_of(pod).get(VERSION_LABEL) == serving.stable]
-            why = not_answering(stable, own, now, world.said.heard)
+            why = not_answering(stable, rollout.pods(rollout.stable), now, world.said.heard)
             said = f"no pod of {serving.stable} answers" + (f": {why.message}" if why else "")
             conditions.set(READY, False, Reason.DEPLOYMENT_UNAVAILABLE, said)
             return
         current = run.outcome == "Succeeded" and serving.stable == light_version(run.number)
-        if current or refresh or world.spec.serving.pinned_version == serving.stable:
+        if current or refresh or rollout.serving.pinned_version == serving.stable:
             renewal = _failing_renewal(run, status, conditions)
             conditions.set(READY, True, Reason.SERVING, f"{serving.stable} serves at {serving.url}{renewal}")
             return

@@ -15,6 +15,7 @@ from longtail_api.labels import (
 )
 from longtail_api.scenario import Serving
 from longtail_api.shared_specs import Storage
+from longtail_operator.kubernetes.apply import covers
 from longtail_operator.kubernetes.children import (
     CA_FILE,
     SERVER,
@@ -25,9 +26,9 @@ from longtail_operator.kubernetes.children import (
     pod_spec,
 )
 from longtail_operator.kubernetes.held_up import held_up
-from longtail_operator.kubernetes.identity import candidate_name, child_base, label_value
+from longtail_operator.kubernetes.identity import candidate_name, child_base, identity, label_value
 from longtail_operator.kubernetes.jobs import conditions_of
-from longtail_operator.kubernetes.objects import Json, section, uid_of
+from longtail_operator.kubernetes.objects import Json, annotations_of, entries, section, uid_of
 from longtail_operator.kubernetes.pods import is_over, last_words
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.settings import Settings
@@ -35,8 +36,20 @@ from longtail_operator.settings import Settings
 SERVING = "serving"
 PORT = 8080
 SHA256_ANNOTATION = "longtail.dev/sha256"
+FORM_ANNOTATION = "longtail.dev/form"
+"""On a Deployment: hash of what its pods are made of (image, resources, podTemplate), but for their number."""
 BUSY_PERCENT = 80
 """Share of the requested CPU above which there should be more pods."""
+
+
+@dataclass(frozen=True)
+class Revision:
+    """A light version in one form: what one Deployment serves."""
+
+    version: str
+    sha256: str
+    name: str
+    """The version label of its pods: the version or, where that serves already in another form, with a hash of it."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +80,8 @@ class ServingPlace:
         """No other Scenario's Service has it: see `identity.child_base`."""
         return candidate_name(self.name, uid_of(self.owner))
 
-    def deployment_name(self, version: str) -> str:
-        return f"{child_base(self.name)}-{version}"
+    def deployment_name(self, revision: str) -> str:
+        return f"{child_base(self.name)}-{revision}"
 
     def address(self, service: str) -> str:
         return f"http://{service}.{self.namespace}.svc:{PORT}"
@@ -78,12 +91,12 @@ class ServingPlace:
         """The model's endpoint; `/infer` after it answers predictions."""
         return f"{self.address(self.service_name)}/v2/models/{self.name}"
 
-    def selector(self, version: str) -> dict[str, str]:
+    def selector(self, revision: str) -> dict[str, str]:
         return {
             MANAGED_BY_LABEL: MANAGED_BY,
             SCENARIO_LABEL: label_value(self.name),
             ROLE_LABEL: SERVING,
-            VERSION_LABEL: version,
+            VERSION_LABEL: revision,
         }
 
     def store_flags(self) -> list[str]:
@@ -101,7 +114,7 @@ class ServingPlace:
         return f"{child_base(self.name)}-trust" if self.storage.ca_bundle else None
 
 
-def deployment(place: ServingPlace, version: str, sha256: str, replicas: int = 0) -> Json:
+def deployment(place: ServingPlace, revision: Revision, replicas: int = 0) -> Json:
     """One light version, pinned by its hash. Its pods are ready once the model is verified and warmed up.
 
     replicas: with how many pods it begins, where these are more than minReplicas.
@@ -115,8 +128,8 @@ def deployment(place: ServingPlace, version: str, sha256: str, replicas: int = 0
             "serve",
             *place.store_flags(),
             f"--scenario={place.store_key}",
-            f"--version={version}",
-            f"--sha256={sha256}",
+            f"--version={revision.version}",
+            f"--sha256={revision.sha256}",
             f"--model-name={place.name}",
             f"--port={PORT}",
         ],
@@ -139,53 +152,85 @@ def deployment(place: ServingPlace, version: str, sha256: str, replicas: int = 0
     pod = pod_spec(server, place.serving.pod_template, place.secret, place.trust_name)
     pod["terminationGracePeriodSeconds"] = 30
     scrape = {"prometheus.io/scrape": "true", "prometheus.io/port": str(PORT), "prometheus.io/path": "/metrics"}
+    metadata = pod_metadata(place.owner, place.serving.pod_template, labels(place.owner, SERVING), scrape)
+    form = identity(pod=pod, metadata=metadata)
+    metadata["labels"][VERSION_LABEL] = revision.name
     spec: Json = {
         "replicas": max(place.serving.min_replicas, replicas),
         "revisionHistoryLimit": 2,
         "progressDeadlineSeconds": 600,
         "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}},
-        "selector": {"matchLabels": place.selector(version)},
-        "template": {
-            "metadata": pod_metadata(
-                place.owner,
-                place.serving.pod_template,
-                {**labels(place.owner, SERVING), VERSION_LABEL: version},
-                scrape,
-            ),
-            "spec": pod,
-        },
+        "selector": {"matchLabels": place.selector(revision.name)},
+        "template": {"metadata": metadata, "spec": pod},
     }
     return child(
-        "Deployment", place.deployment_name(version), place.owner, SERVING, {"spec": spec},
-        {VERSION_LABEL: version},
-        {SHA256_ANNOTATION: sha256, REPLICAS_ANNOTATION: str(place.serving.min_replicas)},
+        "Deployment", place.deployment_name(revision.name), place.owner, SERVING, {"spec": spec},
+        {VERSION_LABEL: revision.version},
+        {
+            SHA256_ANNOTATION: revision.sha256,
+            FORM_ANNOTATION: form,
+            REPLICAS_ANNOTATION: str(place.serving.min_replicas),
+        },
     )  # fmt: skip
 
 
-def service(place: ServingPlace, name: str, version: str) -> Json:
-    """Sends what arrives at `name` to one light version."""
+def form_of(item: Json) -> str:
+    """Hash of what the pods of a Deployment are made of; empty where an earlier operator made it."""
+    return annotations_of(item).get(FORM_ANNOTATION, "")
+
+
+def is_of_form(found: Json, wanted: Json) -> bool:
+    """Are the pods of a Deployment made as those of `wanted` are?"""
+    if form_of(found):
+        return form_of(found) == form_of(wanted)
+    return covers(section(found, "spec", "template"), section(wanted, "spec", "template"))
+
+
+def as_it_is(found: Json, wanted: Json) -> Json:
+    """`wanted` with the pods that a Deployment of this name has."""
+    annotations = {name: value for name, value in annotations_of(wanted).items() if name != FORM_ANNOTATION}
+    if form_of(found):
+        annotations[FORM_ANNOTATION] = form_of(found)
+    spec = {**wanted["spec"], "template": section(found, "spec", "template")}
+    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}, "spec": spec}
+
+
+def what_differs(found: Json, wanted: Json) -> str:
+    """In what the pods of `wanted` are others than those of a Deployment."""
+    before, after = (entries(item, "spec", "template", "spec", "containers")[0] for item in (found, wanted))
+    differing: list[str] = []
+    if before.get("image") != after["image"]:
+        differing.append(f"image {after['image']} in place of {before.get('image')}")
+    there, asked = section(before, "resources"), section(after, "resources")
+    if not (covers(there, asked) and covers(asked, there)):
+        differing.append("other serving.resources")
+    return " and ".join(differing) or "another pod (serving.podTemplate, the store, or what the operator itself adds)"
+
+
+def service(place: ServingPlace, name: str, revision: Revision) -> Json:
+    """Sends what arrives at `name` to the pods of one revision."""
     spec: Json = {
         "type": "ClusterIP",
-        "selector": place.selector(version),
+        "selector": place.selector(revision.name),
         "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
     }
-    return child("Service", name, place.owner, SERVING, {"spec": spec}, {VERSION_LABEL: version})
+    return child("Service", name, place.owner, SERVING, {"spec": spec}, {VERSION_LABEL: revision.version})
 
 
-def disruption_budget(place: ServingPlace, version: str) -> Json:
+def disruption_budget(place: ServingPlace, revision: Revision) -> Json:
     """A drained node takes one pod at a time."""
-    spec: Json = {"maxUnavailable": 1, "selector": {"matchLabels": place.selector(version)}}
+    spec: Json = {"maxUnavailable": 1, "selector": {"matchLabels": place.selector(revision.name)}}
     return child("PodDisruptionBudget", place.service_name, place.owner, SERVING, {"spec": spec})
 
 
-def autoscaler(place: ServingPlace, version: str) -> Json | None:
-    """Adds pods of the version that serves while they are busy; None where there is one number of pods."""
+def autoscaler(place: ServingPlace, revision: Revision) -> Json | None:
+    """Adds pods of what serves while they are busy; None where there is one number of pods."""
     serving = place.serving
     if serving.max_replicas == serving.min_replicas:
         return None
     busy: Json = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": BUSY_PERCENT}}
     spec: Json = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": place.deployment_name(version)},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": place.deployment_name(revision.name)},
         "minReplicas": serving.min_replicas,
         "maxReplicas": serving.max_replicas,
         "metrics": [{"type": "Resource", "resource": busy}],

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from longtail_api.conditions import Condition, Reason
-from longtail_api.scenario import ServingStatus
+from longtail_api.scenario import Refusal
 from longtail_operator.kubernetes.clock import read, written
 
 FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(hours=1)
@@ -13,47 +13,47 @@ COMES_UP_WITHIN = timedelta(minutes=30)
 """A candidate whose pods do not answer for longer makes room for a newer run, and is then brought up again."""
 
 
-def refuse(status: ServingStatus, version: str, digest: str) -> None:
+def refuse(known: Refusal, version: str, digest: str) -> None:
     """A figure is against this version: it is checked again only under other demands. digest: hash of those."""
-    status.candidate, status.refused, status.refused_check = None, version, digest
-    status.refused_until, status.unmeasured_checks = None, 0
+    known.refused, known.refused_check = version, digest
+    known.refused_until, known.unmeasured_checks = None, 0
 
 
-def put_off(status: ServingStatus, version: str, digest: str, now: datetime) -> datetime:
+def put_off(known: Refusal, version: str, digest: str, now: datetime) -> datetime:
     """A check that measured nothing says nothing of the version: when it is checked again."""
-    unmeasured = unmeasured_checks(status, version, digest) + 1
+    unmeasured = unmeasured_checks(known, version, digest) + 1
     wait = min(FIRST_WAIT * 2 ** min(unmeasured - 1, 10), LONGEST_WAIT)
-    return _refuse_until(status, version, digest, now + wait, unmeasured)
+    return _refuse_until(known, version, digest, now + wait, unmeasured)
 
 
-def give_up(status: ServingStatus, version: str, digest: str, now: datetime) -> datetime:
+def give_up(known: Refusal, version: str, digest: str, now: datetime) -> datetime:
     """A candidate that did not come up goes for a moment, in which a newer run may start: when it comes again."""
-    return _refuse_until(status, version, digest, now + FIRST_WAIT, unmeasured_checks(status, version, digest))
+    return _refuse_until(known, version, digest, now + FIRST_WAIT, unmeasured_checks(known, version, digest))
 
 
-def _refuse_until(status: ServingStatus, version: str, digest: str, again: datetime, unmeasured: int) -> datetime:
-    refuse(status, version, digest)
-    status.refused_until, status.unmeasured_checks = written(again), unmeasured
+def _refuse_until(known: Refusal, version: str, digest: str, again: datetime, unmeasured: int) -> datetime:
+    refuse(known, version, digest)
+    known.refused_until, known.unmeasured_checks = written(again), unmeasured
     return again
 
 
-def unmeasured_checks(status: ServingStatus, version: str, digest: str) -> int:
+def unmeasured_checks(known: Refusal, version: str, digest: str) -> int:
     """How many checks of this version against these demands have measured nothing, one after the other."""
-    return status.unmeasured_checks if (status.refused, status.refused_check) == (version, digest) else 0
+    return known.unmeasured_checks if (known.refused, known.refused_check) == (version, digest) else 0
 
 
-def refused_for(status: ServingStatus, version: str, digest: str, now: datetime) -> timedelta | None:
+def refused_for(known: Refusal, version: str, digest: str, now: datetime) -> timedelta | None:
     """For how long this version is not to be checked; None where it may be now, `timedelta.max` for good."""
-    if (status.refused, status.refused_check) != (version, digest):
+    if (known.refused, known.refused_check) != (version, digest):
         return None
-    if status.refused_until is None:
+    if known.refused_until is None:
         return timedelta.max
-    wait = read(status.refused_until) - now
+    wait = read(known.refused_until) - now
     return wait if wait > timedelta() else None
 
 
-def put_off_what_was_refused(status: ServingStatus, rolled_out: Condition | None, now: datetime) -> None:
+def put_off_what_was_refused(known: Refusal, rolled_out: Condition | None, now: datetime) -> None:
     """An earlier operator took a check that measured nothing for a refusal; its words tell. It is due at once."""
-    told = rolled_out is not None and rolled_out.reason == Reason.CHECK_INCONCLUSIVE
-    if told and status.refused is not None and status.refused_until is None:
-        status.refused_until, status.unmeasured_checks = written(now), 1
+    told = rolled_out is not None and rolled_out.reason == Reason.CHECK_INCONCLUSIVE and known.refused_reason is None
+    if told and known.refused is not None and known.refused_until is None:
+        known.refused_until, known.unmeasured_checks = written(now), 1
