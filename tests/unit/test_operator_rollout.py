@@ -233,11 +233,44 @@ def test_a_pinned_version_serves_whatever_is_newer():
     assert story.status["lineage"]["dataVersion"] == "d1"
 
 
-def test_a_pinned_version_that_does_not_exist_changes_nothing():
+def test_a_pinned_version_that_does_not_exist_changes_nothing_and_is_told():
     story = a_serving_scenario().serves()
     story.change(serving={"pinnedVersion": "v7"}).settle()
     assert story.condition("RolledOut") == ("False", "InvalidSpec")
     assert story.traffic_goes_to == "v1"
+    assert story.condition("Ready") == ("False", "InvalidSpec")
+    assert story.message("Ready") == (
+        "serving.pinnedVersion: the store has no light version v7; name one it has; v1 goes on serving"
+    )
+    story.change(serving={}).settle()
+    assert story.condition("RolledOut") == ("True", "Promoted")
+    assert story.condition("Ready") == ("True", "Serving")
+
+
+def test_a_pin_that_goes_leaves_the_words_of_what_was_refused_before():
+    story = with_a_refused_candidate()
+    said = story.message("RolledOut")
+    story.change(serving={"slo": {"p99Milliseconds": 20}, "pinnedVersion": "v7"}).settle()
+    story.change(serving={"slo": {"p99Milliseconds": 20}}).settle()
+    assert story.condition("RolledOut") == ("False", "SLOCheckFailed")
+    assert story.message("RolledOut") == said
+    for field in ("refusedReason", "refusedMessage"):
+        del story.status["serving"][field]
+    story.settle()
+    assert story.message("RolledOut") == said, "an earlier operator's words stay"
+
+
+def test_without_its_heavy_model_a_scenario_still_says_what_serves():
+    story = a_serving_scenario().serves()
+    story.heavy_model = None
+    story.settle()
+    assert story.condition("Ready") == ("False", "HeavyModelNotFound")
+    assert story.message("Ready") == (
+        "there is no HeavyModel shared in namespace shop; create it, or name another; v1 goes on serving"
+    )
+    story.children[Key("Deployment", "shop", "spring-v1")]["status"] = {}
+    story.settle()
+    assert story.message("Ready").endswith("; no pod of v1 answers")
 
 
 def test_a_pinned_version_that_the_store_can_not_tell_of_waits_and_what_serves_stays():

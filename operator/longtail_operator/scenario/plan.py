@@ -20,6 +20,7 @@ from longtail_operator.kubernetes.surroundings import is_mended_by_its_pod
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.meta_update.rules import may_start
 from longtail_operator.methods import method_of
+from longtail_operator.scenario.readiness import READY, goes_on, judge_readiness
 from longtail_operator.scenario.run import decide_run
 from longtail_operator.scenario.schedule import ScheduleInvalid
 from longtail_operator.scenario.step import RunContext, Step
@@ -31,13 +32,10 @@ from longtail_operator.scenario.world import (
     schema_hash,
     tables,
 )
-from longtail_operator.serving.candidate import Rollout
-from longtail_operator.serving.objects import answers, is_available, not_answering
 from longtail_operator.serving.rollout import plan_rollout
-from longtail_operator.stores.run_numbers import light_version
 
 _STORE_READ_SECONDS = 2.0
-READY, FAILED, SUSPENDED = ConditionType.READY, ConditionType.FAILED, ConditionType.SUSPENDED
+FAILED, SUSPENDED = ConditionType.FAILED, ConditionType.SUSPENDED
 
 
 def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
@@ -50,17 +48,17 @@ def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
     heavy_model = world.heavy_model
     obstacle = _obstacle(world)
     if heavy_model is None or obstacle is not None:
-        return _blocked(world, status, conditions, draft, obstacle or Trouble(Reason.MODEL_NOT_FOUND, ""))
+        return _blocked(world, status, conditions, draft, obstacle or Trouble(Reason.MODEL_NOT_FOUND, ""), now)
     unclaimed = _store_obstacle(world, heavy_model)
     if unclaimed is not None:
-        return _blocked(world, status, conditions, draft, unclaimed)
+        return _blocked(world, status, conditions, draft, unclaimed, now)
     if world.status.run is None and isinstance(world.last_run, Trouble):
         draft.requeue_in(STORE_RETRY_SECONDS)
-        return _blocked(world, status, conditions, draft, world.last_run)
+        return _blocked(world, status, conditions, draft, world.last_run, now)
     try:
         decision = decide_run(world, heavy_model, now)
     except ScheduleInvalid as error:
-        return _blocked(world, status, conditions, draft, Trouble(Reason.INVALID_SPEC, str(error)))
+        return _blocked(world, status, conditions, draft, Trouble(Reason.INVALID_SPEC, str(error)), now)
 
     run: RunStatus | None = world.status.run.model_copy(deep=True) if world.status.run else None
     if not world.spec.suspend:
@@ -81,7 +79,7 @@ def plan_scenario(world: ScenarioWorld, now: datetime) -> Plan:
         Reason.SUSPENDED if world.spec.suspend else Reason.RESUMED,
         "no new work starts; what serves goes on serving" if world.spec.suspend else "",
     )
-    _judge_readiness(world, rollout, status, conditions, now)
+    judge_readiness(world, rollout, status, conditions, now)
     status.conditions = conditions.ordered()
     return draft.finished(status.to_json_dict(), world.children)
 
@@ -160,11 +158,12 @@ def _store_obstacle(world: ScenarioWorld, heavy_model: HeavyModelView) -> Troubl
 
 
 def _blocked(
-    world: ScenarioWorld, status: ScenarioStatus, conditions: Conditions, draft: Draft, trouble: Trouble
-) -> Plan:
+    world: ScenarioWorld, status: ScenarioStatus, conditions: Conditions, draft: Draft, trouble: Trouble,
+    now: datetime,
+) -> Plan:  # fmt: skip
     for condition in world.status.conditions:
         conditions.keep(ConditionType(condition.type))
-    conditions.set(READY, False, trouble.reason, trouble.message)
+    conditions.set(READY, False, trouble.reason, trouble.message + goes_on(world, now))
     status.conditions = conditions.ordered()
     draft.kept.update(key_of(item) for item in world.children)
     return draft.finished(status.to_json_dict(), world.children)
@@ -331,63 +330,3 @@ def _pin(context: RunContext) -> Trouble | None:
         return Trouble(Reason.WAITING, f"waiting for the version of HeavyModel {name} that ends the round of feedback")
     context.run.base_version = version.number
     return None
-
-
-def _failing_renewal(run: RunStatus, status: ScenarioStatus, conditions: Conditions) -> str:
-    """What a person should know although the model of an earlier run serves: that the newest one came to nothing."""
-    failed, rolled_out = conditions.current(FAILED), conditions.current(ConditionType.ROLLED_OUT)
-    if run.outcome == "Failed" and failed is not None:
-        return f"; run {run.number} failed, {failed.message}"
-    refused = status.serving.refused == light_version(run.number) or status.serving.form.refused is not None
-    if refused and rolled_out is not None and rolled_out.status == "False":
-        return f"; {rolled_out.message}"
-    return ""
-
-
-def _judge_readiness(
-    world: ScenarioWorld, rollout: Rollout | None, status: ScenarioStatus, conditions: Conditions, now: datetime
-) -> None:
-    """Ready: it does what its spec asks, now. While a refresh works or fails, what serves still does that."""
-    run, serving = status.run, status.serving
-    failed = conditions.current(FAILED)
-    if run is None:
-        reason = Reason.SUSPENDED if world.spec.suspend else Reason.PENDING
-        conditions.set(READY, False, reason, "no run yet")
-        return
-    refresh = run.trigger in ("Schedule", "DataSchedule", "Annotation")
-    if rollout is None:
-        if run.outcome == "Succeeded" or (refresh and run.outcome is None):
-            conditions.set(READY, True, Reason.CONTRIBUTING, "it contributes its data and feedback")
-            return
-    elif rollout.stable is not None:
-        stable = rollout.deployment(rollout.stable)
-        if not answers(stable) and not is_available(stable):
-            why = not_answering(stable, rollout.pods(rollout.stable), now, world.said.heard)
-            said = f"no pod of {serving.stable} answers" + (f": {why.message}" if why else "")
-            conditions.set(READY, False, Reason.DEPLOYMENT_UNAVAILABLE, said)
-            return
-        current = run.outcome == "Succeeded" and serving.stable == light_version(run.number)
-        if current or refresh or rollout.serving.pinned_version == serving.stable:
-            renewal = _failing_renewal(run, status, conditions)
-            conditions.set(READY, True, Reason.SERVING, f"{serving.stable} serves at {serving.url}{renewal}")
-            return
-    if failed is not None and failed.status == "True":
-        stays = f"; {serving.stable} goes on serving" if serving.stable else ""
-        conditions.set(READY, False, failed.reason, failed.message + stays)
-        return
-    where = f"run {run.number}" + (f", {run.step}" if run.step else "")
-    if world.spec.suspend:
-        conditions.set(READY, False, Reason.SUSPENDED, f"{where}: set spec.suspend to false, and it goes on from there")
-        return
-    first_false = next(
-        (
-            condition
-            for condition in conditions.ordered()
-            if condition.status == "False" and condition.type not in (FAILED, SUSPENDED, READY)
-        ),
-        None,
-    )
-    if first_false is None:
-        conditions.set(READY, False, Reason.RUNNING, where)
-    else:
-        conditions.set(READY, False, first_false.reason, f"{where}: {first_false.message}")

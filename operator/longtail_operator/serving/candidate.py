@@ -153,11 +153,14 @@ def _is_due(rollout: Rollout, candidate: Revision) -> bool:
         return True
     if refused != timedelta.max:
         rollout.draft.requeue_in(refused.total_seconds())
-    if known.refused_reason is None:
+    said = rollout.conditions.before(ConditionType.ROLLED_OUT)
+    if known.refused_reason is not None:
+        _say(rollout, known.refused_reason, f"{known.refused_message}{rollout.goes_on(candidate)}")
+    elif said is not None and said.reason != Reason.INVALID_SPEC:
         # An earlier operator left its words in the condition alone.
         rollout.conditions.keep(ConditionType.ROLLED_OUT)
     else:
-        _say(rollout, known.refused_reason, f"{known.refused_message}{rollout.goes_on(candidate)}")
+        _say(rollout, Reason.CHECK_FAILED, f"{candidate.name} was refused before{rollout.goes_on(candidate)}")
     return False
 
 
