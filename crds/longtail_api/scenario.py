@@ -380,6 +380,8 @@ class ServingStatus(Refusal):
     """99th percentile of a request, as the check of the stable version saw it under load."""
     form: Refusal = Refusal()
     """The same of the stable version in another form: with other resources, another image or another podTemplate."""
+    tried_image: Annotated[str, Field(max_length=512)] | None = None
+    """New serving image that the stable version is tried with, or was refused with."""
     url: Annotated[str, Field(max_length=512)] | None = None
     """Endpoint inside the cluster."""
 

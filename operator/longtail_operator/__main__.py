@@ -22,7 +22,7 @@ def parser() -> argparse.ArgumentParser:
         description="Operator of long-tail scenario models. Settings come from the environment (LONGTAIL_*): "
         "TRAINER_IMAGE and SERVING_IMAGE (required), IMAGE_PULL_POLICY, NAMESPACES (comma-separated), HTTP_PORT, "
         "WORKERS, RESYNC_SECONDS, DRAIN_SECONDS, JOB_TTL_SECONDS, LOG_LEVEL, CONCURRENT_FOLDS, "
-        "ALLOWED_STORES (comma-separated).",
+        "CONCURRENT_UPGRADES, ALLOWED_STORES (comma-separated).",
     )
     commands = result.add_subparsers(dest="command", required=True)
     start = commands.add_parser("run", help="watch and reconcile until SIGTERM")

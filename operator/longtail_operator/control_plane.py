@@ -46,8 +46,8 @@ class ControlPlane:
         self.retention = Retention()
         removal = Removal(api, self.snapshot, self.applier, self.observer, self.hub, self.report, now)
         self.reconciler = Reconciler(
-            self.snapshot, self.queue, self.observer.gate, self.applier, self.hub, self.folding, removal,
-            self.retention, self.report, settings, Hearing(api), now,
+            self.snapshot, self.queue, self.observer.gate, self.observer.upgrade, self.applier, self.hub,
+            self.folding, removal, self.retention, self.report, settings, Hearing(api), now,
         )  # fmt: skip
         self.liveness = Liveness(settings.namespaces, asyncio.get_running_loop().time)
         self.listed = False

@@ -8,12 +8,15 @@ from longtail_operator.scenario.prepare import PREPARE
 _EVERYDAY = frozenset(
     {
         Reason.RUNNING, Reason.PENDING, Reason.WAITING, Reason.WAITING_FOR_PLACE, Reason.QUEUED, Reason.RESUMED,
-        Reason.CHECKING,
+        Reason.CHECKING, Reason.WAITING_FOR_UPGRADE,
     }
 )  # fmt: skip
 _ORDINARY_WAITING = frozenset(
-    {Reason.MODEL_NOT_READY, Reason.NEW_GENERATION, Reason.POOL_TOO_SMALL, Reason.SUSPENDED, Reason.DELETING}
-)
+    {
+        Reason.MODEL_NOT_READY, Reason.NEW_GENERATION, Reason.POOL_TOO_SMALL, Reason.SUSPENDED, Reason.DELETING,
+        Reason.UPGRADE_HELD,
+    }
+)  # fmt: skip
 """Nothing is wrong: it goes on by itself, or as the person who asked for it wants."""
 _WARNED_OF = frozenset({Reason.STORE_OVERLAPS})
 """What the condition asks for holds, and yet somebody should act."""

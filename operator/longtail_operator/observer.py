@@ -1,4 +1,4 @@
-"""From a change of an object to the keys whose decision it may change, and to who holds a place."""
+"""From a change of an object to the keys whose decision it may change, and to who holds a place or tries an image."""
 
 from longtail_api.conditions import ConditionType
 from longtail_operator.kubernetes.objects import (
@@ -17,6 +17,7 @@ from longtail_operator.kubernetes.objects import (
 from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key, target_key
 from longtail_operator.kubernetes.work_queue import WorkQueue
 from longtail_operator.scenario.gate import Gate
+from longtail_operator.serving.upgrade import Upgrade
 
 _GATHERING_SECONDS = 0.5
 """Changes of many Scenarios are looked at together: deciding about a HeavyModel takes time in all of them."""
@@ -29,6 +30,7 @@ class Observer:
         self._snapshot = snapshot
         self._queue = queue
         self.gate = Gate(queue.add)
+        self.upgrade = Upgrade(queue.add)
 
     def observe(self, item: Json) -> bool:
         """True where `item` was news."""
@@ -69,6 +71,7 @@ class Observer:
             self._queue.add(owner)
         self._places_changed(key, owners)
         if key.kind == SCENARIO:
+            self.upgrade.look(key, after)
             self._scenario_changed(before, after, item)
         elif key.kind == HEAVY_MODEL and _shown_to_scenarios(before) != _shown_to_scenarios(after):
             for scenario in self._snapshot.scenarios(key):

@@ -45,6 +45,7 @@ from longtail_operator.scenario.plan import plan_scenario
 from longtail_operator.scenario.world import STORE_RETRY_SECONDS, HeavyModelView, store_key_of
 from longtail_operator.search.plan import plan_search, running_progress_key, search_of
 from longtail_operator.search.world import SearchWorld
+from longtail_operator.serving.upgrade import Upgrade
 from longtail_operator.settings import Settings
 from longtail_operator.stores.hub import StoreHub
 from longtail_operator.stores.removal import Removal, store_owner
@@ -79,13 +80,14 @@ class Reconciler:
     """Reconciles keys. Safe to run for different keys at once; a key never runs twice at the same time (the queue)."""
 
     def __init__(
-        self, snapshot: Snapshot, queue: WorkQueue[Key], gate: Gate, applier: Applier, hub: StoreHub, folding: Folding,
-        removal: Removal, retention: Retention, report: Callable[[Json, Note], None], settings: Settings,
-        hearing: Hearing, now: Now = utc_now,
+        self, snapshot: Snapshot, queue: WorkQueue[Key], gate: Gate, upgrade: Upgrade, applier: Applier, hub: StoreHub,
+        folding: Folding, removal: Removal, retention: Retention, report: Callable[[Json, Note], None],
+        settings: Settings, hearing: Hearing, now: Now = utc_now,
     ) -> None:  # fmt: skip
         self._snapshot = snapshot
         self._queue = queue
         self._gate = gate
+        self._upgrade = upgrade
         self._applier = applier
         self._hub = hub
         self._folding = folding
@@ -188,7 +190,7 @@ class Reconciler:
         heavy_model = heavy_model_view(self._snapshot, heavy_key, state.view if state else None)
         read = await self._read_for(raw, heavy_model) if heavy_model is not None else ReadFromStore()
         raw = self._snapshot.get(key_of(raw)) or raw
-        world = scenario_world(raw, heavy_model, self._snapshot, self._settings, read, self._gate, said)
+        world = scenario_world(raw, heavy_model, self._snapshot, self._settings, read, self._gate, self._upgrade, said)
         plan = plan_scenario(world, self._now())
         # Before the status says that the run has adapted: a round of feedback must not end without it.
         step = method_of(heavy_model.spec).feedback_step if heavy_model is not None else None
@@ -197,6 +199,7 @@ class Reconciler:
         # From the decision until its Job is in the snapshot nothing else shows that a place is taken.
         if heavy_model is not None and world.admitted and section(plan.status, "run").get("step") is not None:
             self._gate.claim(world.key)
+        self._upgrade.look(world.key, {**raw, "status": plan.status})
         await self._carry_out(raw, world.status.to_json_dict(), plan)
         if is_news:
             self._queue.add_after(heavy_key, 0.5)

@@ -32,6 +32,8 @@ class Settings:
     log_level: str = "INFO"
     concurrent_folds: int = 2
     """Processes that fold feedback at the same time, whatever the number of HeavyModels that are due."""
+    concurrent_upgrades: int = 4
+    """Scenarios that try a new serving image on what they serve at the same time."""
     allowed_stores: tuple[str, ...] = ()
     """Places (s3://bucket/prefix, file:///folder) that the operator may open as itself, without a HeavyModel's keys.
 
@@ -79,5 +81,6 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         job_ttl_seconds=int(number("JOB_TTL_SECONDS", 86_400, 60)),
         log_level=text("LOG_LEVEL", "INFO"),
         concurrent_folds=int(number("CONCURRENT_FOLDS", 2, 1)),
+        concurrent_upgrades=int(number("CONCURRENT_UPGRADES", 4, 1)),
         allowed_stores=_addresses(text("ALLOWED_STORES", ","), "LONGTAIL_ALLOWED_STORES"),
     )

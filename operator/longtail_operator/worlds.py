@@ -23,6 +23,7 @@ from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.scenario.gate import Gate, started_of
 from longtail_operator.scenario.world import HeavyModelView, ScenarioWorld
 from longtail_operator.search.world import SearchWorld
+from longtail_operator.serving.upgrade import Upgrade
 from longtail_operator.settings import Settings
 from longtail_operator.stores.view import Membership, StoreView
 
@@ -98,12 +99,14 @@ def heavy_model_view(snapshot: Snapshot, key: Key, store: StoreView | None) -> H
 
 def scenario_world(
     raw: Json, heavy_model: HeavyModelView | None, snapshot: Snapshot, settings: Settings,
-    read: ReadFromStore = ReadFromStore(), gate: Gate | None = None, said: Said = SILENCE, alone: bool = False,
+    read: ReadFromStore = ReadFromStore(), gate: Gate | None = None, upgrade: Upgrade | None = None,
+    said: Said = SILENCE, alone: bool = False,
 ) -> ScenarioWorld:  # fmt: skip
     """The world of a Scenario. Raises `SpecInvalid`.
 
     alone: without its children.
     gate: says whether there is a place for it among maxConcurrentRuns; without it there is.
+    upgrade: says whether it may try a new serving image on what serves; without it it may.
     """
     key = key_of(raw)
     children, pods = ([], []) if alone else family(snapshot, key)
@@ -124,6 +127,7 @@ def scenario_world(
         said=said,
         admitted=admitted,
         holders=holders,
+        upgrade_held=upgrade.held(key, settings.serving_image, settings.concurrent_upgrades) if upgrade else None,
         pinned_card=read.pinned_card,
         last_run=read.last_run,
         memberships=read.memberships,

@@ -81,6 +81,7 @@ class Story:
         self.now = NOON
         self.admitted = True
         self.holders = ""
+        self.upgrade_held: Trouble | None = None
         self.card: ModelCard | Trouble | None = None
         self.last_run: int | Trouble = 0
         self.memberships: dict[str, Membership] = {}
@@ -102,6 +103,7 @@ class Story:
             settings=self.settings,
             admitted=self.admitted,
             holders=self.holders,
+            upgrade_held=self.upgrade_held,
             pinned_card=self.card,
             last_run=self.last_run,
             memberships=self.memberships,

@@ -78,8 +78,8 @@ def reconciled(status: Json, under_way: bool = False) -> tuple[Around, Folding]:
     async def look() -> None:
         queue: WorkQueue[Key] = WorkQueue()
         reconciler = Reconciler(
-            snapshot, queue, everything, everything, everything, doubled, everything, everything, around.report,
-            SETTINGS, everything,
+            snapshot, queue, everything, everything, everything, everything, doubled, everything, everything,
+            around.report, SETTINGS, everything,
             now=lambda: NEXT_NIGHT + JITTER,
         )  # fmt: skip
         await reconciler.reconcile(KEY)

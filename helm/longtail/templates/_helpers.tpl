@@ -70,7 +70,8 @@ helm.sh/chart: {{ include "longtail.labelValue" (printf "%s-%s" .Chart.Name .Cha
   "LONGTAIL_IMAGE_PULL_POLICY" "image.pullPolicy" "LONGTAIL_LOG_LEVEL" "operator.logLevel"
   "LONGTAIL_WORKERS" "operator.workers" "LONGTAIL_RESYNC_SECONDS" "operator.resyncSeconds"
   "LONGTAIL_DRAIN_SECONDS" "operator.drainSeconds" "LONGTAIL_ALLOWED_STORES" "operator.allowedStores"
-  "LONGTAIL_CONCURRENT_FOLDS" "operator.concurrentFolds" -}}
+  "LONGTAIL_CONCURRENT_FOLDS" "operator.concurrentFolds"
+  "LONGTAIL_CONCURRENT_UPGRADES" "operator.concurrentUpgrades" -}}
 {{- $seen := dict -}}
 {{- range .Values.operator.env -}}
 {{- if hasKey $setBy .name -}}

@@ -8,7 +8,7 @@ failed) holds nothing and stands in no line, or one Scenario could stop all othe
 
 import heapq
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from longtail_api.conditions import ConditionType, Reason
@@ -25,6 +25,13 @@ _NOT_STARTED = "~"
 """After every moment: a run whose start no status tells yet comes last."""
 
 Turn = tuple[str, Key]
+
+
+def names_for(namespace: str, scenarios: Collection[Key]) -> str:
+    """Some Scenarios in words. Names of other namespaces are for those who may read them there."""
+    own = heapq.nsmallest(NAMED_HOLDERS, (key.name for key in scenarios if key.namespace == namespace))
+    others = len(scenarios) - len(own)
+    return ", ".join([*own, f"{others} other Scenario{'s' if others > 1 else ''}"] if others else own)
 
 
 def works(snapshot: Snapshot, scenario: Key) -> bool:
@@ -149,15 +156,12 @@ class Gate:
         self._wake_next(places)
 
     def told(self, scenario: Key, heavy_model: Key) -> str:
-        """Why there is no place for a Scenario. Names of other namespaces are for those who may read them there."""
+        """Why there is no place for a Scenario."""
         places = self._of(scenario, heavy_model)
         holders = places.holders - {scenario}
         if len(holders) < (places.limit or 0):
             return "other Scenarios that wait come before it"
-        own = heapq.nsmallest(NAMED_HOLDERS, (key.name for key in holders if key.namespace == scenario.namespace))
-        others = len(holders) - len(own)
-        words = [*own, f"{others} other Scenario{'s' if others > 1 else ''}"] if others else own
-        return f"held by {', '.join(words)}"
+        return f"held by {names_for(scenario.namespace, holders)}"
 
     def _of(self, scenario: Key, heavy_model: Key) -> _Places:
         if self._heavy_models.setdefault(scenario, heavy_model) != heavy_model:

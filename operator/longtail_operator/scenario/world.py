@@ -62,6 +62,8 @@ class ScenarioWorld(Observed):
     """Whether maxConcurrentRuns leaves room for this Scenario to have a Job."""
     holders: str = ""
     """Who has the places where there is none for it."""
+    upgrade_held: Trouble | None = None
+    """Why a new serving image is not tried on what serves now; None where it may be."""
     pinned_card: ModelCard | Trouble | None = None
     """The store's record of spec.serving.pinnedVersion; None where it has none; or why it can't be told."""
     memberships: Mapping[str, Membership] = field(default_factory=dict[str, Membership])

@@ -130,15 +130,21 @@ def _pinned(rollout: Rollout, version: str) -> Revision | None:
 
 def _in_another_form(rollout: Rollout, stable: Revision) -> Revision | None:
     """The stable version as its pods would be made now, where that is otherwise, and there are pods to spare."""
-    found = rollout.deployment(stable)
+    status, found = rollout.status.serving, rollout.deployment(stable)
     wanted = objects.deployment(rollout.place, stable)
     if found is None or objects.is_of_form(found, wanted):
-        rollout.status.serving.form = Refusal()
-        return None
-    if objects.replicas_of(found) == 0:
+        status.form, status.tried_image = Refusal(), None
         return None
     candidate = replace(stable, name=f"{stable.version}-{objects.form_of(wanted)[:8]}")
-    return candidate if _is_due(rollout, candidate) else None
+    if objects.replicas_of(found) == 0 or not _is_due(rollout, candidate):
+        return None
+    image = objects.image_of(wanted)
+    upgrades, held = image != objects.image_of(found), rollout.world.upgrade_held
+    if upgrades and held is not None and objects.answers(found):
+        _say(rollout, held.reason, held.message + rollout.goes_on(candidate))
+        return None
+    status.tried_image = image if upgrades else None
+    return candidate
 
 
 def _is_due(rollout: Rollout, candidate: Revision) -> bool:

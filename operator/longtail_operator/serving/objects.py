@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from longtail_api.conditions import Reason
 from longtail_api.labels import (
@@ -195,13 +196,22 @@ def as_it_is(found: Json, wanted: Json) -> Json:
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}, "spec": spec}
 
 
+def image_of(item: Json) -> str:
+    """The serving image of a Deployment's pods."""
+    return str(_server(item).get("image"))
+
+
+def _server(item: Json) -> Json:
+    containers = entries(item, "spec", "template", "spec", "containers")
+    return next((one for one in containers if one.get("name") == SERVER), cast(Json, {}))
+
+
 def what_differs(found: Json, wanted: Json) -> str:
     """In what the pods of `wanted` are others than those of a Deployment."""
-    before, after = (entries(item, "spec", "template", "spec", "containers")[0] for item in (found, wanted))
     differing: list[str] = []
-    if before.get("image") != after["image"]:
-        differing.append(f"image {after['image']} in place of {before.get('image')}")
-    there, asked = section(before, "resources"), section(after, "resources")
+    if image_of(found) != image_of(wanted):
+        differing.append(f"image {image_of(wanted)} in place of {image_of(found)}")
+    there, asked = (section(_server(item), "resources") for item in (found, wanted))
     if not (covers(there, asked) and covers(asked, there)):
         differing.append("other serving.resources")
     return " and ".join(differing) or "another pod (serving.podTemplate, the store, or what the operator itself adds)"

@@ -123,7 +123,7 @@ def _promote(rollout: Rollout, candidate: Revision, message: str, p99: float | N
     status, run, version = rollout.status.serving, rollout.run, candidate.version
     status.p99_milliseconds = None if p99 is None else f"{p99:.1f}"
     status.stable, status.stable_sha256, status.candidate = version, candidate.sha256, None
-    status.form = Refusal()
+    status.form, status.tried_image = Refusal(), None
     status.promoted = written(rollout.now)
     rollout.stable = candidate
     rollout.rolled_out(True, Reason.PROMOTED, f"{version} serves: {message}")
