@@ -146,9 +146,9 @@ READ_BY: dict[str, dict[str, str]] = {
         f"{OPERATOR}/scenario/world.py": "name",
     },
     "Serving": {
-        f"{OPERATOR}/serving/objects.py": "max_replicas min_replicas pod_template resources",
         f"{OPERATOR}/serving/check.py": "max_regression rollout slo",
-        f"{OPERATOR}/serving/rollout.py": "pinned_version",
+        f"{OPERATOR}/serving/objects.py": "max_replicas min_replicas pod_template resources",
+        f"{OPERATOR}/serving/candidate.py": "pinned_version",
     },
     "Slo": {
         f"{OPERATOR}/serving/check.py": "max_error_rate p99_milliseconds",
