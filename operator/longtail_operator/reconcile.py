@@ -27,6 +27,7 @@ from longtail_operator.kubernetes.objects import (
     annotations_of,
     entries,
     is_deleting,
+    is_of_a_predecessor,
     key_of,
     section,
 )
@@ -34,6 +35,7 @@ from longtail_operator.kubernetes.observed import Said
 from longtail_operator.kubernetes.obstacles import Obstacles
 from longtail_operator.kubernetes.own_status import StatusUnreadable, without_foreign_conditions
 from longtail_operator.kubernetes.plan import Note, Plan
+from longtail_operator.kubernetes.pods import is_over
 from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key
 from longtail_operator.kubernetes.trouble import Trouble
 from longtail_operator.kubernetes.work_queue import WorkQueue
@@ -157,10 +159,23 @@ class Reconciler:
                     self._queue.add_after(key, again)
             self._gate.settle(key, None)
             return
+        left = [item for item in self._snapshot.children(key) if is_of_a_predecessor(item, raw) and not is_over(item)]
+        if left:
+            await self._clear_away(raw, left)
+            return
         try:
             await self._by_kind[key.kind](raw)
         except (SpecInvalid, StatusUnreadable) as error:
             await self._not_ready(raw, str(error))
+
+    async def _clear_away(self, raw: Json, left: list[Json]) -> None:
+        """Have what an earlier resource of this name left removed: a Service, say, would send requests to its pods."""
+        known = without_foreign_conditions(section(raw, "status"))
+        names = ", ".join(f"{item['kind']} {item['metadata']['name']}" for item in left)
+        words = f"waiting until what an earlier {raw['kind']} {raw['metadata']['name']} left is gone: {names}"
+        status = not_ready(known, known, Reason.PENDING, words, self._now())
+        deletions = tuple(key_of(item) for item in left if item["kind"] != "Pod" and not is_deleting(item))
+        await self._carry_out(raw, known, Plan(status=status, deletions=deletions))
 
     async def _said(self, key: Key) -> Said:
         """What the cluster says against the children of `key`, and when to ask it again."""

@@ -98,6 +98,16 @@ def owner_reference(item: Json) -> Json | None:
     return None
 
 
+def is_of_a_predecessor(item: Json, owner: Json) -> bool:
+    """Was a child made for an earlier resource of its owner's name? One that was orphaned has no reference left, and
+    was made before its owner; one that somebody took the reference from is as young as the rest."""
+    reference = owner_reference(item)
+    if reference is not None:
+        return reference.get("uid") != uid_of(owner)
+    made, began = (section(one, "metadata").get("creationTimestamp") for one in (item, owner))
+    return made is not None and began is not None and str(made) < str(began)
+
+
 def is_of_our_group(reference: Json) -> bool:
     """Does an owner reference name a resource of ours?"""
     return str(reference.get("apiVersion", "")).startswith(f"{GROUP}/")
