@@ -17,6 +17,7 @@ from longtail_operator.kubernetes.objects import (
     SCENARIO,
     Json,
     Key,
+    entries,
     is_deleting,
     key_of,
     labels_of,
@@ -91,6 +92,15 @@ class Happenings(RuleBasedStateMachine):
             self.delete(who)
             self.create(who, serves=True)
 
+    @rule(who=NAMES)
+    def delete_and_leave_behind(self, who: tuple[str, str]) -> None:
+        key = Key(SCENARIO, who[1], who[0])
+        uid = section(self.cluster.server.objects.get(key, {}), "metadata").get("uid")
+        for child, item in list(self.cluster.server.objects.items()):
+            if uid is not None and uid_of_owner(item) == uid:
+                self.cluster.server.edit(child, lambda orphan: orphan["metadata"].update(ownerReferences=[]))
+        self.delete(who)
+
     @rule(who=NAMES, suspend=st.booleans())
     def suspend(self, who: tuple[str, str], suspend: bool) -> None:
         self._edit(who, suspend=suspend)
@@ -112,6 +122,7 @@ class Happenings(RuleBasedStateMachine):
                 {"refresh": {"data": "*/30 * * * *", "model": "0 * * * *"}}, {"refresh": {}},
                 {"refresh": {"model": "0 3 30 2 *"}}, {"data": {"scenarioKey": "other"}},
                 {"serving": {"slo": {"p99Milliseconds": 30}}}, {"serving": None},
+                {"serving": {"resources": {"limits": {"cpu": "1"}}}},
             ]
         ),
     )  # fmt: skip
@@ -222,10 +233,11 @@ class Happenings(RuleBasedStateMachine):
             self.wrong.append(f"the traffic of {key_of(after)} was turned to {version}, which does not answer")
 
     def _serves(self, deployment: Json) -> bool:
-        version = labels_of(deployment).get("longtail.dev/version")
-        name = deployment["metadata"]["name"].rpartition("-")[0]
-        service = self.cluster.server.objects.get(Key("Service", deployment["metadata"]["namespace"], name), {})
-        return section(service, "spec", "selector").get("longtail.dev/version") == version
+        labels = deployment["spec"]["template"]["metadata"]["labels"]
+        name, namespace = labels["longtail.dev/scenario"], deployment["metadata"]["namespace"]
+        service = self.cluster.server.objects.get(Key("Service", namespace, name), {})
+        selector = section(service, "spec", "selector")
+        return bool(selector) and selector.items() <= labels.items()
 
     @invariant()
     def nothing_went_wrong(self) -> None:
@@ -270,7 +282,7 @@ class Happenings(RuleBasedStateMachine):
 
 
 def uid_of_owner(item: Json) -> str:
-    return item["metadata"]["ownerReferences"][0]["uid"]
+    return next((str(owner["uid"]) for owner in entries(item, "metadata", "ownerReferences")), "")
 
 
 TestHappenings = Happenings.TestCase
