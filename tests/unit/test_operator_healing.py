@@ -1,7 +1,6 @@
 """Whatever happened: once the world is healthy, every Scenario ends Ready or says what a person must do.
 
-`LONGTAIL_SEQUENCES=10000 pytest tests/unit/test_operator_healing.py` runs so many sequences, chosen anew each time,
-instead of the same few.
+`LONGTAIL_SEQUENCES=10000 pytest tests/unit/test_operator_healing.py` runs so many sequences instead of a few.
 """
 
 import os
@@ -288,7 +287,6 @@ def uid_of_owner(item: Json) -> str:
 TestHappenings = Happenings.TestCase
 TestHappenings.settings = settings(
     max_examples=SEQUENCES,
-    derandomize="LONGTAIL_SEQUENCES" not in os.environ,
     stateful_step_count=25,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
