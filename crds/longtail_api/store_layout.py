@@ -170,8 +170,16 @@ def model_card_key(scenario: str, version: str) -> str:
 
 PREFIXES = (DATA_PREFIX, RUNS_PREFIX, MODELS_PREFIX, "agnostic/", "probe/", OWNERS_PREFIX)
 """All that is ours below a store's address lies below these, whose store it is last; see `is_ours`."""
+_FOLDER_OF_A_RUN = re.compile(r'"((?:data|runs|models)/[^/"\\]+/[^/"\\]+)')
 _OF_A_RUN = re.compile(r"(data|runs|models)/[-a-z0-9]+\.[-a-z0-9.]+\.[a-z0-9]{1,8}/[dv]?[0-9]+/.+")
 """Keys of a Scenario's data version, run or light version: `scenario_key` and its number."""
+
+
+def folders_named(config: str) -> set[str]:
+    """Folders of runs that the JSON of a step's config names: `data/<scenario>/<version>`, `runs/<owner>/<run>` and
+    `models/<scenario>/<version>`.
+    """
+    return set(_FOLDER_OF_A_RUN.findall(config))
 
 
 def is_ours(key: str) -> bool:

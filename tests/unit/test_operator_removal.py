@@ -412,7 +412,8 @@ def test_a_persons_search_and_a_step_of_the_model_that_read_a_scenarios_objects_
     search = {**a_child("LightModelSearch", "mine", scenario), "spec": {"targetRef": {"name": "spring"}}}
     del search["metadata"]["ownerReferences"]
     job = a_child("Job", "mine-search", search)
-    told = a_child("ConfigMap", "meta-train", model, data={"config.json": f'{{"manifests":["{OWN[1]}"]}}'})
+    config = {"config.json": f'{{"manifests":["{OWN[1]}"]}}'}
+    told = a_child("ConfigMap", "meta-train", model, data=config, immutable=True)
     place = Place()
     for item in (model, search, job, told):
         place.snapshot.observe(item)
@@ -427,7 +428,8 @@ def test_a_persons_search_and_a_step_of_the_model_that_read_a_scenarios_objects_
 def test_a_model_that_waits_for_its_scenarios_is_not_waited_for_by_them(tmp_path: Path):
     uri, _ = in_a_store(tmp_path, *OWN)
     model = a_deleted_model("Delete", uri, FINALIZER)
-    told = a_child("ConfigMap", "meta-train", model, data={"config.json": f'{{"manifests":["{OWN[1]}"]}}'})
+    config = {"config.json": f'{{"manifests":["{OWN[1]}"]}}'}
+    told = a_child("ConfigMap", "meta-train", model, data=config, immutable=True)
     place = Place()
     for item in (model, told):
         place.snapshot.observe(item)

@@ -235,7 +235,7 @@ def test_what_a_step_was_told_to_read_is_in_use():
     config = '{"manifests":["data/shop.autumn.76543210/d4/manifest.json"],"heavyResult":"runs/x/2/adapt/result.json"}'
     model = a_resource("HeavyModel", "shared", spec={"storage": {"uri": "s3://data/models"}})
     for owner in (model, spring()):
-        told = a_resource("ConfigMap", "step", owner=owner, data={"config.json": config})
+        told = a_resource("ConfigMap", "step", owner=owner, data={"config.json": config}, immutable=True)
         assert {"data/shop.autumn.76543210/d4", "runs/x/2"} <= seen(model, spring(), told).folders
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
 from longtail_api.labels import MANAGED_BY, MANAGED_BY_LABEL
+from longtail_api.store_layout import folders_named
 from longtail_operator.kubernetes.objects import (
     HEAVY_MODEL,
     SCENARIO,
@@ -33,8 +34,15 @@ def trimmed(item: Json) -> Json:
         # Neither its template nor an immutable ConfigMap's data can change: their names say what is in them.
         kept["spec"] = {name: value for name, value in section(item, "spec").items() if name != "template"}
     elif item["kind"] == "ConfigMap" and item.get("immutable"):
-        kept.pop("data", None)
+        named = {folder for text in section(item, "data").values() for folder in folders_named(str(text))}
+        kept["data"] = {"folders": "\n".join(sorted(named))}
     return kept
+
+
+def named_folders(item: Json) -> list[str]:
+    """Folders of the store that a step's ConfigMap names, which is all that is kept of its data; else none."""
+    is_of_a_step = item["kind"] == "ConfigMap" and item.get("immutable")
+    return str(section(item, "data")["folders"]).splitlines() if is_of_a_step else []
 
 
 def resource_version(item: Json) -> int:

@@ -1,7 +1,5 @@
 """What of a HeavyModel's store is in use, as the cluster's objects say."""
 
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from longtail_api.labels import VERSION_LABEL
@@ -16,11 +14,8 @@ from longtail_operator.kubernetes.objects import (
     section,
     uid_of,
 )
-from longtail_operator.kubernetes.snapshot import Snapshot
+from longtail_operator.kubernetes.snapshot import Snapshot, named_folders
 from longtail_operator.stores.run_numbers import data_version, light_version
-
-_NAMED = re.compile(r'"((?:data|runs|models)/[^/"\\]+/[^/"\\]+)')
-"""A folder of a run in the JSON of a step's config."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +76,7 @@ def _of_scenario(scenario: Json, owner: str) -> set[str]:
 
 def folders_told(snapshot: Snapshot, owner: Key) -> set[str]:
     """What the configs name that the steps of `owner` have been given."""
-    configs = (item for item in snapshot.children(owner) if item["kind"] == "ConfigMap")
-    texts: Iterable[str] = (str(text) for config in configs for text in section(config, "data").values())
-    return {folder for text in texts for folder in _NAMED.findall(text)}
+    return {folder for child in snapshot.children(owner) for folder in named_folders(child)}
 
 
 def _drawn(item: Json, uri: str) -> set[str]:
