@@ -1,5 +1,6 @@
 """Conditions and other parts of a status, built so that an unchanged world gives an unchanged status."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from longtail_api.conditions import MESSAGE_LIMIT, Condition, ConditionType, Reason
@@ -10,6 +11,11 @@ from longtail_operator.kubernetes.objects import Json, entries
 def shortened(message: str, limit: int = MESSAGE_LIMIT) -> str:
     """`message` within the limit of a condition; what is cut off is marked."""
     return message if len(message) <= limit else message[: limit - 1] + "…"
+
+
+def enumerated(names: Sequence[str], most: int = 5) -> str:
+    """The first of some names, and how many more there are, so that a message stays short."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 class Conditions:

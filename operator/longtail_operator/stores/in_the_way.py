@@ -1,10 +1,10 @@
 """Who still needs, or still writes, the objects of a resource that is being deleted with deletionPolicy Delete."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import cast
 
 from longtail_api.store_layout import DATA_PREFIX, scenario_key
+from longtail_operator.kubernetes.conditions import enumerated
 from longtail_operator.kubernetes.objects import (
     HEAVY_MODEL,
     SCENARIO,
@@ -19,8 +19,6 @@ from longtail_operator.kubernetes.objects import (
 )
 from longtail_operator.kubernetes.snapshot import Snapshot, heavy_model_key
 from longtail_operator.stores.usage import folders_told
-
-_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -50,13 +48,14 @@ def _of_heavy_model(snapshot: Snapshot, raw: Json) -> InTheWay | None:
     ]
     if users:
         return InTheWay(
-            f"its objects go once no Scenario refers to it: delete {_names(users)}, or set deletionPolicy to Retain"
+            f"its objects go once no Scenario refers to it: delete {enumerated(users)}, or set deletionPolicy to Retain"
         )
     deployments = [snapshot.get(one) or {} for one in snapshot.keys(["Deployment"])]
     serving = [str(key_of(one)) for one in deployments if _serves_from(one, section(raw, "spec", "storage"))]
     if serving:
         return InTheWay(
-            f"its objects go once nothing serves from them: delete {_names(serving)}, or set deletionPolicy to Retain"
+            f"its objects go once nothing serves from them: delete {enumerated(serving)}, or set deletionPolicy to "
+            "Retain"
         )
     return _work([child for child in snapshot.children(key) if child["kind"] in ("Job", "Pod")])
 
@@ -73,7 +72,9 @@ def _of_scenario(snapshot: Snapshot, raw: Json) -> InTheWay | None:
     others = [key_of(search) for search in searches if owner_key(search) != key]
     busy = [str(search) for search in others if any(item["kind"] == "Job" for item in snapshot.children(search))]
     if busy:
-        return InTheWay(f"its objects go once no search works with them: delete {_names(busy)}, or wait for its end")
+        return InTheWay(
+            f"its objects go once no search works with them: delete {enumerated(busy)}, or wait for its end"
+        )
     data = f"{DATA_PREFIX}{scenario_key(key.namespace, key.name, uid_of(raw))}/"
     # A HeavyModel that is being deleted itself waits for its Scenarios before it ends its Jobs.
     waits = not is_deleting(snapshot.get(model) or raw)
@@ -87,7 +88,7 @@ def _work(items: list[Json]) -> InTheWay | None:
     if not items:
         return None
     ends = tuple(key_of(item) for item in items if item["kind"] != "Pod" and not is_deleting(item))
-    return InTheWay(f"its objects go once these have ended: {_names([str(key_of(item)) for item in items])}", ends)
+    return InTheWay(f"its objects go once these have ended: {enumerated([str(key_of(item)) for item in items])}", ends)
 
 
 def _serves_from(deployment: Json, storage: Json) -> bool:
@@ -100,8 +101,3 @@ def _serves_from(deployment: Json, storage: Json) -> bool:
         f"--store-endpoint={endpoint}" not in flags if endpoint else any("--store-endpoint=" in f for f in flags)
     )
     return f"--store-uri={storage.get('uri')}" in flags and not elsewhere
-
-
-def _names(found: Iterable[str]) -> str:
-    names = list(found)
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -9,10 +9,8 @@ from collections.abc import Iterable
 from longtail_api.addresses import StoreUri
 from longtail_api.conditions import Reason
 from longtail_api.shared_specs import Storage
+from longtail_operator.kubernetes.conditions import enumerated
 from longtail_operator.kubernetes.objects import Key
-
-NAMED = 5
-"""So many of the others are named."""
 
 
 def overlap(one: Storage, other: Storage) -> bool:
@@ -30,10 +28,9 @@ def stands(own: Storage, others: Iterable[tuple[Key, Storage]]) -> tuple[Reason,
     said = "one of several racing writers wins"
     found = [f"{key.namespace}/{key.name} ({storage.uri})" for key, storage in others if overlap(own, storage)]
     if found:
-        more = f" and {len(found) - NAMED} more" if len(found) > NAMED else ""
         return Reason.STORE_OVERLAPS, (
             f"{said}, but one store lies inside the other: {own.uri} and that of HeavyModel "
-            f"{', '.join(found[:NAMED])}{more}; rights and lifecycle rules of the outer one count for the inner one, "
+            f"{enumerated(found)}; rights and lifecycle rules of the outer one count for the inner one, "
             "too, so give the next one an address beside it"
         )
     place = StoreUri.parse(own.uri)

@@ -10,7 +10,7 @@ from longtail_api.store_layout import AGNOSTIC
 from longtail_api.store_objects import Version
 from longtail_operator.heavy_model.world import POOL_LIMIT, Absentee, HeavyModelWorld, Pool, pool_of
 from longtail_operator.kubernetes.clock import read, written
-from longtail_operator.kubernetes.conditions import Conditions
+from longtail_operator.kubernetes.conditions import Conditions, enumerated
 from longtail_operator.kubernetes.identity import child_name, identity
 from longtail_operator.kubernetes.job_follower import Desired, follow, made_of
 from longtail_operator.kubernetes.jobs import (
@@ -131,8 +131,7 @@ def _without(pool: Pool) -> str:
 
 
 def _names(absent: list[Absentee]) -> str:
-    named = ", ".join(f"{one.name} ({one.why})" for one in absent[:_NAMED])
-    return named + (f" and {len(absent) - _NAMED} more" if len(absent) > _NAMED else "")
+    return enumerated([f"{one.name} ({one.why})" for one in absent], _NAMED)
 
 
 def _is_mended(world: HeavyModelWorld, known: InitializationStatus, conditions: Conditions) -> bool:
