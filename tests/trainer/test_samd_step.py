@@ -9,7 +9,7 @@ import pytest
 
 from longtail_api.methods.samd import Distillation, Representation, SamdConfig, SamdMember, SamdTraining
 from longtail_api.run_config import StoreAddress
-from longtail_api.store_layout import model_card_key, result_key
+from longtail_api.store_layout import AGNOSTIC, model_card_key, result_key, step_prefix
 from longtail_api.store_objects import Dcn, Dnn, ModelCard, StepResult
 from longtail_store import Store, open_store, read_object
 from longtail_trainer.methods import run
@@ -44,6 +44,7 @@ def a_member(scenario: str, **fields: Any) -> SamdMember:
 
 def a_config(address: StoreAddress, members: list[SamdMember], **fields: Any) -> SamdConfig:
     given: dict[str, Any] = {
+        "run": 1,
         "general": Dnn(embedding_size=3, layers=[8, 6, 4]),
         "representation": Representation(width=4, embedding_size=3, epochs=1),
         "distillation": Distillation(clusters=1, rows=16),
@@ -53,7 +54,6 @@ def a_config(address: StoreAddress, members: list[SamdMember], **fields: Any) ->
         store=address,
         owner="agnostic",
         identity="g1",
-        run=1,
         threads=1,
         super_scenario=f"data/{SUPER}/v1/manifest.json",
         members=members,
@@ -152,3 +152,18 @@ def test_one_layer_is_enough_where_weights_are_over_all_pairs(address: StoreAddr
     all_pairs = Distillation(clusters=1, transfer_weights="AllPairs")
     group = load_group(a_config(address, [a_member(NORTH, model=Dnn(layers=[4]))], distillation=all_pairs), store)
     assert group.members[0].depth == 1
+
+
+@pytest.mark.slow
+def test_a_general_model_of_all_rows_is_another_one_and_who_is_too_slow_is_left_out(
+    address: StoreAddress, store: Store
+):
+    found: dict[str, bytes] = {}
+    for number, rows in ((11, "SuperScenario"), (12, "Pooled")):
+        members = [a_member(NORTH), a_member(SOUTH, max_latency_milliseconds=1e-9)]
+        members = [one.model_copy(update={"light_version": f"light-{number}"}) for one in members]
+        result = run("samd", a_config(address, members, general_rows=rows, run=number))
+        assert set(result.members) == {NORTH}
+        assert result.outputs["refused"][SOUTH]["reason"] == "BudgetUnreachable"
+        found[rows] = store.get(f"{step_prefix(AGNOSTIC, number, 'samd')}/general.safetensors")
+    assert found["SuperScenario"] != found["Pooled"]
